@@ -1,0 +1,247 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/twitter"
+)
+
+// run is the work on one claimed account.
+type run struct {
+	*Capture
+	*state.AccountClaim
+	job state.Job
+	log *slog.Logger
+	x   X
+}
+
+// bringUpToDate finishes the run that is under way, if there is one, else makes
+// one if there can be anything new.
+func (r *run) bringUpToDate(ctx context.Context) error {
+	if r.Account.Run == nil {
+		end := r.Now().Add(-settle).UTC().Truncate(time.Second)
+		if !end.After(r.Covered.End()) || r.Now().Before(r.RateReset) {
+			return nil
+		}
+		r.Account.Run = &state.Run{
+			Key:     strconv.FormatInt(end.Unix(), 10),
+			SinceID: r.Cursor,
+			EndTime: end,
+		}
+		// Saved before X is asked: a page kept under the run's key is found
+		// again even if nothing else is written after it.
+		if err := r.Save(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.read(ctx); err != nil {
+		return err
+	}
+	if err := r.store(ctx); err != nil {
+		return err
+	}
+	return r.finish(ctx)
+}
+
+// read keeps pages until X has no more.
+func (r *run) read(ctx context.Context) error {
+	run := r.Account.Run
+	for !run.Complete {
+		raw, err := r.State.Page(ctx, r.ID, run.Key, run.Pages)
+		if errors.Is(err, state.ErrNotFound) {
+			raw, err = r.askPage(ctx)
+			if err == nil {
+				err = r.State.PutPage(ctx, r.ID, run.Key, run.Pages, raw)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		page, err := post.SplitPage(raw)
+		if err != nil {
+			return err
+		}
+		if page.Meta.NextToken != "" && page.Meta.NextToken == run.NextToken {
+			return fmt.Errorf("%w: X names page %s as its own next page", twitter.ErrUnavailable, run.NextToken)
+		}
+		if err := r.note(page); err != nil {
+			return err
+		}
+		if err := r.Save(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// note takes a kept page into account.
+func (r *run) note(page post.Page) error {
+	run := r.Account.Run
+	posts := inTimeline(page)
+	run.Pages++
+	run.Posts += len(posts)
+	run.NextToken = page.Meta.NextToken
+	if len(posts) > 0 {
+		run.OldestID = slices.MinFunc(posts, func(a, b post.Document) int { return post.CompareIDs(a.ID, b.ID) }).ID
+	}
+	if run.NextToken != "" {
+		run.Thin = run.Thin || len(posts) < twitter.PageSize
+		return nil
+	}
+	run.Complete = true
+	if run.SinceID != "" {
+		run.From = r.Covered.End()
+	}
+	if !reachedLimit(run) || len(posts) == 0 {
+		return nil
+	}
+	// X goes back no further: what lies between the last run and the oldest
+	// post of this one cannot be had any more. Posts of the oldest one's very
+	// millisecond may be missing too.
+	oldest, err := created(posts, run.OldestID)
+	if err != nil {
+		return err
+	}
+	gap := state.Range{From: run.From, To: oldest.Add(time.Millisecond)}
+	run.From = gap.To
+	r.Unreachable = r.Unreachable.Add(gap)
+	r.log.Error("X's timeline ends before what is archived begins; older posts cannot be had from X",
+		"from", gap.From, "to", gap.To, "postsRead", run.Posts)
+	return nil
+}
+
+// reachedLimit tells whether X stopped because a timeline reaches back 3,200
+// posts, rather than because there were no more. X counts posts that it then
+// leaves out of a page, so a run with such pages may have hit the limit with
+// fewer; in doubt it has.
+func reachedLimit(run *state.Run) bool {
+	return run.Posts >= twitter.MaxTimeline ||
+		run.Thin && run.Pages >= twitter.MaxTimeline/twitter.PageSize
+}
+
+// store archives the kept pages, the oldest first.
+func (r *run) store(ctx context.Context) error {
+	run := r.Account.Run
+	for run.Stored < run.Pages {
+		n := run.Pages - 1 - run.Stored
+		raw, err := r.State.Page(ctx, r.ID, run.Key, n)
+		if err != nil {
+			return err
+		}
+		page, err := post.SplitPage(raw)
+		if err != nil {
+			return err
+		}
+		if err := r.storePage(ctx, n, page); err != nil {
+			return err
+		}
+		if posts := inTimeline(page); len(posts) > 0 {
+			newest := slices.MaxFunc(posts, func(a, b post.Document) int { return post.CompareIDs(a.ID, b.ID) }).ID
+			if post.CompareIDs(newest, r.Cursor) > 0 {
+				r.Cursor = newest
+			}
+			to, err := created(posts, newest)
+			if err != nil {
+				return err
+			}
+			r.Covered = r.Covered.Add(state.Range{From: run.From, To: to})
+		}
+		run.Stored++
+		if err := r.Save(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storePage archives a page's posts and the earlier versions of edited ones.
+func (r *run) storePage(ctx context.Context, n int, page post.Page) error {
+	docs := slices.Clone(page.Posts)
+	missing, err := r.missingVersions(ctx, page, (*post.Post).EarlierVersions)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		found, err := r.lookup(ctx, r.Account.Run.Key, versionsPage+n, missing)
+		if err != nil {
+			return err
+		}
+		for _, gone := range found.Errors {
+			r.log.WarnContext(ctx, "X does not have an earlier version of an edited post", "detail", gone.Detail)
+		}
+		docs = append(docs, found.Posts...)
+	}
+	slices.SortFunc(docs, func(a, b post.Document) int { return post.CompareIDs(a.ID, b.ID) })
+	return r.storeAll(ctx, docs)
+}
+
+// versionsPage is added to a page's number for the look-up of what that page
+// misses.
+const versionsPage = 10_000
+
+// missingVersions lists the ids of those versions of the page's posts that are
+// neither in the page nor in the archive.
+func (r *run) missingVersions(ctx context.Context, page post.Page, versions func(*post.Post) []string) ([]string, error) {
+	here := map[string]bool{}
+	for _, d := range page.Posts {
+		here[d.ID] = true
+	}
+	var missing []string
+	for _, d := range page.Posts {
+		p, err := post.Parse(d.JSON)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range versions(p) {
+			if here[id] {
+				continue
+			}
+			here[id] = true
+			archived, err := r.archived(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			if !archived {
+				missing = append(missing, id)
+			}
+		}
+	}
+	return missing, nil
+}
+
+// finish ends the run: everything up to its end is covered.
+func (r *run) finish(ctx context.Context) error {
+	run := r.Account.Run
+	// Pages go first. If the save fails, the run is found stored to its end
+	// and is only finished again.
+	if err := r.State.RemovePages(ctx, r.ID, run.Key); err != nil {
+		return err
+	}
+	r.Covered = r.Covered.Add(state.Range{From: run.From, To: run.EndTime})
+	r.Account.Run, r.Account.Held = nil, nil
+	r.LastRun, r.LastError = r.Now().UTC(), ""
+	return r.Save(ctx)
+}
+
+// inTimeline are the posts of a page that X counts, without earlier versions.
+func inTimeline(page post.Page) []post.Document {
+	return slices.DeleteFunc(slices.Clone(page.Posts), func(d post.Document) bool { return d.Earlier })
+}
+
+// created is the time of the post of that id.
+func created(docs []post.Document, id string) (time.Time, error) {
+	i := slices.IndexFunc(docs, func(d post.Document) bool { return d.ID == id })
+	p, err := post.Parse(docs[i].JSON)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return p.CreatedAt, nil
+}

@@ -1,0 +1,277 @@
+// Package post is the connector's domain: a post on X, who wrote it, what it
+// carries and what it refers to. It imports nothing else of ours.
+//
+// A post travels as a [Document]: the JSON objects that X sent, untouched, in
+// the form of a single-post answer of the X API v2. [SplitPage] makes documents
+// from an answer with many posts, and [Parse] reads one into a [Post]. The
+// document is what the archive keeps as evidence; everything shown to a
+// person is derived from it and can be derived again.
+//
+// Format: https://docs.x.com/x-api/fundamentals/data-dictionary
+package post
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Kind is what a post does. A reply that quotes is a Reply.
+type Kind string
+
+const (
+	Tweet   Kind = "Tweet"
+	Retweet Kind = "Retweet"
+	Reply   Kind = "Reply"
+	Quote   Kind = "Quote"
+)
+
+// Kinds lists every kind.
+func Kinds() []Kind { return []Kind{Tweet, Retweet, Reply, Quote} }
+
+// Post is one post as X described it.
+type Post struct {
+	ID             string    // decimal, an unsigned 64-bit number
+	Author         User      // ID at least, where X did not send the user
+	CreatedAt      time.Time // UTC, to the millisecond
+	Text           Text      // the whole text: of note_tweet where there is one
+	ConversationID string    // id of the post that began the conversation
+	InReplyToUser  User
+	References     []Reference
+	Media          []Media // in the order of the post
+	Polls          []Poll
+	Place          string // full name of the place the author gave
+	Article        *Article
+	EditHistory    []string // ids of all versions, oldest first, this one among them
+	Language       string   // BCP 47
+	Source         string   // name of the application it was posted with
+	Likes          int
+	Sensitive      bool   // X marks it possibly sensitive
+	Withheld       string // countries and reason, where X withholds it
+
+	// Problems lists what X sent that could not be read, in words. The
+	// document still holds it.
+	Problems []string
+}
+
+// User is an account on X.
+type User struct {
+	ID       string
+	Username string // the handle, without @
+	Name     string // the display name
+	PhotoURL string
+}
+
+// RefType says how a post refers to another, in X's words.
+type RefType string
+
+const (
+	Retweeted RefType = "retweeted"
+	Quoted    RefType = "quoted"
+	RepliedTo RefType = "replied_to"
+)
+
+// Reference is a post that a post refers to. Post is nil where X did not send
+// it: it is gone, protected, or withheld.
+type Reference struct {
+	Type RefType
+	ID   string
+	Post *Post
+}
+
+// Poll is a poll with its votes at the time of reading.
+type Poll struct {
+	ID      string
+	Options []PollOption
+	Ends    time.Time // UTC; zero if unknown
+	Status  string    // open or closed
+}
+
+// PollOption is one answer of a poll.
+type PollOption struct {
+	Label string
+	Votes int
+}
+
+// Article is a long-form text attached to a post.
+type Article struct {
+	Title, Text string
+}
+
+// Media is a photo, video or animated GIF. What it is worth archiving from is
+// in Sources.
+type Media struct {
+	Key        string
+	Type       string // photo, video, animated_gif
+	URL        string // of a photo
+	PreviewURL string // still picture of a video
+	AltText    string
+	Width      int // pixels
+	Height     int // pixels
+	Duration   time.Duration
+	Variants   []Variant
+}
+
+// Variant is one encoding of a video.
+type Variant struct {
+	BitRate     int // bits per second; 0 for an animated GIF and a playlist
+	ContentType string
+	URL         string
+}
+
+// Kind tells what the post does.
+func (p *Post) Kind() Kind {
+	switch {
+	case p.Ref(Retweeted) != nil:
+		return Retweet
+	case p.Ref(RepliedTo) != nil:
+		return Reply
+	case p.Ref(Quoted) != nil:
+		return Quote
+	}
+	return Tweet
+}
+
+// Ref returns the post's reference of that type, nil if it has none.
+func (p *Post) Ref(t RefType) *Reference {
+	for i := range p.References {
+		if p.References[i].Type == t {
+			return &p.References[i]
+		}
+	}
+	return nil
+}
+
+// Version is the post's place in its edit history: 1 for a post as it was
+// first written, 2 for its first edit.
+func (p *Post) Version() int {
+	if i := slices.Index(p.EditHistory, p.ID); i > 0 {
+		return i + 1
+	}
+	return 1
+}
+
+// EarlierVersions lists the ids of the versions before this one, oldest first.
+func (p *Post) EarlierVersions() []string {
+	return p.EditHistory[:max(slices.Index(p.EditHistory, p.ID), 0)]
+}
+
+// URL is the post's address on X.
+func (p *Post) URL() string {
+	user := p.Author.Username
+	if user == "" {
+		user = "i"
+	}
+	return "https://x.com/" + url.PathEscape(user) + "/status/" + p.ID
+}
+
+// Shown lists the media a reader of the post sees: its own, then those of the
+// posts it repeats or quotes, each once.
+func (p *Post) Shown() []Media {
+	var out []Media
+	seen := map[string]bool{}
+	var add func(p *Post, depth int)
+	add = func(p *Post, depth int) {
+		for _, m := range p.Media {
+			if !seen[m.Key] {
+				seen[m.Key] = true
+				out = append(out, m)
+			}
+		}
+		for _, r := range p.References {
+			if r.Post != nil && r.Type != RepliedTo && depth < maxDepth {
+				add(r.Post, depth+1)
+			}
+		}
+	}
+	add(p, 0)
+	return out
+}
+
+// Sources lists where the media can be had, the best copy first: a photo in
+// its original size, a video in its highest bit rate. A playlist (m3u8) and a
+// still picture of a video are not copies of it and are not listed.
+func (m Media) Sources() []string {
+	if m.Type == "photo" {
+		u, err := url.Parse(m.URL)
+		if m.URL == "" || err != nil {
+			return nil
+		}
+		q := u.Query()
+		q.Set("name", "orig")
+		orig := *u
+		orig.RawQuery = q.Encode()
+		return []string{orig.String(), m.URL}
+	}
+	var mp4 []Variant
+	for _, v := range m.Variants {
+		if v.ContentType == "video/mp4" && v.URL != "" {
+			mp4 = append(mp4, v)
+		}
+	}
+	slices.SortStableFunc(mp4, func(a, b Variant) int { return b.BitRate - a.BitRate })
+	var out []string
+	for _, v := range mp4 {
+		out = append(out, v.URL)
+	}
+	return out
+}
+
+// FileName is the name of the file behind one of the media's sources: the
+// last element of its path, with the extension that X gives in the query where
+// the path has none.
+func FileName(source string) string {
+	u, err := url.Parse(source)
+	if err != nil {
+		return "media"
+	}
+	name := path.Base(u.Path)
+	if name == "." || name == "/" {
+		name = "media"
+	}
+	if path.Ext(name) == "" && u.Query().Get("format") != "" {
+		name += "." + u.Query().Get("format")
+	}
+	return name
+}
+
+// CompareIDs orders post ids as X does: by number, which for all posts since
+// November 2010 is by time. An id that is no number comes first.
+func CompareIDs(a, b string) int {
+	x, _ := strconv.ParseUint(a, 10, 64)
+	y, _ := strconv.ParseUint(b, 10, 64)
+	switch {
+	case x < y:
+		return -1
+	case x > y:
+		return 1
+	}
+	return 0
+}
+
+// CheckID tells what is wrong with a post or account id, nil if nothing is.
+func CheckID(id string) error {
+	if _, err := strconv.ParseUint(id, 10, 64); err != nil || id[0] == '+' || id == "0" {
+		return fmt.Errorf("%q is not an id: an unsigned 64-bit decimal number is expected", id)
+	}
+	return nil
+}
+
+// firstSnowflake is the smallest id that holds a time (4 November 2010).
+const firstSnowflake = 29_700_859_247
+
+// snowflakeEpoch is 4 November 2010 01:42:54.657 UTC, in Unix milliseconds.
+const snowflakeEpoch = 1_288_834_974_657
+
+// IDTime is the time, to the millisecond in UTC, that is in a post's id. It is
+// false for ids given before November 2010, which were plain numbers.
+func IDTime(id string) (time.Time, bool) {
+	n, err := strconv.ParseUint(id, 10, 64)
+	if err != nil || n < firstSnowflake {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(n>>22) + snowflakeEpoch).UTC(), true
+}
