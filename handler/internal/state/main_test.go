@@ -1,7 +1,15 @@
 package state_test
-import ("testing";"fmt";"time";"net/http"
-"xarchive/handler/internal/state";"xarchive/handler/internal/storage")
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/storage"
+)
+
 func newStore(t *testing.T) *state.Store {
- a := storage.Account{ConnectionString:"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;BlobEndpoint=http://127.0.0.1:11000/devstoreaccount1;", HTTP: http.DefaultClient}
- return state.New(a.Container(fmt.Sprintf("s%d", time.Now().UnixNano())))
+	a := storage.Account{ConnectionString: "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;BlobEndpoint=http://127.0.0.1:11000/devstoreaccount1;", HTTP: http.DefaultClient}
+	return state.New(a.Container(fmt.Sprintf("s%d", time.Now().UnixNano())))
 }

@@ -1,0 +1,191 @@
+// Package config reads the connector's settings, once, at start. The settings
+// are environment variables: app settings in Azure, the Values of
+// local.settings.json on a developer's machine. README lists them.
+//
+// All faults are found together and named in one error, so that a deployment is
+// put right in one round. No message repeats a setting that can hold a secret.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/mail"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config holds the settings, checked and with their defaults. The secrets are
+// not among them; package secrets has those.
+type Config struct {
+	Port int // FUNCTIONS_CUSTOMHANDLER_PORT, on loopback
+
+	TenantID    string // TENANT_ID: GUID, lower case
+	KeyVaultURL string // KEY_VAULT_URL: https, without trailing slash; "" reads secrets from the environment
+
+	// Exactly one of these two is set.
+	StorageAccountURL       string // STORAGE_ACCOUNT_URL: blob endpoint, https, without trailing slash
+	StorageConnectionString string // STORAGE_CONNECTION_STRING: holds a secret
+
+	ArchiveContainer string // ARCHIVE_CONTAINER
+	StateContainer   string // STATE_CONTAINER
+
+	XAPIURL         string // X_API_URL, without trailing slash
+	ImportEventURL  string // IMPORT_EVENT_URL, without trailing slash
+	AADAuthorityURL string // AAD_AUTHORITY_URL: https, without trailing slash
+
+	ArchiveMailbox  string            // ARCHIVE_MAILBOX: an address, as in user@example.com
+	AuthorMailboxes map[string]string // AUTHOR_MAILBOXES: address by handle, lower case and without @
+
+	LogLevel slog.Level // LOG_LEVEL
+
+	// FunctionTimeout is how long the host lets an invocation run.
+	FunctionTimeout time.Duration
+}
+
+// ErrNoPort is among Load's faults when FUNCTIONS_CUSTOMHANDLER_PORT is missing
+// or wrong: the program was not started by the Functions host and cannot listen.
+// It is the only fault that has to end the process.
+var ErrNoPort = errors.New("FUNCTIONS_CUSTOMHANDLER_PORT is not a port number: this program is started by the Azure Functions host, which sets it; run `make start`, or `func start --script-root build/app`")
+
+// Load reads and checks all settings. Its error joins one sentence for each
+// fault: which setting, what is wrong with it, what to do. The settings without
+// fault are in the Config even then, so that the process can listen, log and
+// answer that it is not configured.
+func Load(getenv func(string) string) (Config, error) {
+	s := &settings{getenv: getenv}
+	c := Config{
+		Port:     s.port("FUNCTIONS_CUSTOMHANDLER_PORT"),
+		LogLevel: s.logLevel("LOG_LEVEL"),
+
+		TenantID:    s.tenant("TENANT_ID"),
+		KeyVaultURL: s.url("KEY_VAULT_URL", "", httpsOnly),
+
+		ArchiveContainer: s.container("ARCHIVE_CONTAINER", "archive"),
+		StateContainer:   s.container("STATE_CONTAINER", "connector-state"),
+
+		XAPIURL:         s.url("X_API_URL", "https://api.x.com", httpOnLoopback),
+		ImportEventURL:  s.url("IMPORT_EVENT_URL", "https://webhook.ingestion.office.com", httpOnLoopback),
+		AADAuthorityURL: s.url("AAD_AUTHORITY_URL", "https://login.microsoftonline.com", httpsOnly),
+
+		AuthorMailboxes: s.mailboxes("AUTHOR_MAILBOXES"),
+		FunctionTimeout: s.functionTimeout(),
+	}
+	c.StorageAccountURL, c.StorageConnectionString = s.storage()
+	c.ArchiveMailbox = s.mailbox("ARCHIVE_MAILBOX", "archive@"+c.TenantID+".invalid")
+	if c.ArchiveContainer == c.StateContainer {
+		s.fault("ARCHIVE_CONTAINER and STATE_CONTAINER name the same container: mail and the connector's own state need two")
+	}
+	return c, errors.Join(s.faults...)
+}
+
+// settings reads settings and gathers their faults.
+type settings struct {
+	getenv func(string) string
+	faults []error
+}
+
+func (s *settings) get(name string) string { return strings.TrimSpace(s.getenv(name)) }
+
+func (s *settings) fault(format string, args ...any) {
+	s.faults = append(s.faults, fmt.Errorf(format, args...))
+}
+
+func (s *settings) port(name string) int {
+	port, err := strconv.ParseUint(s.get(name), 10, 16)
+	if err != nil || port == 0 {
+		s.faults = append(s.faults, ErrNoPort)
+	}
+	return int(port)
+}
+
+func (s *settings) logLevel(name string) slog.Level {
+	switch strings.ToLower(s.get(name)) {
+	case "", "info":
+		return slog.LevelInfo
+	case "debug":
+		return slog.LevelDebug
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	s.fault("%s is %q: set it to debug, info, warn or error", name, s.get(name))
+	return slog.LevelInfo
+}
+
+var guid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+func (s *settings) tenant(name string) string {
+	id := strings.ToLower(s.get(name))
+	switch {
+	case id == "":
+		s.fault("%s is not set: set it to the id of your Microsoft 365 tenant, a GUID (Azure portal, Microsoft Entra ID, Overview, Tenant ID)", name)
+	case !guid.MatchString(id):
+		s.fault("%s is %q, which is not a GUID: set it to the tenant's id, not to its name", name, id)
+	}
+	return id
+}
+
+// containerName is Azure's rule for the name of a blob container, but for its
+// length and for hyphens in a row, which it may not have.
+// https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
+var containerName = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
+
+func (s *settings) container(name, standard string) string {
+	value := s.get(name)
+	if value == "" {
+		return standard
+	}
+	if len(value) < 3 || len(value) > 63 || !containerName.MatchString(value) {
+		s.fault("%s is %q, which Azure does not take as a container's name: 3 to 63 lower-case letters, digits and single hyphens, with a letter or digit at both ends", name, value)
+	}
+	return value
+}
+
+func (s *settings) mailbox(name, standard string) string {
+	value := s.get(name)
+	if value == "" {
+		return standard
+	}
+	if !isAddress(value) {
+		s.fault("%s is %q, which is not a mail address: set it to one like archive@example.com", name, value)
+	}
+	return value
+}
+
+// isAddress tells whether text is an RFC 5322 addr-spec and nothing more.
+func isAddress(text string) bool {
+	a, err := mail.ParseAddress(text)
+	return err == nil && a.Address == text
+}
+
+var handle = regexp.MustCompile(`^[a-z0-9_]+$`)
+
+// mailboxes reads `handle=mailbox, @handle=mailbox`.
+func (s *settings) mailboxes(name string) map[string]string {
+	byHandle := map[string]string{}
+	for pair := range strings.SplitSeq(s.get(name), ",") {
+		pair = strings.TrimSpace(pair)
+		if pair == "" {
+			continue
+		}
+		who, address, found := strings.Cut(pair, "=")
+		who = strings.ToLower(strings.TrimPrefix(strings.TrimSpace(who), "@"))
+		address = strings.TrimSpace(address)
+		before, twice := byHandle[who]
+		switch {
+		case !found || !handle.MatchString(who):
+			s.fault("%s has %q, which is not handle=mailbox: write pairs like contoso=press@contoso.com with commas between them", name, pair)
+		case !isAddress(address):
+			s.fault("%s maps %s to %q, which is not a mail address", name, who, address)
+		case twice && before != address:
+			s.fault("%s maps %s twice, to %s and to %s: keep one", name, who, before, address)
+		default:
+			byHandle[who] = address
+		}
+	}
+	return byHandle
+}

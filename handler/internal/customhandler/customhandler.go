@@ -1,0 +1,161 @@
+// Package customhandler speaks the Azure Functions custom handler protocol: the
+// Functions host starts this program, waits until it answers HTTP on the port it
+// was told, and sends it what triggers its functions.
+//
+// There are two kinds of request. What reaches an HTTP function is forwarded
+// as it came from the Internet, and is handed to the HTTP handler. A timer's tick
+// is an invocation: `POST /<FunctionName>` with a JSON envelope, made by the
+// host itself. Both arrive on one port, both with the host's own headers, so
+// this package's first duty is never to take one for the other.
+//
+// https://learn.microsoft.com/azure/azure-functions/functions-custom-handlers
+package customhandler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"xarchive/handler/internal/logging"
+)
+
+// Options is what a Server needs.
+type Options struct {
+	Port int          // on loopback
+	HTTP http.Handler // serves every request that is not the host's own
+	Log  *slog.Logger
+}
+
+// Server answers the Functions host.
+type Server struct {
+	port   int
+	http   http.Handler
+	log    *slog.Logger
+	timers map[string]timer // by function name
+	ending context.Context  // ends when Serve is to end; set by serve
+}
+
+type timer struct {
+	binding string
+	run     func(context.Context, Invocation) (Result, error)
+}
+
+// Invocation is one call of a function by the host.
+type Invocation struct {
+	ID        string // the host's, as in its own logs; may be empty
+	IsPastDue bool   // the tick comes late
+}
+
+// Result is what a successful invocation tells the host.
+type Result struct {
+	Logs []string // lines for the invocation's log
+}
+
+// New returns a server. Timers are added before Serve.
+func New(o Options) *Server {
+	return &Server{port: o.Port, http: o.HTTP, log: o.Log, timers: map[string]timer{}, ending: context.Background()}
+}
+
+// Timer registers the timer function of that name, whose function.json gives its
+// trigger the name binding. run's context carries the invocation's id and name
+// into log lines and ends when the server is to end or the host hangs up. An
+// error or a panic of run fails the invocation: it is logged here, the host
+// learns only that it failed.
+func (s *Server) Timer(function, binding string, run func(context.Context, Invocation) (Result, error)) {
+	s.timers[function] = timer{binding, run}
+}
+
+const (
+	// grace is how long Serve waits for what is running when it is to end.
+	grace = 15 * time.Second
+
+	// maxEnvelope bounds an invocation's body, in bytes; a timer's has some hundred.
+	maxEnvelope = 1 << 20
+)
+
+// Serve listens on 127.0.0.1 and answers until ctx ends. Then it takes no more
+// requests, ends the contexts of running invocations, and waits a bounded time
+// for everything that runs. Its error is nil after such an end.
+func (s *Server) Serve(ctx context.Context) error {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)))
+	if err != nil {
+		return fmt.Errorf("listening for the Functions host: %w", err)
+	}
+	return s.serve(ctx, listener)
+}
+
+func (s *Server) serve(ctx context.Context, listener net.Listener) error {
+	s.ending = ctx
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	s.log.InfoContext(ctx, "listening for the Functions host", "address", listener.Addr().String())
+	select {
+	case err := <-failed:
+		return fmt.Errorf("answering the Functions host: %w", err)
+	case <-ctx.Done():
+	}
+	s.log.InfoContext(ctx, "ending", "grace", grace.String())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("ending: not everything ended within %s: %w", grace, err), server.Close())
+	}
+	return nil
+}
+
+// ServeHTTP sorts requests: the host's readiness poll, invocations, and all the
+// rest, which is for the HTTP handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = r.WithContext(logging.With(r.Context(), "invocation", invocationID(r)))
+	defer s.recoverPanic(w, r)
+	if r.Method == http.MethodGet && r.RequestURI == "/" {
+		w.WriteHeader(http.StatusOK) // the host asks whether somebody is there
+		return
+	}
+	if name, isFunction := s.functionNamed(r.URL.Path); isFunction {
+		if reason := refusal(r, name); reason != "" {
+			s.log.WarnContext(r.Context(), "a request for a function's name is not the host's invocation of it", "reason", reason)
+			fail(w, http.StatusNotFound, "There is nothing here.")
+			return
+		}
+		s.invoke(w, r, name)
+		return
+	}
+	s.http.ServeHTTP(w, r)
+}
+
+// functionNamed finds the function that a path means in any spelling: any case,
+// with needless slashes, encoded. Such a path never reaches the HTTP handler.
+func (s *Server) functionNamed(path string) (string, bool) {
+	for name := range s.timers {
+		if strings.EqualFold(strings.Trim(path, "/"), name) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+func (s *Server) recoverPanic(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler {
+		panic(p) // net/http's own way to cut a connection
+	}
+	s.log.ErrorContext(r.Context(), "panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
+	fail(w, http.StatusInternalServerError, "The connector failed; its log says why.")
+}

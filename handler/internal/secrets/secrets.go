@@ -1,0 +1,254 @@
+// Package secrets gives the connector its secrets: the keys of its app at X and
+// of its app at Entra, the secret it shares with the Compliance Center, and the
+// access token of each account that has signed in. They come from Azure Key Vault,
+// or, where no vault is set, from the environment, which cannot be written.
+//
+// What was read is kept in memory for a while (see [Store.Get]), so that a vault
+// that is slow or down for a moment does not matter. Nothing is written anywhere
+// else, and no error or log line holds a value.
+package secrets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
+)
+
+// Names of secrets, as in Key Vault. In the environment they are in capitals and
+// with underscores: API_SECRET_KEY.
+const (
+	APISecretKey             = "api-secret-key" // shared with the Compliance Center
+	TwitterAPIKey            = "twitter-api-key"
+	TwitterAPISecretKey      = "twitter-api-secret-key"
+	TwitterAccessToken       = "twitter-access-token"        // without a vault: the one account's
+	TwitterAccessTokenSecret = "twitter-access-token-secret" // without a vault: the one account's
+	AADApplicationID         = "aad-application-id"
+	AADApplicationSecret     = "aad-application-secret"
+	AADApplicationURI        = "aad-application-uri"
+)
+
+var (
+	// ErrNotSet: there is no such secret, or it is empty. The error says how to
+	// set it.
+	ErrNotSet = errors.New("secret is not set")
+	// ErrReadOnly: secrets come from the environment and cannot be saved.
+	ErrReadOnly = errors.New("settings come from the environment and cannot be saved: set KEY_VAULT_URL to a vault in which the connector may write secrets")
+	// ErrUnavailable: the vault cannot be reached or refuses the connector.
+	ErrUnavailable = errors.New("the vault does not answer as it should")
+)
+
+const (
+	maxAge     = 5 * time.Minute  // of a value, before it is asked for again
+	maxAbsence = 30 * time.Second // of the knowledge that a secret is not set
+	maxStale   = time.Hour        // of a value while the vault cannot be asked
+	retryAfter = time.Minute      // between two tries while a stale value serves
+
+	// askTimeout bounds one reading or writing of the vault, retries included.
+	askTimeout = 20 * time.Second
+)
+
+// source is where secrets are kept.
+type source interface {
+	// get returns a value; "" or ErrNotSet if there is none.
+	get(ctx context.Context, name string) (string, error)
+	set(ctx context.Context, name, value string) error
+	remove(ctx context.Context, name string) error // no error where there is none
+	writable() error                               // nil or ErrReadOnly
+}
+
+// Options is what a Store needs.
+type Options struct {
+	// VaultURL is the vault's, https. "" reads secrets from the environment and
+	// leaves Credential and HTTP unused.
+	VaultURL   string
+	Credential azcore.TokenCredential
+	HTTP       *http.Client
+
+	Getenv func(string) string
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// Store reads, keeps and writes secrets. Its methods may be called at once.
+type Store struct {
+	source source
+	now    func() time.Time
+	log    *slog.Logger
+
+	group singleflight.Group // one reading of a secret at a time
+
+	mu   sync.Mutex
+	kept map[string]kept
+	// generation counts, by name, how often what was known of a secret became
+	// void. A reading that began before does not count after.
+	generation map[string]int
+}
+
+// kept is what is known of a secret.
+type kept struct {
+	value   string // "": it is not set
+	readAt  time.Time
+	retryAt time.Time // the vault failed; no try before this
+}
+
+// New returns a store. Nothing is asked of the vault yet.
+func New(o Options) (*Store, error) {
+	s := &Store{now: o.Now, log: o.Log, kept: map[string]kept{}, generation: map[string]int{}}
+	if o.VaultURL == "" {
+		s.source = environment{o.Getenv}
+		return s, nil
+	}
+	var err error
+	s.source, err = openVault(o.VaultURL, o.Credential, o.HTTP)
+	return s, err
+}
+
+// Get returns a secret, white space around it removed. A value read in the last
+// 5 minutes is used as it is, and so is, for 30 seconds, the knowledge that the
+// secret is not set: strangers cannot make the connector ask the vault often.
+// While the vault cannot be asked, a value goes on serving until it is an hour old,
+// with a warning in the log; one that was forgotten does not. Errors: ErrNotSet,
+// ErrUnavailable, or the context's.
+func (s *Store) Get(ctx context.Context, name string) (string, error) {
+	s.mu.Lock()
+	k, known := s.kept[name]
+	s.mu.Unlock()
+	now := s.now()
+	age := now.Sub(k.readAt)
+	switch {
+	case known && k.value == "" && age < maxAbsence:
+		return "", notSet(name)
+	case known && k.value != "" && (age < maxAge || age < maxStale && now.Before(k.retryAt)):
+		return k.value, nil
+	}
+	value, err := s.read(ctx, name)
+	if err == nil || errors.Is(err, ErrNotSet) || ctx.Err() != nil {
+		return value, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// It may have been forgotten, or read by someone else, in the meantime.
+	k, known = s.kept[name]
+	if age = now.Sub(k.readAt); !known || k.value == "" || age >= maxStale {
+		return "", err
+	}
+	k.retryAt = now.Add(retryAfter)
+	s.kept[name] = k
+	s.log.WarnContext(ctx, "a secret cannot be read again; the value read before goes on serving", "secret", name, "age", age.Round(time.Second).String(), "error", err.Error())
+	return k.value, nil
+}
+
+// Refresh reads a secret anew. What is kept stays where that fails.
+func (s *Store) Refresh(ctx context.Context, name string) (string, error) { return s.read(ctx, name) }
+
+// read asks the source, once for all who ask at the same time.
+func (s *Store) read(ctx context.Context, name string) (string, error) {
+	s.mu.Lock()
+	generation := s.generation[name]
+	s.mu.Unlock()
+	result := s.group.DoChan(fmt.Sprint(name, " ", generation), func() (any, error) {
+		// It is read for others too: the first to give up must not end it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+		defer cancel()
+		value, err := s.source.get(ctx, name)
+		value = strings.TrimSpace(value)
+		if err == nil && value == "" {
+			err = notSet(name)
+		}
+		if err == nil || errors.Is(err, ErrNotSet) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.generation[name] == generation {
+				s.kept[name] = kept{value: value, readAt: s.now()}
+			}
+		}
+		return value, err
+	})
+	select {
+	case r := <-result:
+		return r.Val.(string), r.Err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
+// GetAll returns several secrets by name, read side by side. Its error names
+// every one that could not be had.
+func (s *Store) GetAll(ctx context.Context, names ...string) (map[string]string, error) {
+	values, errs := make([]string, len(names)), make([]error, len(names))
+	var group errgroup.Group
+	for i, name := range names {
+		group.Go(func() error {
+			values[i], errs[i] = s.Get(ctx, name)
+			return nil
+		})
+	}
+	_ = group.Wait() // errors are gathered one by one
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	all := map[string]string{}
+	for i, name := range names {
+		all[name] = values[i]
+	}
+	return all, nil
+}
+
+// Forget drops what is kept of secrets, so that the next Get asks for them. It is
+// for a service's 401: they may have been changed.
+func (s *Store) Forget(names ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range names {
+		s.generation[name]++
+		delete(s.kept, name)
+	}
+}
+
+// Writable is nil, or ErrReadOnly where Set and Delete would fail with it.
+func (s *Store) Writable() error { return s.source.writable() }
+
+// Set saves a secret. Errors: ErrReadOnly, ErrUnavailable, the context's.
+func (s *Store) Set(ctx context.Context, name, value string) error {
+	err := s.source.set(ctx, name, value)
+	s.Forget(name) // even a failed call may have changed it
+	return err
+}
+
+// Delete removes a secret; it is no error if there is none. Errors as Set's.
+func (s *Store) Delete(ctx context.Context, name string) error {
+	err := s.source.remove(ctx, name)
+	s.Forget(name)
+	return err
+}
+
+func notSet(name string) error {
+	return fmt.Errorf("%w: %s (in Key Vault: az keyvault secret set --vault-name <vault> --name %s --value <value>; without a vault: environment variable %s)",
+		ErrNotSet, name, name, environmentName(name))
+}
+
+func environmentName(name string) string {
+	return strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// environment has the secrets of a connector without a vault.
+type environment struct{ getenv func(string) string }
+
+func (e environment) get(_ context.Context, name string) (string, error) {
+	return e.getenv(environmentName(name)), nil
+}
+
+func (environment) set(context.Context, string, string) error { return ErrReadOnly }
+
+func (environment) remove(context.Context, string) error { return ErrReadOnly }
+
+func (environment) writable() error { return ErrReadOnly }
