@@ -1,0 +1,89 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+)
+
+// ErrRefused: the task's container does not take items, and will not with the same
+// SAS: it has run out, does not allow writing, or the container is gone.
+var ErrRefused = errors.New("the task's container refuses the item")
+
+// Container is a task's container at the Import service.
+type Container struct {
+	client *container.Client
+}
+
+// OpenContainer opens the container of a container SAS URL. Nothing is sent yet.
+// No error holds the URL: its signature is a secret.
+func OpenContainer(sasURI string, hc *http.Client) (*Container, error) {
+	client, err := container.NewClientWithNoCredential(sasURI, &container.ClientOptions{
+		ClientOptions: policy.ClientOptions{Transport: hc}})
+	if err != nil {
+		return nil, fmt.Errorf("opening the task's container: %w: its URL cannot be read", ErrRefused)
+	}
+	return &Container{client}, nil
+}
+
+// blockSize is how much of an item is held in memory while it is uploaded, in bytes.
+const blockSize = 4 << 20
+
+// Upload puts a blob of any length, as write produces it; one of that name is
+// replaced. Nothing is visible before it is whole: an error of write comes out as
+// it is and leaves nothing behind. ErrRefused: no later try with this container can
+// succeed.
+func (c *Container) Upload(ctx context.Context, name string, write func(io.Writer) error) error {
+	reader, writer := io.Pipe()
+	wrote := make(chan error, 1)
+	go func() {
+		err := write(writer)
+		writer.CloseWithError(err)
+		wrote <- err
+	}()
+	_, err := c.client.NewBlockBlobClient(name).UploadStream(ctx, reader, &blockblob.UploadStreamOptions{
+		BlockSize: blockSize, Concurrency: 1,
+		HTTPHeaders: &blob.HTTPHeaders{BlobContentType: to.Ptr("application/json")},
+	})
+	reader.CloseWithError(errors.New("the upload has ended"))
+	if writeErr := <-wrote; writeErr != nil && err == nil || err != nil && errors.Is(err, writeErr) {
+		return writeErr
+	}
+	if err != nil {
+		return fmt.Errorf("uploading %s: %w", name, describe(err))
+	}
+	return nil
+}
+
+// describe words an error of the storage service without the URL, whose query is a
+// secret.
+func describe(err error) error {
+	var answer *azcore.ResponseError
+	if errors.As(err, &answer) {
+		text := fmt.Sprintf("status %d %s", answer.StatusCode, answer.ErrorCode)
+		switch answer.StatusCode {
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
+			return fmt.Errorf("%w: %s", ErrRefused, text)
+		}
+		return errors.New(text)
+	}
+	var inURL *url.Error
+	if errors.As(err, &inURL) {
+		err = inURL.Err
+	}
+	if text := err.Error(); strings.Contains(text, "sig=") {
+		return errors.New("the container cannot be reached")
+	}
+	return err
+}
