@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -12,12 +14,15 @@ import (
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/connector"
+	"xarchive/handler/internal/connector/entra"
 	"xarchive/handler/internal/deliver"
 	"xarchive/handler/internal/importer"
 	"xarchive/handler/internal/ingest"
 	"xarchive/handler/internal/loopback"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/outbound"
+	"xarchive/handler/internal/pages"
+	"xarchive/handler/internal/pages/connection"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/storage"
@@ -26,7 +31,7 @@ import (
 
 // app is the connector put together. Making it sends nothing.
 type app struct {
-	api    *connector.API
+	web    http.Handler // the Compliance Center's API and the pages
 	ingest *ingest.Ingest
 }
 
@@ -77,14 +82,31 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger) (*a
 		Events: importer.NewEvents(importer.EventsOptions{
 			BaseURL: cfg.ImportEventURL, AuthorityURL: cfg.AADAuthorityURL, TenantID: cfg.TenantID, HTTP: web, Secrets: keys}),
 	}
+	api := connector.New(connector.Options{
+		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, State: store, Secrets: keys, HTTP: toX, Now: time.Now, Log: log,
+		AllowLoopbackBlobs: emulated(cfg),
+		Bearer: entra.New(entra.Options{
+			TenantID: cfg.TenantID, AuthorityURL: cfg.AADAuthorityURL, HTTP: web, Secrets: keys, Now: time.Now}),
+	})
 	return &app{
-		api: connector.New(connector.Options{
-			TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, State: store, Secrets: keys, HTTP: toX, Now: time.Now, Log: log,
-			AllowLoopbackBlobs: emulated(cfg),
+		web: pages.New(pages.Options{
+			TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
+			API: api, Records: store, Activity: activity, Now: time.Now, Log: log,
+			Checker: connection.New(connection.Options{
+				TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, XHTTP: toX, AuthorityURL: cfg.AADAuthorityURL, EntraHTTP: web, Secrets: keys,
+				Reach: func(ctx context.Context) error {
+					return errors.Join(account.Container(cfg.StateContainer).Reach(ctx), account.Container(cfg.ArchiveContainer).Reach(ctx))
+				},
+			}),
 		}),
 		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Log: log,
 			Limit: cfg.FunctionTimeout - ingest.Margin(cfg.FunctionTimeout)},
 	}, nil
+}
+
+// activity is what the status page shows of an account's record.
+func activity(a state.Account) pages.Activity {
+	return pages.Activity{Daily: a.Daily, Rate: pages.Rate{Limit: a.Rate.Limit, Remaining: a.Rate.Remaining, Reset: a.Rate.Reset}}
 }
 
 // emulated tells whether the connector's own storage is an emulator on this

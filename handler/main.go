@@ -36,19 +36,19 @@ func main() {
 // that the host and whoever calls learn that the connector is there and is not
 // set up; the log says what is wrong.
 func serve(ctx context.Context, cfg config.Config, faults error, log *slog.Logger) error {
-	var api http.Handler = customhandler.Unavailable(log)
+	var web http.Handler = customhandler.Unavailable(log)
 	tick := func(context.Context) error { return faults }
 	if faults == nil {
 		app, err := newApp(cfg, os.Getenv, log)
 		if err == nil {
-			api, tick = app.api, app.ingest.Tick
+			web, tick = app.web, app.ingest.Tick
 		}
 		faults = err
 	}
 	if faults != nil {
 		log.Error("the settings are faulty; nothing works until they are put right", "faults", faults.Error())
 	}
-	server := customhandler.New(customhandler.Options{Port: cfg.Port, HTTP: api, Log: log})
+	server := customhandler.New(customhandler.Options{Port: cfg.Port, HTTP: web, Log: log})
 	server.Timer("ingest", "timer", func(ctx context.Context, _ customhandler.Invocation) (customhandler.Result, error) {
 		return customhandler.Result{}, tick(ctx)
 	})

@@ -28,11 +28,14 @@ func (r *run) askPage(ctx context.Context) ([]byte, error) {
 	return raw, err
 }
 
-// ask calls X. It waits out a rate limit that ends soon, and signs in anew once
+// ask calls X, if it may be asked now. It waits out a rate limit that ends soon, and signs in anew once
 // when X refuses keys or token.
 func (r *run) ask(ctx context.Context, do func(X) (twitter.Answer, error)) ([]byte, error) {
 	signedInAnew := false
 	for {
+		if r.Now().Before(r.RateReset) {
+			return nil, fmt.Errorf("%w: X's rate limit is used up until %s", errLater, r.RateReset.Format(time.RFC3339))
+		}
 		if r.x == nil {
 			x, err := r.SignIn(ctx, r.job.ID, signedInAnew)
 			if err != nil {
@@ -44,6 +47,7 @@ func (r *run) ask(ctx context.Context, do func(X) (twitter.Answer, error)) ([]by
 		var limit *twitter.RateLimitError
 		switch {
 		case err == nil:
+			r.Rate = state.Rate(answer.Rate)
 			return answer.Raw, nil
 		case errors.Is(err, twitter.ErrUnauthorized) && !signedInAnew:
 			signedInAnew, r.x = true, nil

@@ -1,14 +1,24 @@
 package capture_test
 
 import (
-	"fmt"
+	"crypto/rand"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
-	"time"
+
 	"xarchive/handler/internal/storage"
+	"xarchive/tests/sandbox/azurite"
 )
 
+// blobs is the blob server of these tests.
+var blobs *azurite.Server
+
+func TestMain(m *testing.M) { os.Exit(azurite.Run(m, &blobs)) }
+
+// newContainer is a container of the test's own, not made yet.
 func newContainer(t *testing.T) *storage.Container {
-	a := storage.Account{ConnectionString: "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;BlobEndpoint=http://127.0.0.1:11000/devstoreaccount1;", HTTP: http.DefaultClient}
-	return a.Container(fmt.Sprintf("s%d", time.Now().UnixNano()))
+	t.Helper()
+	account := storage.Account{ConnectionString: blobs.ConnectionString(""), HTTP: http.DefaultClient}
+	return account.Container("t" + strings.ToLower(rand.Text()))
 }

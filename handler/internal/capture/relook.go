@@ -58,7 +58,7 @@ func (c *Capture) Relook(ctx context.Context, job state.Job, key string, ids []s
 		own = append(own, doc)
 	}
 	if err := r.storeAll(ctx, own); err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, r.Save(ctx)) // how often media were waited for
 	}
 	for _, problem := range page.Errors {
 		for _, id := range []string{problem.ResourceID, problem.Value} {

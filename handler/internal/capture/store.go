@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/message"
@@ -33,7 +34,7 @@ func (r *run) storeAll(ctx context.Context, docs []post.Document) error {
 		waited := r.Held[doc.ID].Tries
 		mu.Unlock()
 		group.Go(func() error {
-			stored, err := r.archivePost(ctx, r.ID, doc, waited >= mediaTicks)
+			stored, created, err := r.archivePost(ctx, r.ID, doc, waited >= mediaTicks)
 			mu.Lock()
 			defer mu.Unlock()
 			if errors.Is(err, twitter.ErrUnavailable) && ctx.Err() == nil {
@@ -45,7 +46,7 @@ func (r *run) storeAll(ctx context.Context, docs []post.Document) error {
 				return nil
 			}
 			if stored {
-				r.PostsTotal++
+				r.CountPost(created)
 			}
 			return err
 		})
@@ -56,13 +57,13 @@ func (r *run) storeAll(ctx context.Context, docs []post.Document) error {
 	return held
 }
 
-// archivePost archives one post with its media; false if it was there already.
-// ErrUnavailable: its media cannot be had just now; with givenUp that is no
-// reason to wait, and such media are left out.
-func (c *Capture) archivePost(ctx context.Context, accountID string, doc post.Document, givenUp bool) (bool, error) {
+// archivePost archives one post, written at a time, with its media; stored is
+// false if it was there already. ErrUnavailable: its media cannot be had just now;
+// with givenUp that is no reason to wait, and such media are left out.
+func (c *Capture) archivePost(ctx context.Context, accountID string, doc post.Document, givenUp bool) (stored bool, created time.Time, err error) {
 	p, err := post.Parse(doc.JSON)
 	if err != nil {
-		return false, err
+		return false, time.Time{}, err
 	}
 	for _, problem := range p.Problems {
 		c.Log.WarnContext(ctx, "a part of a post could not be read; the archived document has it", "post", p.ID, "problem", problem)
@@ -71,25 +72,24 @@ func (c *Capture) archivePost(ctx context.Context, accountID string, doc post.Do
 	if len(shown) > 0 { // spare the downloads
 		_, err := c.Archive.Find(ctx, archive.Name(accountID, p))
 		if !errors.Is(err, archive.ErrNotFound) {
-			return false, err
+			return false, p.CreatedAt, err
 		}
 	}
 	leftOut := map[string]error{} // by media key
 	for {
 		files, err := c.open(ctx, shown, leftOut)
 		if err == nil {
-			var created bool
-			_, created, err = c.Archive.Put(ctx, accountID, p, func(w io.Writer) error {
+			_, stored, err = c.Archive.Put(ctx, accountID, p, func(w io.Writer) error {
 				return c.Format.Write(w, p, doc.JSON, attachments(files))
 			})
 			closeFiles(files)
 			if err == nil {
-				return created, nil
+				return stored, p.CreatedAt, nil
 			}
 		}
 		var broken *mediaError
 		if !givenUp || !errors.As(err, &broken) {
-			return false, fmt.Errorf("post %s: %w", p.ID, err)
+			return false, p.CreatedAt, fmt.Errorf("post %s: %w", p.ID, err)
 		}
 		leftOut[broken.key] = broken.err
 	}

@@ -11,7 +11,10 @@ import (
 	"xarchive/handler/internal/twitter"
 )
 
-var errSignInFirst = bad("No account has signed in with X for this job. Sign in first.")
+var (
+	errSignInFirst      = bad("No account has signed in with X for this job. Sign in first.")
+	errNoReadPermission = bad("X forbids the app to read the account. Give the app read permission in X's developer portal (User authentication settings) and sign in again.")
+)
 
 // entity is an account that a job can archive.
 type entity struct {
@@ -40,7 +43,7 @@ func (a *API) getEntities(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []entity{{ID: me.ID, Name: me.Name, AlreadyUsed: used}}, nil
+	return []entity{{ID: me.ID, Name: me.Name, AlreadyUsed: used != ""}}, nil
 }
 
 // savePage is POST /api/ConnectorSetup/SavePage?jobId=&tenantId=: the account is
@@ -61,16 +64,23 @@ func (a *API) savePage(r *http.Request) (any, error) {
 	if !postIDForm.MatchString(in.ID) {
 		return nil, bad("Id must be the id of an account, as GetEntities gives it.")
 	}
-	ctx := r.Context()
+	return a.SaveJob(r.Context(), id, in.ID, in.Name)
+}
+
+// SaveJob makes or changes a job, which archives the account that has signed in
+// for it from now on. accountID is what was shown to who decides, and must be that
+// account; name may be empty. It is false, and nothing is saved, where another job
+// archives the account.
+func (a *API) SaveJob(ctx context.Context, id, accountID, name string) (bool, error) {
 	signedIn, err := a.signedIn(ctx, id)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	if in.ID != signedIn.ID {
-		return nil, bad("Id is not the account that has signed in for this job.")
+	if accountID != signedIn.ID {
+		return false, bad("Id is not the account that has signed in for this job.")
 	}
-	used, err := a.usedByAnother(ctx, id, in.ID)
-	if err != nil || used {
+	other, err := a.usedByAnother(ctx, id, accountID)
+	if err != nil || other != "" {
 		return false, err
 	}
 	job, err := a.State.Job(ctx, id)
@@ -78,16 +88,16 @@ func (a *API) savePage(r *http.Request) (any, error) {
 		job, err = state.Job{ID: id, CreatedAt: a.Now().UTC()}, nil
 	}
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	job.TenantID, job.AccountID, job.AccountName, job.SignInNeeded = a.TenantID, in.ID, in.Name, false
-	if name := []rune(in.Name); len(name) == 0 || len(name) > 200 {
+	job.TenantID, job.AccountID, job.AccountName, job.SignInNeeded = a.TenantID, accountID, name, false
+	if name := []rune(name); len(name) == 0 || len(name) > 200 {
 		job.AccountName = signedIn.Username
 	}
 	if err := a.State.PutJob(ctx, job); err != nil {
-		return nil, err
+		return false, err
 	}
-	a.Log.InfoContext(ctx, "job saved", "job", id, "account", in.ID)
+	a.Log.InfoContext(ctx, "job saved", "job", id, "account", accountID)
 	return true, nil
 }
 
@@ -106,15 +116,16 @@ func (a *API) deleteToken(r *http.Request) (any, error) {
 	return true, nil
 }
 
-// usedByAnother tells whether a job other than this one archives an account.
-func (a *API) usedByAnother(ctx context.Context, jobID, accountID string) (bool, error) {
+// usedByAnother is the id of a job other than this one that archives an account;
+// "" if there is none.
+func (a *API) usedByAnother(ctx context.Context, jobID, accountID string) (string, error) {
 	jobs, err := a.State.Jobs(ctx)
 	for _, job := range jobs {
 		if job.ID != jobID && job.AccountID == accountID {
-			return true, err
+			return job.ID, err
 		}
 	}
-	return false, err
+	return "", err
 }
 
 // signedIn is the account that has signed in for a job. X is asked only where the
@@ -155,7 +166,7 @@ func (a *API) askX(ctx context.Context, jobID string) (twitter.User, error) {
 	case errors.Is(err, twitter.ErrUnauthorized):
 		return twitter.User{}, bad("X refuses the account's token or the app's keys. Sign in again; if that does not help, set the secrets twitter-api-key and twitter-api-secret-key to the app's.")
 	case errors.Is(err, twitter.ErrForbidden):
-		return twitter.User{}, bad("X forbids the app to read the account. Give the app read permission in X's developer portal (User authentication settings) and sign in again.")
+		return twitter.User{}, errNoReadPermission
 	}
 	return me, err
 }

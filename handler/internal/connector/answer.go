@@ -2,12 +2,14 @@ package connector
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,18 +57,46 @@ func answer(w http.ResponseWriter, status int, value any) {
 // fail answers {"Message":…}. An error that is not meant for the caller goes to
 // the log alone, under a reference that the caller is given.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, call string, err error) {
-	told := explain(err)
-	if told.status == http.StatusUnauthorized {
+	told := a.Explain(r.Context(), call, err)
+	if told.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="connector", charset="UTF-8"`)
+		w.Header().Add("WWW-Authenticate", "Bearer")
 	}
-	if told.status < 500 {
-		a.Log.InfoContext(r.Context(), "call refused", "call", call, "status", told.status, "reason", err.Error())
-		answer(w, told.status, struct{ Message string }{told.message})
-		return
+	told.SetRetry(w.Header())
+	answer(w, told.Status, struct{ Message string }{told.Message})
+}
+
+// Told is what somebody is told of an error.
+type Told struct {
+	Status  int    // HTTP's
+	Message string // sentences: what is wrong, what to do; no internals, no secrets
+	Retry   time.Duration
+}
+
+// SetRetry sets the Retry-After header where there is a time to wait.
+func (t Told) SetRetry(h http.Header) {
+	if t.Retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((t.Retry+time.Second-1)/time.Second)))
+	}
+}
+
+// Explain puts an error in words and writes it to the log, whole, together with
+// what was being done. Where the log says more than the words, they name the
+// log's line by a reference.
+func (a *API) Explain(ctx context.Context, doing string, err error) Told {
+	told := Told{Status: explain(err).status, Message: explain(err).message}
+	var slow *slowed
+	if errors.As(err, &slow) {
+		told.Retry = slow.wait
+	}
+	if told.Status < 500 {
+		a.Log.InfoContext(ctx, "call refused", "call", doing, "status", told.Status, "reason", err.Error())
+		return told
 	}
 	reference := rand.Text()[:10]
-	a.Log.ErrorContext(r.Context(), "call failed", "call", call, "status", told.status, "reference", reference, "error", err.Error())
-	answer(w, told.status, struct{ Message string }{fmt.Sprintf("%s The connector's log says more at reference %s.", told.message, reference)})
+	a.Log.ErrorContext(ctx, "call failed", "call", doing, "status", told.Status, "reference", reference, "error", err.Error())
+	told.Message = fmt.Sprintf("%s The connector's log says more at reference %s.", told.Message, reference)
+	return told
 }
 
 // explain is what the caller is told of an error.
@@ -83,6 +113,8 @@ func explain(err error) *refusal {
 		return &refusal{http.StatusConflict, "The connector's " + secrets.ErrReadOnly.Error() + "."}
 	case errors.Is(err, secrets.ErrNotSet):
 		return &refusal{http.StatusInternalServerError, "The connector lacks a secret: " + strings.ReplaceAll(err.Error(), "\n", "; ") + "."}
+	case errors.Is(err, secrets.ErrForbidden):
+		return &refusal{http.StatusServiceUnavailable, "The Key Vault refuses the connector. Give the connector's identity the role Key Vault Secrets Officer on the vault, and let the vault's network rules admit it."}
 	case errors.Is(err, secrets.ErrUnavailable):
 		return &refusal{http.StatusServiceUnavailable, "The connector cannot reach its Key Vault. Try again later."}
 	case errors.As(err, &signIn):

@@ -14,11 +14,23 @@ import (
 	"xarchive/handler/internal/secrets"
 )
 
+// Bearer judges access tokens of Entra; *entra.Verifier. Verify is nil for a token
+// that may call. Its error is for the log and wraps ErrUndecided where it cannot be
+// told, as when Entra is down; every other one means that the token may not.
+type Bearer interface {
+	Verify(ctx context.Context, token string) error
+}
+
+// ErrUndecided: it cannot be told now who may call.
+var ErrUndecided = errors.New("authorization cannot be checked")
+
 // auth decides who may call.
 type auth struct {
 	tenantID string
 	secrets  Secrets
+	bearer   Bearer // may be nil
 	now      func() time.Time
+	throttle *throttle
 
 	mu          sync.Mutex
 	refreshed   time.Time // when the shared secret was last read anew after a mismatch
@@ -26,7 +38,7 @@ type auth struct {
 }
 
 func newAuth(o Options) *auth {
-	return &auth{tenantID: o.TenantID, secrets: o.Secrets, now: o.Now}
+	return &auth{tenantID: o.TenantID, secrets: o.Secrets, bearer: o.Bearer, now: o.Now, throttle: newThrottle(o.Now)}
 }
 
 // refreshEvery is how often a wrong secret can make the connector read the right
@@ -37,28 +49,72 @@ const refreshEvery = 10 * time.Second
 // that the caller is wrong.
 var errSecretUnknown = &refusal{http.StatusServiceUnavailable, "The connector cannot check authorizations now. Try again later."}
 
-// check is nil for a call that carries
+// slowed is the answer to a caller that has no attempt left.
+type slowed struct {
+	refusal
+	wait time.Duration
+}
+
+func (e *slowed) Unwrap() error { return &e.refusal }
+
+// check is nil for a call that carries one of
 //
 //	Authorization: Basic base64(tenantId:APISecretKey)
+//	Authorization: Bearer <Entra's access token for the Office 365 Import service>
 //
-// Errors are errUnauthorized, and errSecretUnknown when the right secret cannot be
-// read, with the reason for the log.
+// Errors are errUnauthorized; errSecretUnknown when it cannot be told, with the
+// reason for the log; and *slowed for a caller that failed often.
 func (a *auth) check(r *http.Request) error {
-	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch strings.ToLower(scheme) {
 	case "basic":
 		tenant, secret, ok := r.BasicAuth()
 		if !ok {
 			return fmt.Errorf("%w The Basic authorization is malformed", errUnauthorized)
 		}
+		return a.admit(r, tenant, secret)
+	case "bearer":
+		if a.bearer == nil {
+			return fmt.Errorf("%w Bearer authorization is not set up", errUnauthorized)
+		}
+		return a.attempt(r, func() error {
+			err := a.bearer.Verify(r.Context(), strings.TrimSpace(token))
+			switch {
+			case errors.Is(err, ErrUndecided):
+				return errors.Join(errSecretUnknown, err)
+			case err != nil:
+				return fmt.Errorf("%w The token is refused: %w", errUnauthorized, err)
+			}
+			return nil
+		})
+	case "":
+		return fmt.Errorf("%w There is no authorization", errUnauthorized)
+	}
+	return fmt.Errorf("%w The authorization is neither Basic nor Bearer", errUnauthorized)
+}
+
+// admit checks a tenant and the secret shared with the Compliance Center.
+func (a *auth) admit(r *http.Request, tenant, secret string) error {
+	return a.attempt(r, func() error {
 		if !strings.EqualFold(tenant, a.tenantID) {
 			return fmt.Errorf("%w It is for another tenant", errUnauthorized)
 		}
 		return a.checkSecret(r.Context(), secret)
-	case "":
-		return fmt.Errorf("%w There is no authorization", errUnauthorized)
+	})
+}
+
+// attempt lets a caller try. Only errUnauthorized counts as a failure.
+func (a *auth) attempt(r *http.Request, try func() error) error {
+	who := caller(r)
+	if wait := a.throttle.take(who); wait > 0 {
+		seconds := int((wait + time.Second - 1) / time.Second)
+		return &slowed{refusal{http.StatusTooManyRequests, fmt.Sprintf("Too many attempts have failed. Try again in %d seconds.", seconds)}, wait}
 	}
-	return fmt.Errorf("%w The authorization is not Basic", errUnauthorized)
+	err := try()
+	if !errors.Is(err, errUnauthorized) {
+		a.throttle.giveBack(who)
+	}
+	return err
 }
 
 // checkSecret compares with the shared secret, and once more with what it is now

@@ -6,16 +6,21 @@
 // The calls are those of Microsoft's sample connector, by path and by JSON name.
 // As in ASP.NET, which the sample is made with, the case of a path, of a query's
 // names and of a JSON member's name does not matter. Every call needs
-// authorization.
+// authorization, Basic or Bearer; a caller whose attempts fail is slowed.
+//
+// What people see in a browser is package pages, which uses this package's
+// exported methods: they are the calls' own insides.
 package connector
 
 import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
+	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
 )
@@ -47,6 +52,9 @@ type Secrets interface {
 	SetXAccount(ctx context.Context, jobID string, a twitter.Account) error
 	DeleteXAccount(ctx context.Context, jobID string) error
 	ForgetX(jobID string)
+
+	Set(ctx context.Context, name, value string) error // a new version
+	Describe(ctx context.Context, names ...string) ([]secrets.Info, error)
 }
 
 // Options is what the API needs.
@@ -55,6 +63,7 @@ type Options struct {
 	XAPIURL  string // without trailing slash
 	State    State
 	Secrets  Secrets
+	Bearer   Bearer       // nil: only Basic is let in
 	HTTP     *http.Client // for calls to X
 	Now      func() time.Time
 	Log      *slog.Logger
@@ -71,25 +80,40 @@ type API struct {
 	routes map[string]route // by path, lower case and without trailing slash
 }
 
-type route struct {
-	method string
-	call   func(*http.Request) (any, error) // the answer's JSON value; nil for an empty answer
+// route is what a path's methods do.
+type route map[string]call
+
+// call returns the answer's JSON value; nil for an empty answer.
+type call func(*http.Request) (any, error)
+
+// allow is the Allow header's value. HEAD goes wherever GET does.
+func (r route) allow() string {
+	var methods []string
+	for method := range r {
+		methods = append(methods, method)
+		if method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	slices.Sort(methods)
+	return strings.Join(methods, ", ")
 }
 
 // New returns the API. Nothing is sent yet.
 func New(o Options) *API {
 	a := &API{Options: o, auth: newAuth(o)}
 	a.routes = map[string]route{
-		"/setup/validate":                 {http.MethodGet, a.validate},
-		"/job/iscreated":                  {http.MethodGet, a.isCreated},
-		"/job/ondeleted":                  {http.MethodDelete, a.onDeleted},
-		"/job/onremediation":              {http.MethodGet, a.onRemediation},
-		"/data/ondownloadrequest":         {http.MethodPost, a.onDownloadRequest},
-		"/api/connectorsetup/oauthurl":    {http.MethodGet, a.oauthURL},
-		"/api/connectorsetup/storetoken":  {http.MethodPost, a.storeToken},
-		"/api/connectorsetup/getentities": {http.MethodGet, a.getEntities},
-		"/api/connectorsetup/savepage":    {http.MethodPost, a.savePage},
-		"/api/connectorsetup/deletetoken": {http.MethodGet, a.deleteToken},
+		"/setup/validate":                 {http.MethodGet: a.validate},
+		"/job/iscreated":                  {http.MethodGet: a.isCreated},
+		"/job/ondeleted":                  {http.MethodDelete: a.onDeleted},
+		"/job/onremediation":              {http.MethodGet: a.onRemediation},
+		"/data/ondownloadrequest":         {http.MethodPost: a.onDownloadRequest},
+		"/api/configuration":              {http.MethodGet: a.configuration, http.MethodPost: a.configure},
+		"/api/connectorsetup/oauthurl":    {http.MethodGet: a.oauthURL},
+		"/api/connectorsetup/storetoken":  {http.MethodPost: a.storeToken},
+		"/api/connectorsetup/getentities": {http.MethodGet: a.getEntities},
+		"/api/connectorsetup/savepage":    {http.MethodPost: a.savePage},
+		"/api/connectorsetup/deletetoken": {http.MethodGet: a.deleteToken},
 	}
 	return a
 }
@@ -102,13 +126,18 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		path = strings.TrimSuffix(path, "/")
 	}
 	route, known := a.routes[path]
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	call, allowed := route[method]
 	switch {
 	case !known:
 		a.fail(w, r, "", &refusal{http.StatusNotFound, "There is nothing here."})
 		return
-	case r.Method != route.method:
-		w.Header().Set("Allow", route.method)
-		a.fail(w, r, path, &refusal{http.StatusMethodNotAllowed, "This call is made with " + route.method + "."})
+	case !allowed:
+		w.Header().Set("Allow", route.allow())
+		a.fail(w, r, path, &refusal{http.StatusMethodNotAllowed, "This call is made with " + route.allow() + "."})
 		return
 	}
 	if err := a.auth.check(r); err != nil {
@@ -116,7 +145,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	value, err := route.call(r)
+	value, err := call(r)
 	if err != nil {
 		a.fail(w, r, path, err)
 		return

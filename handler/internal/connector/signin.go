@@ -37,32 +37,38 @@ func (a *API) oauthURL(r *http.Request) (any, error) {
 	if err := checkRedirect(redirect); err != nil {
 		return nil, err
 	}
-	if err := a.Secrets.Writable(); err != nil {
-		return nil, err // the sign-in could not be saved in the end
-	}
-	ctx := r.Context()
-	app, err := a.app(ctx)
-	if err != nil {
-		return nil, err
-	}
-	key, err := a.Secrets.Get(ctx, secrets.APISecretKey)
-	if err != nil {
-		return nil, err
-	}
-	request, err := twitter.RequestToken(ctx, a.HTTP, a.XAPIURL, app, redirect)
-	if err != nil {
-		return nil, err
-	}
-	sealed, err := seal(key, request.Token, redirect, request.Secret)
-	if err != nil {
-		return nil, fmt.Errorf("sealing a sign-in: %w", err)
-	}
-	now := a.Now().UTC()
-	err = a.State.PutSignIn(ctx, state.SignIn{Token: request.Token, Sealed: sealed, RedirectURL: redirect, CreatedAt: now, ExpiresAt: now.Add(signInLife)})
+	request, err := a.begin(r.Context(), redirect, redirect, redirect)
 	if err != nil {
 		return nil, err
 	}
 	return twitter.AuthenticateURL(a.XAPIURL, request), nil
+}
+
+// begin gets a request token and keeps it, until the sign-in ends, under the name
+// kept, sealed for what it is bound to (see seal.go).
+func (a *API) begin(ctx context.Context, callback, kept, boundTo string) (twitter.Token, error) {
+	if err := a.Secrets.Writable(); err != nil {
+		return twitter.Token{}, err // the sign-in could not be saved in the end
+	}
+	app, err := a.app(ctx)
+	if err != nil {
+		return twitter.Token{}, err
+	}
+	key, err := a.Secrets.Get(ctx, secrets.APISecretKey)
+	if err != nil {
+		return twitter.Token{}, err
+	}
+	request, err := twitter.RequestToken(ctx, a.HTTP, a.XAPIURL, app, callback)
+	if err != nil {
+		return twitter.Token{}, err
+	}
+	sealed, err := seal(key, request.Token, boundTo, request.Secret)
+	if err != nil {
+		return twitter.Token{}, fmt.Errorf("sealing a sign-in: %w", err)
+	}
+	now := a.Now().UTC()
+	err = a.State.PutSignIn(ctx, state.SignIn{Token: request.Token, Sealed: sealed, RedirectURL: kept, CreatedAt: now, ExpiresAt: now.Add(signInLife)})
+	return request, err
 }
 
 // app reads the app's keys anew: somebody is setting the connector up, and may
@@ -101,11 +107,16 @@ func (a *API) storeToken(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Secrets.SetXAccount(ctx, in.JobID, account); err != nil {
-		return nil, err
+	return true, a.keepAccount(ctx, in.JobID, account)
+}
+
+// keepAccount keeps the token of an account that has signed in for a job.
+func (a *API) keepAccount(ctx context.Context, jobID string, account twitter.Account) error {
+	if err := a.Secrets.SetXAccount(ctx, jobID, account); err != nil {
+		return err
 	}
-	a.Log.InfoContext(ctx, "account signed in", "job", in.JobID, "account", account.UserID, "handle", account.ScreenName)
-	return true, a.signedInAgain(ctx, in.JobID, account)
+	a.Log.InfoContext(ctx, "account signed in", "job", jobID, "account", account.UserID, "handle", account.ScreenName)
+	return a.signedInAgain(ctx, jobID, account)
 }
 
 // signedInAgain notes that a job that exists has its account back. With another
@@ -175,7 +186,7 @@ func (a *API) exchange(ctx context.Context, signIns []state.SignIn, verifier str
 	}
 	last := errBeginAgain
 	for _, in := range signIns {
-		account, err := a.exchangeOne(ctx, in, app, key, verifier)
+		account, err := a.exchangeOne(ctx, in, in.RedirectURL, app, key, verifier)
 		var refused *twitter.SignInError
 		switch {
 		case err == nil:
@@ -193,11 +204,11 @@ func (a *API) exchange(ctx context.Context, signIns []state.SignIn, verifier str
 
 // exchangeOne takes a sign-in, so that no other instance does, and ends it. It is
 // put back where X does not take it: it may be another person's, or X be down.
-func (a *API) exchangeOne(ctx context.Context, in state.SignIn, app twitter.App, key, verifier string) (twitter.Account, error) {
+func (a *API) exchangeOne(ctx context.Context, in state.SignIn, boundTo string, app twitter.App, key, verifier string) (twitter.Account, error) {
 	if err := a.State.DeleteSignIn(ctx, in.Token); err != nil {
 		return twitter.Account{}, err
 	}
-	secret, err := unseal(key, in.Token, in.RedirectURL, in.Sealed)
+	secret, err := unseal(key, in.Token, boundTo, in.Sealed)
 	if err != nil {
 		return twitter.Account{}, err
 	}

@@ -27,6 +27,7 @@ type world struct {
 	state   *memoryState
 	secrets *memorySecrets
 	x       *fakeX
+	bearer  Bearer
 	log     *bytes.Buffer
 	now     time.Time
 }
@@ -43,7 +44,7 @@ func newWorld(t *testing.T) *world {
 // instance starts one more instance of the connector in the same world.
 func (w *world) instance() *httptest.Server {
 	server := httptest.NewServer(New(Options{
-		TenantID: tenant, XAPIURL: w.x.URL, State: w.state, Secrets: w.secrets, HTTP: w.x.Client(),
+		TenantID: tenant, XAPIURL: w.x.URL, State: w.state, Secrets: w.secrets, Bearer: w.bearer, HTTP: w.x.Client(),
 		Now: func() time.Time { return w.now }, Log: slog.New(slog.NewTextHandler(w.log, nil)),
 	}))
 	w.t.Cleanup(server.Close)
@@ -195,6 +196,9 @@ type memorySecrets struct {
 	failure    error
 	setFailure error // of what writes
 	readOnly   bool
+
+	setFailures map[string]error // of Set, by name
+	written     []string
 }
 
 func (m *memorySecrets) fail(err error) {
@@ -279,4 +283,28 @@ func (m *memorySecrets) ForgetX(jobID string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.forgotten = append(m.forgotten, jobID)
+}
+
+func (m *memorySecrets) Set(_ context.Context, name, value string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.readOnly:
+		return secrets.ErrReadOnly
+	case m.setFailures[name] != nil:
+		return m.setFailures[name]
+	}
+	m.values[name] = value
+	m.written = append(m.written, name)
+	return nil
+}
+
+func (m *memorySecrets) Describe(_ context.Context, names ...string) ([]secrets.Info, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var infos []secrets.Info
+	for _, name := range names {
+		infos = append(infos, secrets.Info{Name: name, Set: m.values[name] != "", From: "a vault"})
+	}
+	return infos, m.failure
 }

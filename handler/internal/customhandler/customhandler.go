@@ -116,15 +116,12 @@ func (s *Server) serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// ServeHTTP sorts requests: the host's readiness poll, invocations, and all the
-// rest, which is for the HTTP handler.
+// ServeHTTP sorts requests: invocations, and all the rest, which is for the HTTP
+// handler. To the rest belongs the `GET /` by which the host finds out that the
+// connector listens; any answer will do.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(logging.With(r.Context(), "invocation", invocationID(r)))
 	defer s.recoverPanic(w, r)
-	if r.Method == http.MethodGet && r.RequestURI == "/" {
-		w.WriteHeader(http.StatusOK) // the host asks whether somebody is there
-		return
-	}
 	if name, isFunction := s.functionNamed(r.URL.Path); isFunction {
 		if reason := refusal(r, name); reason != "" {
 			s.log.WarnContext(r.Context(), "a request for a function's name is not the host's invocation of it", "reason", reason)

@@ -112,12 +112,11 @@ func never(t *testing.T) func(context.Context, Invocation) (Result, error) {
 	}
 }
 
-func TestReadyAtOnce(t *testing.T) {
+// TestRest: what is no function's, the host's poll of the root too, is for the HTTP
+// handler.
+func TestRest(t *testing.T) {
 	r := start(t, never(t))
-	if status, body := r.send(t, "GET", "/", ""); status != 200 || body != "" {
-		t.Errorf("want an empty 200, got %d %q", status, body)
-	}
-	for _, other := range [][2]string{{"POST", "/"}, {"GET", "/?x=1"}, {"GET", "/Configure"}} {
+	for _, other := range [][2]string{{"GET", "/"}, {"POST", "/"}, {"GET", "/?x=1"}, {"GET", "/Configure"}} {
 		if _, body := r.send(t, other[0], other[1], ""); !strings.HasPrefix(body, "http:") {
 			t.Errorf("%s did not reach the HTTP handler: %q", other, body)
 		}
@@ -277,7 +276,7 @@ func TestUnavailable(t *testing.T) {
 	if status, body := r.send(t, "GET", "/setup/Validate", ""); status != 503 || !strings.HasPrefix(body, `{"Message":`) {
 		t.Errorf("want 503, got %d %s", status, body)
 	}
-	if status, _ := r.send(t, "GET", "/", ""); status != 200 {
+	if status, _ := r.send(t, "GET", "/", ""); status != 503 {
 		t.Errorf("the host's poll got %d", status)
 	}
 	if !strings.Contains(log.String(), "level=WARN") {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -22,9 +24,33 @@ type Account struct {
 	Run        *Run            `json:",omitempty"` // a read that has not been stored to its end
 	RateReset  time.Time       // UTC; until then X does not answer for this account
 	Held       map[string]Held `json:",omitempty"` // by post id
+	Rate       Rate            // X's answer to the last call
 	LastRun    time.Time       // UTC; end of the last run that brought the account up to date
 	LastError  string
-	PostsTotal int // posts archived
+	PostsTotal int            // posts archived
+	Daily      map[string]int `json:",omitempty"` // posts archived by their own date (UTC, 2006-01-02), the newest days
+}
+
+// Rate is X's rate budget for the account's timeline.
+type Rate struct {
+	Limit     int       // calls in a window
+	Remaining int       // calls left in the window
+	Reset     time.Time // UTC; when the next window begins
+}
+
+// dailyKept is how many days Daily goes back.
+const dailyKept = 90
+
+// CountPost adds an archived post to the account's figures.
+func (a *Account) CountPost(created time.Time) {
+	a.PostsTotal++
+	if a.Daily == nil {
+		a.Daily = map[string]int{}
+	}
+	a.Daily[created.UTC().Format(time.DateOnly)]++
+	if len(a.Daily) > dailyKept {
+		delete(a.Daily, slices.Min(slices.Collect(maps.Keys(a.Daily))))
+	}
 }
 
 // Run is one read of the timeline, newest post first, from EndTime back to

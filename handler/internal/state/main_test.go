@@ -1,15 +1,29 @@
 package state_test
 
 import (
-	"fmt"
+	"crypto/rand"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
-	"time"
+
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/storage"
+	"xarchive/tests/sandbox/azurite"
 )
 
+// blobs is the blob server of these tests.
+var blobs *azurite.Server
+
+func TestMain(m *testing.M) { os.Exit(azurite.Run(m, &blobs)) }
+
 func newStore(t *testing.T) *state.Store {
-	a := storage.Account{ConnectionString: "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;BlobEndpoint=http://127.0.0.1:11000/devstoreaccount1;", HTTP: http.DefaultClient}
-	return state.New(a.Container(fmt.Sprintf("s%d", time.Now().UnixNano())))
+	return state.New(newContainer(t))
+}
+
+// newContainer is a container of the test's own, not made yet.
+func newContainer(t *testing.T) *storage.Container {
+	t.Helper()
+	account := storage.Account{ConnectionString: blobs.ConnectionString(""), HTTP: http.DefaultClient}
+	return account.Container("t" + strings.ToLower(rand.Text()))
 }

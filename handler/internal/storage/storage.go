@@ -68,6 +68,20 @@ func (c *Container) Client(ctx context.Context) (*container.Client, error) {
 	return client, nil
 }
 
+// Reach asks the storage service for something of the container, so that it is
+// known to be there and to let the connector in.
+func (c *Container) Reach(ctx context.Context) error {
+	client, err := c.Client(ctx)
+	if err != nil {
+		return err
+	}
+	one := int32(1)
+	if _, err := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{MaxResults: &one}).NextPage(ctx); err != nil {
+		return fmt.Errorf("listing blob container %q: %w", c.name, err)
+	}
+	return nil
+}
+
 func (c *Container) open() (*container.Client, error) {
 	options := &container.ClientOptions{ClientOptions: policy.ClientOptions{Transport: c.account.HTTP}}
 	if c.account.ConnectionString == "" {

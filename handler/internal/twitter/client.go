@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/dghubble/oauth1"
@@ -65,7 +66,25 @@ func signing(hc *http.Client, app App, token Token) *http.Client {
 
 // Answer is what X sent to a successful call.
 type Answer struct {
-	Raw []byte // the body, JSON
+	Raw  []byte // the body, JSON
+	Rate Rate
+}
+
+// Rate is what X says of the caller's budget at the endpoint just called. It is
+// zero where X says nothing.
+type Rate struct {
+	Limit     int       // calls in a window
+	Remaining int       // calls left in this window
+	Reset     time.Time // UTC; when the next window begins
+}
+
+func readRate(h http.Header, now time.Time) Rate {
+	limit, err := strconv.Atoi(h.Get("x-rate-limit-limit"))
+	remaining, err2 := strconv.Atoi(h.Get("x-rate-limit-remaining"))
+	if err != nil || err2 != nil {
+		return Rate{}
+	}
+	return Rate{Limit: limit, Remaining: remaining, Reset: reset(h, now)}
 }
 
 // maxAnswer bounds an answer's body. A page of 100 posts with everything they
@@ -124,7 +143,7 @@ func call(ctx context.Context, what string, do func(context.Context) error) (Ans
 	case rec.status == 0:
 		return Answer{}, fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
 	case rec.status == http.StatusOK && json.Valid(rec.body):
-		return Answer{Raw: rec.body}, nil
+		return Answer{Raw: rec.body, Rate: readRate(rec.header, time.Now())}, nil
 	case rec.status == http.StatusOK:
 		return Answer{}, fmt.Errorf("%s: %w: its answer is not JSON", what, ErrUnavailable)
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"xarchive/handler/internal/outbound"
 )
 
 // maxMedia bounds a media file: the longest video X accepts is 16 GB.
@@ -75,6 +77,9 @@ func (s *mediaStream) request() error {
 	if err != nil {
 		if s.ctx.Err() != nil {
 			return context.Cause(s.ctx)
+		}
+		if errors.Is(err, outbound.ErrHostNotAllowed) {
+			return fmt.Errorf("%w: %s is not on X's media servers", ErrNotFound, s.address)
 		}
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}

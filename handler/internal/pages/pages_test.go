@@ -1,0 +1,290 @@
+package pages
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"xarchive/handler/internal/secrets"
+	"xarchive/handler/internal/state"
+)
+
+// Every page with every method, and what all answers have.
+func TestMethodsAndHeaders(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	for path, allow := range map[string]string{
+		"/": "GET, HEAD", "/Configure": "GET, HEAD, POST", "/Status": "GET, HEAD, POST", "/status/": "GET, HEAD, POST",
+		"/preview/OnJobCreating": "GET, HEAD, POST", "/Views/TwitterOAuth": "GET, HEAD", "/Views/SignOut": "POST",
+		"/Views/style.css": "GET, HEAD", "/Views/page.js": "GET, HEAD", "/Views/icon.svg": "GET, HEAD",
+	} {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			status := b.send(method, path, "")
+			if allowed := slices.Contains(strings.Split(allow, ", "), method); allowed == (status == 405) {
+				t.Errorf("%s %s: %d", method, path, status)
+			}
+			h := b.resp.Header
+			if status == 405 && h.Get("Allow") != allow {
+				t.Errorf("%s %s: Allow %q", method, path, h.Get("Allow"))
+			}
+			if method == "HEAD" && b.page != "" {
+				t.Errorf("HEAD %s has a body", path)
+			}
+			csp := h.Get("Content-Security-Policy")
+			if strings.Contains(csp, "unsafe") || !strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") ||
+				!strings.Contains(csp, "form-action 'self'") || h.Get("X-Frame-Options") != "DENY" || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") == "" {
+				t.Errorf("%s %s: %v", method, path, h)
+			}
+			static := strings.Contains(path, ".") && status == 200
+			if !static && (h.Get("Cache-Control") != "no-store" || status != 303 && !strings.HasPrefix(h.Get("Content-Type"), "text/html; charset=utf-8")) {
+				t.Errorf("%s %s: %d, Cache-Control %q, Content-Type %q", method, path, status, h.Get("Cache-Control"), h.Get("Content-Type"))
+			}
+			// What breaks the policy would not be shown.
+			if strings.Contains(b.page, "style=") || strings.Contains(b.page, "<style") || strings.Contains(b.page, "onclick") || strings.Contains(b.page, "<script>") {
+				t.Errorf("%s %s has inline style or script", method, path)
+			}
+		}
+	}
+	// Everything else is the Compliance Center's.
+	if status := b.send("GET", "/setup/Validate", ""); status != 401 || !strings.HasPrefix(b.page, `{"Message"`) {
+		t.Errorf("%d %s", status, b.page)
+	}
+	if status := b.send("GET", "/setup/Validate", "", "Authorization", basic()); status != 200 {
+		t.Errorf("%d %s", status, b.page)
+	}
+	if status := b.send("GET", "/Views/other", ""); status != 404 {
+		t.Errorf("%d", status)
+	}
+}
+
+func basic() string {
+	r := &http.Request{Header: http.Header{}}
+	r.SetBasicAuth(tenant, secret)
+	return r.Header.Get("Authorization")
+}
+
+func TestStaticFilesAreKept(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.get("/", 200)
+	for _, start := range []string{`href="/Views/style.css`, `src="/Views/page.js`} {
+		_, rest, _ := strings.Cut(b.page, start)
+		address := start[strings.Index(start, "/"):] + rest[:strings.Index(rest, `"`)]
+		other := w.browser()
+		other.get(address, 200)
+		if !strings.Contains(other.resp.Header.Get("Cache-Control"), "immutable") || other.page == "" {
+			t.Errorf("%s: %v", address, other.resp.Header)
+		}
+		tag := other.resp.Header.Get("ETag")
+		if status := other.send("GET", address, "", "If-None-Match", tag); status != 304 {
+			t.Errorf("%s again: %d", address, status)
+		}
+		other.get(strings.Split(address, "?")[0]+"?v=old", 200)
+		if strings.Contains(other.resp.Header.Get("Cache-Control"), "immutable") {
+			t.Error("an old address is kept for good")
+		}
+	}
+}
+
+// A stranger, or the host that asks whether somebody is there, costs nothing and
+// learns nothing.
+func TestHomeForStrangers(t *testing.T) {
+	w := newWorld(t)
+	w.secrets.locked = secrets.ErrUnavailable
+	w.state.jobs["j-1"] = state.Job{ID: "j-1", AccountName: "Contoso News"}
+	b := w.browser()
+	b.get("/", 200, "The connector is running")
+	if w.state.asked+w.secrets.asked != 0 {
+		t.Error("a stranger makes the connector ask for something")
+	}
+	if strings.Contains(b.page, "Contoso") || strings.Contains(b.page, tenant) || len(b.resp.Cookies()) != 0 {
+		t.Errorf("a stranger is told %s", b.text())
+	}
+	b.send("GET", "/", "", "Cookie", sessionCookie+"=forged.cookie")
+	b.has("cannot check who you are")
+	w.secrets.locked = nil
+	b.send("GET", "/", "", "Cookie", sessionCookie+"=forged.cookie")
+	b.has("The connector is running")
+	if strings.Contains(b.page, "Contoso") {
+		t.Error("a forged cookie lets in")
+	}
+}
+
+func TestSignInAndOut(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	for _, c := range []struct{ tenant, secret string }{{tenant, "wrong"}, {"72f988bf-86f1-41af-91ab-2d7cd011db47", secret}, {"", ""}} {
+		b.get("/Configure", 200)
+		b.post("/Configure", 403, "do", "enter", "tenantId", c.tenant, "secret", c.secret)
+		b.has("do not fit", "APISecretKey")
+		if strings.Contains(b.page, c.secret) && c.secret != "" {
+			t.Error("the page repeats the secret")
+		}
+	}
+	b.get("/Configure", 200)
+	for _, c := range b.resp.Cookies() {
+		t.Errorf("a second cookie for the form: %s", c)
+	}
+	b.post("/Configure?saved=0", 303, "do", "enter", "tenantId", " "+strings.ToUpper(tenant), "secret", secret)
+	if b.location() != "/Configure?saved=0" {
+		t.Errorf("sent to %s", b.location())
+	}
+	var found bool
+	for _, c := range b.resp.Cookies() {
+		if c.Name != sessionCookie {
+			continue
+		}
+		found = true
+		if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.MaxAge != 1800 || c.Secure || strings.Contains(c.Value, secret) {
+			t.Errorf("%+v", c)
+		}
+	}
+	if !found {
+		t.Error("there is no session cookie")
+	}
+	b.get("/Configure", 200, "Test connection", "Sign out")
+	if strings.Contains(w.log.String(), "s3cret") {
+		t.Errorf("the log holds the secret: %s", w.log)
+	}
+
+	// Forms of a signed-in browser need its own token.
+	token := b.csrf()
+	for _, wrong := range []string{"", "x", token[:len(token)-1]} {
+		if status := b.send("POST", "/Views/SignOut", "csrf="+wrong); status != 403 {
+			t.Errorf("token %q: %d", wrong, status)
+		}
+	}
+	b.get("/Configure", 200, "Test connection")
+	b.post("/Views/SignOut", 303)
+	b.get("/Configure", 200, "APISecretKey")
+	b.get("/", 200, "The connector is running")
+}
+
+func TestFormsOfOthers(t *testing.T) {
+	w := newWorld(t)
+	b, other := w.browser(), w.browser()
+	other.get("/Configure", 200)
+	token := other.csrf()
+	// Before there is a session: a form made for another browser.
+	b.get("/Configure", 200)
+	if status := b.send("POST", "/Configure", "do=enter&tenantId="+tenant+"&secret=x&csrf="+token); status != 403 {
+		t.Errorf("another visitor's token: %d", status)
+	}
+	b.has("out of date")
+	// A browser without cookies.
+	if status := w.browser().send("POST", "/Configure", "do=enter&tenantId="+tenant+"&secret=x&csrf="+token); status != 403 {
+		t.Errorf("no cookie: %d", status)
+	}
+	// With sessions.
+	b.signIn("/Configure")
+	other.signIn("/Configure")
+	token = other.csrf()
+	for _, body := range []string{"do=save&TwitterApiKeyValue=stolen", "do=save&TwitterApiKeyValue=stolen&csrf=", "do=save&TwitterApiKeyValue=stolen&csrf=" + token, "do=test&csrf=" + token} {
+		if status := b.send("POST", "/Configure", body); status != 403 {
+			t.Errorf("%s: %d", body, status)
+		}
+	}
+	own := b
+	own.get("/Configure", 200)
+	body := "do=save&TwitterApiKeyValue=stolen&csrf=" + own.csrf()
+	for _, site := range []string{"cross-site", "same-site"} {
+		if status := own.send("POST", "/Configure", body, "Sec-Fetch-Site", site); status != 403 {
+			t.Errorf("%s: %d", site, status)
+		}
+	}
+	if w.secrets.values[secrets.TwitterAPIKey] != "" || w.check.callback != "" {
+		t.Error("a foreign form did something")
+	}
+	if status := own.send("POST", "/Configure", body, "Sec-Fetch-Site", "same-origin"); status != 303 {
+		t.Errorf("its own form: %d", status)
+	}
+	if status := own.send("POST", "/Configure", strings.Repeat("x", maxForm+1)); status != 400 {
+		t.Errorf("a long form: %d", status)
+	}
+}
+
+func TestSessionsEnd(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.signIn("/Configure")
+	w.pass(sessionLife - time.Second)
+	b.get("/Status", 200, "Recent tasks")
+	token := b.csrf()
+	w.pass(time.Second)
+	b.get("/Status", 200, "APISecretKey")
+	if status := b.send("POST", "/Configure", "do=save&TwitterApiKeyValue=x&csrf="+token); status != 403 || w.secrets.values[secrets.TwitterAPIKey] != "" {
+		t.Errorf("after its end: %d", status)
+	}
+	b.has("session has ended")
+
+	b.signIn("/Status")
+	w.secrets.mu.Lock()
+	w.secrets.values[secrets.APISecretKey] = "a new one"
+	w.secrets.mu.Unlock()
+	b.get("/Status", 200, "APISecretKey")
+}
+
+func TestCookiesInAzure(t *testing.T) {
+	w := newWorld(t)
+	for _, c := range []struct {
+		host, proto, publicURL string
+		secure                 bool
+	}{
+		{"contoso.azurewebsites.net", "https", "", true},
+		{"contoso.azurewebsites.net", "", "", true},
+		{"contoso.azurewebsites.net", "http", "", true},
+		{"127.0.0.1:7071", "https", "", true},
+		{"127.0.0.1:7071", "", "https://contoso.azurewebsites.net", true},
+		{"127.0.0.1:7071", "", "", false},
+		{"localhost:7071", "http", "", false},
+		{"[::1]:7071", "", "", false},
+	} {
+		p := w.pages(func(o *Options) { o.PublicURL = c.publicURL })
+		r := httptest.NewRequest("GET", "http://"+c.host+"/Configure", nil)
+		if c.proto != "" {
+			r.Header.Set("X-Forwarded-Proto", c.proto)
+		}
+		rec := httptest.NewRecorder()
+		p.ServeHTTP(rec, r)
+		cookies := rec.Result().Cookies()
+		if len(cookies) != 1 || cookies[0].Secure != c.secure || strings.HasPrefix(cookies[0].Name, "__Host-") != c.secure || !cookies[0].HttpOnly {
+			t.Errorf("%+v: %v", c, cookies)
+		}
+		if hsts := rec.Header().Get("Strict-Transport-Security") != ""; hsts != c.secure {
+			t.Errorf("%+v: HSTS %v", c, hsts)
+		}
+	}
+	for name, want := range map[string]string{"": "", "contoso.azurewebsites.net": "https://contoso.azurewebsites.net", "localhost:7071": "http://localhost:7071"} {
+		if got := PublicURL(name); got != want {
+			t.Errorf("%q: want %q, got %q", name, want, got)
+		}
+	}
+}
+
+func TestSlowedOnPagesToo(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	for range 20 {
+		b.get("/Configure", 200)
+		b.post("/Configure", 403, "do", "enter", "tenantId", tenant, "secret", "guess")
+	}
+	b.post("/Configure", 429, "do", "enter", "tenantId", tenant, "secret", secret)
+	b.has("Too many attempts have failed")
+	if b.resp.Header.Get("Retry-After") == "" {
+		t.Error("it is not said when to try again")
+	}
+	w.pass(6 * time.Second)
+	b.post("/Configure", 303, "do", "enter", "tenantId", tenant, "secret", secret)
+}
+
+func TestSharedSecretUnreadable(t *testing.T) {
+	w := newWorld(t)
+	w.secrets.locked = secrets.ErrNotSet
+	b := w.browser()
+	for _, path := range []string{"/Configure", "/Status", jobURL} {
+		b.get(path, 503, "api-secret-key", "cannot be read")
+	}
+}

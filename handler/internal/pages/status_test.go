@@ -1,0 +1,130 @@
+package pages
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"xarchive/handler/internal/secrets"
+	"xarchive/handler/internal/state"
+)
+
+func TestOverview(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.signIn("/Configure")
+	b.get("/", 200, "2 things need you", "Enter the keys of your X app", "Enter the Entra app's id", "Create a job in the Compliance Center", w.server.URL)
+	for _, name := range []string{secrets.TwitterAPIKey, secrets.TwitterAPISecretKey, secrets.AADApplicationID, secrets.AADApplicationSecret} {
+		w.secrets.values[name] = "x"
+	}
+	b.get("/", 200, "One thing needs you", "Enter the Entra app's id")
+	w.secrets.values[secrets.AADApplicationURI] = "x"
+	b.get("/", 200, "Ready for the first job")
+
+	now := w.now()
+	w.state.jobs["j-1"] = state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso <News>", CreatedAt: now.Add(-time.Hour)}
+	w.state.accounts["77"] = state.Account{PostsTotal: 12345, LastRun: now.Add(-3 * time.Minute), Covered: state.Ranges{{To: now.Add(-4 * time.Minute)}}}
+	b.get("/", 200, "Everything is archived", "12,345", "3 minutes ago", "Contoso <News> Up to date")
+	w.state.jobs["j-1"] = state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso", SignInNeeded: true}
+	b.get("/", 200, "One thing needs you", "Contoso must sign in again")
+	if !strings.Contains(b.page, `href="/preview/OnJobCreating?jobId=j-1&amp;tenantId=`+tenant+`"`) {
+		t.Error("there is no way to the sign-in")
+	}
+	w.state.failure = errors.New("inner detail")
+	b.get("/", 200, "The archive's state cannot be read")
+	if strings.Contains(b.page, "inner detail") {
+		t.Error("the page shows internals")
+	}
+	b.get("/Status", 500, "at reference")
+}
+
+func TestStatus(t *testing.T) {
+	w := newWorld(t)
+	now := w.now()
+	b := w.browser()
+	b.signIn("/Status")
+	b.has("No jobs yet", "has not asked for anything yet")
+	w.state.jobs["j-1"] = state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso News", CreatedAt: now.AddDate(0, -1, 0)}
+	w.state.accounts["77"] = state.Account{PostsTotal: 1, LastRun: now.Add(-2 * time.Hour), Covered: state.Ranges{{To: now.Add(-2 * time.Hour)}},
+		LastError: "asking: X refuses the app's keys or the account's token: 401 inner", Unreachable: state.Ranges{{From: now.AddDate(0, 0, -9), To: now.AddDate(0, 0, -8)}}}
+	w.state.activity = map[string]Activity{"77": {Daily: map[string]int{now.Format(time.DateOnly): 3, now.AddDate(0, 0, -40).Format(time.DateOnly): 9},
+		Rate: Rate{Limit: 900, Remaining: 90, Reset: now.Add(10 * time.Minute)}}}
+	w.state.tasks = []state.Task{
+		{JobID: "j-1", TaskID: "t-wait", BlobSASURI: "https://x?sig=hush"},
+		{JobID: "j-1", TaskID: "t-again", LastError: "telling the Import service: inner", Attempts: 1, NotBefore: now.Add(3 * time.Minute)},
+		{JobID: "j-1", TaskID: "t-done", EndedAt: now, Verdict: &state.Verdict{Items: make([]state.VerdictItem, 2)}},
+		{JobID: "j-1", TaskID: "t-bad", EndedAt: now, Verdict: &state.Verdict{Status: 2, Reason: "X no longer reaches it"}},
+	}
+	b.get("/Status", 200, "Contoso News Last run failed", "Sign in with X again", "Behind by 2 hours", "90 of 900", "full again in 10 minutes",
+		"Times with posts missing", "3 posts in the last 30 days",
+		"Waiting", "Trying again, 1 attempt failed", "did not take the delivery", "Next attempt in 3 minutes.", "Delivered 2 items", "Failed 0 items. X no longer reaches it")
+	for _, hidden := range []string{"inner", "hush"} {
+		if strings.Contains(b.page, hidden) {
+			t.Errorf("the page shows %q", hidden)
+		}
+	}
+	if !strings.Contains(b.page, `role="img" aria-label="Bar chart of posts per day. 3 posts`) || !strings.Contains(b.page, `<th scope="row">`+day(now)+`</th><td class="num">3</td>`) {
+		t.Error("the chart is not in words and in a table")
+	}
+}
+
+func TestJudge(t *testing.T) {
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	covered := func(ago time.Duration) state.Ranges { return state.Ranges{{To: now.Add(-ago)}} }
+	old := state.Job{CreatedAt: now.AddDate(0, -1, 0)}
+	gap := state.Ranges{{From: now.AddDate(0, 0, -2), To: now.AddDate(0, 0, -1)}}
+	for what, c := range map[string]struct {
+		job            state.Job
+		account        state.Account
+		level, summary string
+	}{
+		"all well":              {old, state.Account{Covered: covered(time.Minute)}, "good", "Up to date"},
+		"just set up":           {state.Job{CreatedAt: now}, state.Account{}, "wait", "Starting"},
+		"never ran":             {old, state.Account{}, "bad", "Not started"},
+		"behind":                {old, state.Account{Covered: covered(3 * time.Hour)}, "bad", "Behind by 3 hours"},
+		"behind by X's limit":   {old, state.Account{Covered: covered(3 * time.Hour), RateReset: now.Add(time.Minute)}, "wait", "Behind by 3 hours"},
+		"failed, not behind":    {old, state.Account{Covered: covered(time.Minute), LastError: "x"}, "wait", "Last run failed"},
+		"failed and behind":     {old, state.Account{Covered: covered(3 * time.Hour), LastError: "x"}, "bad", "Last run failed"},
+		"failed from the first": {old, state.Account{LastError: "x"}, "bad", "Last run failed"},
+		"a gap":                 {old, state.Account{Covered: covered(time.Minute), Unreachable: gap}, "wait", "Up to date, with a gap"},
+		"a gap before the job":  {state.Job{CreatedAt: now.Add(-time.Hour)}, state.Account{Covered: covered(time.Minute), Unreachable: gap}, "good", "Up to date"},
+		"sign-in needed":        {state.Job{SignInNeeded: true}, state.Account{Covered: covered(time.Minute), LastError: "x"}, "bad", "Sign-in needed"},
+	} {
+		if h := judge(c.job, c.account, now); h.Level != c.level || h.Summary != c.summary || (h.Advice == "") != (c.level == "good") {
+			t.Errorf("%s: %s, %q, %q", what, h.Level, h.Summary, h.Advice)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
+		if got := number(n); got != want {
+			t.Errorf("%d: want %s, got %s", n, want, got)
+		}
+	}
+	for d, want := range map[time.Duration]string{0: "less than a minute", time.Minute: "1 minute", 119 * time.Minute: "1 hour", 49 * time.Hour: "2 days"} {
+		if got := span(d); got != want {
+			t.Errorf("%s: want %s, got %s", d, want, got)
+		}
+	}
+	if inWords("") != "" || !strings.Contains(inWords("panic: x"), "no words") {
+		t.Error(inWords(""), inWords("panic: x"))
+	}
+}
+
+func TestChart(t *testing.T) {
+	now := time.Date(2026, 3, 1, 0, 30, 0, 0, time.UTC)
+	c := newChart(map[string]int{"2026-03-01": 1, "2026-02-28": 1000, "2026-01-31": 5, "2026-01-30": 7, "2026-02-01": -3}, now)
+	if len(c.Bars) != chartDays || c.Total != 1006 || c.Top != 1000 || !strings.HasPrefix(c.Summary, "1,006 posts in the last 30 days, most on 28 February 2026 (1,000)") {
+		t.Errorf("%+v", c)
+	}
+	for _, b := range c.Bars {
+		if (b.Posts > 0) != (b.Height > 0) || b.Y+b.Height != chartHeight || b.Y < 0 || b.X+b.Width > c.Width {
+			t.Errorf("%+v", b)
+		}
+	}
+	if c := newChart(nil, now); c.Total != 0 || c.Summary != "No posts in the last 30 days." {
+		t.Errorf("%+v", c)
+	}
+}

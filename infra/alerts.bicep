@@ -1,0 +1,101 @@
+// What somebody must be told of. docs/operations.md says, for each, what it means
+// and what to do.
+//
+// The rules read the connector's log lines and the host's record of requests.
+// The phrases looked for are the handler's own; a test compares them.
+param token string
+param location string
+param tags object
+param workspaceId string
+param actionGroupId string
+param email string
+param ingestionLagMinutes int
+
+var makeGroup = empty(actionGroupId) && !empty(email)
+var groups = makeGroup ? [mailGroup.id] : empty(actionGroupId) ? [] : [actionGroupId]
+
+resource mailGroup 'Microsoft.Insights/actionGroups@2023-01-01' = if (makeGroup) {
+  name: 'ag-${token}'
+  location: 'global'
+  tags: tags
+  properties: {
+    enabled: true
+    groupShortName: 'xarchive'
+    emailReceivers: [
+      { name: 'operator', emailAddress: email, useCommonAlertSchema: true }
+    ]
+  }
+}
+
+// Azure looks back over these lengths of time and no others.
+var windows = [15, 30, 60, 120, 180, 240, 300, 360, 1440]
+var lagWindow = 'PT${first(filter(windows, w => w >= ingestionLagMinutes))}M'
+
+// A rule counts rows of a query that always gives exactly one row, so that
+// silence counts as 0 and not as nothing.
+var rules = [
+  {
+    name: 'ingestion-lag'
+    severity: 1
+    title: 'X archive: posts are not being read'
+    text: 'No tick in the last ${ingestionLagMinutes} minutes read every account. New posts may be missing from the archive until it does.'
+    query: 'AppTraces | where TimeGenerated > ago(${ingestionLagMinutes}m) and Message has "tick done" | summarize Count = countif(Message has "captureFailed=false" or tostring(Properties.captureFailed) =~ "false")'
+    window: lagWindow
+    operator: 'LessThan'
+    threshold: 1
+  }
+  {
+    name: 'failed-tasks'
+    severity: 1
+    title: 'X archive: a task of the Compliance Center failed'
+    text: 'A task ended with a failure, or was given up for now. What it asked for is not in the mailbox. The log line says why.'
+    query: 'AppTraces | where Message has "task failed" or Message has "task given up for now" | summarize Count = count()'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'server-errors'
+    severity: 2
+    title: 'X archive: the connector answers with errors'
+    text: 'Calls of the Compliance Center or of an admin ended with a 5xx answer.'
+    query: 'AppRequests | where ResultCode startswith "5" | summarize Count = count()'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+]
+
+resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for r in rules: {
+    name: '${r.name}-${token}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: r.title
+      description: r.text
+      severity: r.severity
+      enabled: true
+      scopes: [workspaceId]
+      evaluationFrequency: 'PT15M'
+      windowSize: r.window
+      autoMitigate: true
+      // The tables appear with the first telemetry, which comes after deployment.
+      skipQueryValidation: true
+      criteria: {
+        allOf: [
+          {
+            query: r.query
+            metricMeasureColumn: 'Count'
+            timeAggregation: 'Total'
+            operator: r.operator
+            threshold: r.threshold
+            failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+          }
+        ]
+      }
+      actions: { actionGroups: groups }
+    }
+  }
+]

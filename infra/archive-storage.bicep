@@ -1,0 +1,147 @@
+// Where the posts are. What is written here stays: an overwritten message keeps
+// its earlier version, so does a deleted one, and, if asked for, no
+// version of a message can be changed or deleted before its time is over.
+//
+// The connector's own state lies beside it in a second container. It is written
+// at every tick, so its earlier versions go after a week; they are enough to put
+// a damaged state right, and the short-lived addresses of finished tasks do not
+// stay in them for good.
+param name string
+param location string
+param tags object
+param environmentName string
+param redundancy string
+param archiveContainer string
+param stateContainer string
+
+@description('Days without change or deletion, 0 for none.')
+param immutabilityDays int
+param softDeleteDays int
+param appPrincipalId string
+param workspaceId string
+
+@description('Empty: reached over its public address.')
+param endpointSubnetId string
+param blobZoneId string
+
+var roles = loadJsonContent('roles.json')
+var isPrivate = !empty(endpointSubnetId)
+var isImmutable = immutabilityDays > 0
+
+resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
+  name: name
+  location: location
+  // The tag is how `azd down` finds out that there is an archive to lose.
+  tags: union(tags, { 'xarchive-archive': environmentName })
+  kind: 'StorageV2'
+  sku: { name: redundancy }
+  properties: {
+    accessTier: 'Hot'
+    allowSharedKeyAccess: false
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    defaultToOAuthAuthentication: true
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    networkAcls: {
+      defaultAction: isPrivate ? 'Deny' : 'Allow'
+      bypass: 'None'
+    }
+  }
+
+  resource blobs 'blobServices' = {
+    name: 'default'
+    properties: {
+      isVersioningEnabled: true
+      changeFeed: { enabled: true, retentionInDays: 365 }
+      deleteRetentionPolicy: { enabled: true, days: softDeleteDays, allowPermanentDelete: false }
+      containerDeleteRetentionPolicy: { enabled: true, days: softDeleteDays }
+    }
+
+    resource archive 'containers' = {
+      name: archiveContainer
+      properties: {
+        publicAccess: 'None'
+        immutableStorageWithVersioning: isImmutable ? { enabled: true } : null
+      }
+
+      // Not locked: until someone locks it, an owner of the account can still
+      // take it away. Locking is for good and therefore a person's decision.
+      resource immutability 'immutabilityPolicies' = if (isImmutable) {
+        name: 'default'
+        properties: { immutabilityPeriodSinceCreationInDays: immutabilityDays }
+      }
+    }
+
+    resource state 'containers' = {
+      name: stateContainer
+      properties: { publicAccess: 'None' }
+    }
+  }
+
+  resource lifecycle 'managementPolicies' = {
+    name: 'default'
+    properties: {
+      policy: {
+        rules: [
+          {
+            name: 'old-versions-of-state'
+            enabled: true
+            type: 'Lifecycle'
+            definition: {
+              filters: { blobTypes: ['blockBlob'], prefixMatch: ['${stateContainer}/'] }
+              actions: { version: { delete: { daysAfterCreationGreaterThan: 7 } } }
+            }
+          }
+        ]
+      }
+    }
+    dependsOn: [blobs]
+  }
+}
+
+// Reading and writing blobs, not ownership of them: the app cannot change access
+// rules, nor lift an immutability policy.
+resource contributor 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(account.id, appPrincipalId, roles['Storage Blob Data Contributor'])
+  scope: account
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Storage Blob Data Contributor'])
+  }
+}
+
+// Who read, wrote or deleted what.
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'to-workspace'
+  scope: account::blobs
+  properties: {
+    workspaceId: workspaceId
+    logs: [
+      { category: 'StorageRead', enabled: true }
+      { category: 'StorageWrite', enabled: true }
+      { category: 'StorageDelete', enabled: true }
+    ]
+    metrics: [
+      { category: 'Transaction', enabled: true }
+    ]
+  }
+}
+
+module endpoint 'private-endpoint.bicep' = if (isPrivate) {
+  name: 'archive-storage-endpoint'
+  params: {
+    name: 'pe-${name}'
+    location: location
+    tags: tags
+    subnetId: endpointSubnetId
+    targetId: account.id
+    part: 'blob'
+    zoneId: blobZoneId
+  }
+}
+
+output name string = account.name
+output blobEndpoint string = account.properties.primaryEndpoints.blob

@@ -1,0 +1,50 @@
+// Where logs and telemetry go: a Log Analytics workspace, and Application
+// Insights on it. Sign-in with a key in the connection string is off, so the
+// connection string is an address and no secret.
+param token string
+param location string
+param tags object
+param retentionDays int
+param appPrincipalId string
+
+var roles = loadJsonContent('roles.json')
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
+  name: 'log-${token}'
+  location: location
+  tags: tags
+  properties: {
+    sku: { name: 'PerGB2018' }
+    retentionInDays: retentionDays
+    features: {
+      disableLocalAuth: true
+      enableLogAccessUsingOnlyResourcePermissions: true
+    }
+  }
+}
+
+resource insights 'Microsoft.Insights/components@2020-02-02' = {
+  name: 'appi-${token}'
+  location: location
+  tags: tags
+  kind: 'web'
+  properties: {
+    Application_Type: 'web'
+    WorkspaceResourceId: workspace.id
+    DisableLocalAuth: true
+  }
+}
+
+// Sending telemetry, not reading it.
+resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(insights.id, appPrincipalId, roles['Monitoring Metrics Publisher'])
+  scope: insights
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Monitoring Metrics Publisher'])
+  }
+}
+
+output workspaceId string = workspace.id
+output applicationInsightsName string = insights.name

@@ -1,0 +1,83 @@
+// Command azure is what azd runs around provisioning, packaging and taking down
+// (azure.yaml, hooks). One program, so that it does the same from sh and from
+// PowerShell, and so that it can be tested.
+//
+//	azure preprovision    is everything there that the rest needs?
+//	azure postprovision   Entra app registration, secrets into Key Vault, and the
+//	                      values that the Compliance Center and X ask for
+//	azure prepackage      stages build/app
+//	azure predown         says which archive would be deleted, and refuses
+//
+// Run again, each changes nothing that is right. Settings come from the azd
+// environment, which azd hands over as environment variables.
+//
+// No secret is ever an argument of a command, printed, or kept in the azd
+// environment. It goes from the command that makes it through this program's
+// memory into a file that only the user may read, from there into Key Vault
+// (`az keyvault secret set --file`; az takes no secret on standard input), and the
+// file is removed.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"xarchive/scripts/internal/appfolder"
+)
+
+// hook is one run of this program.
+type hook struct {
+	az     cli
+	azd    cli
+	getenv func(string) string
+	out    io.Writer
+
+	// wait is the time between two tries of what Azure needs a while for: a role
+	// or a directory object that was made a moment ago.
+	wait time.Duration
+}
+
+func main() {
+	wait := flag.Duration("wait", 15*time.Second, "time between two tries of what Azure needs a while for")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: azure [-wait 15s] preprovision|postprovision|prepackage|predown")
+	}
+	flag.Parse()
+	h := &hook{az: "az", azd: "azd", getenv: os.Getenv, out: os.Stdout, wait: *wait}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := h.run(ctx, flag.Arg(0)); err != nil {
+		fmt.Fprintf(os.Stderr, "\n%s: %v\n", flag.Arg(0), err)
+		os.Exit(1)
+	}
+}
+
+func (h *hook) run(ctx context.Context, name string) error {
+	switch name {
+	case "preprovision":
+		return h.preprovision(ctx)
+	case "postprovision":
+		return h.postprovision(ctx)
+	case "prepackage":
+		return appfolder.Stage(ctx, ".", "build/app")
+	case "predown":
+		return h.predown(ctx)
+	}
+	flag.Usage()
+	return fmt.Errorf("%q is none of these", name)
+}
+
+func (h *hook) say(format string, args ...any) { fmt.Fprintf(h.out, format+"\n", args...) }
+
+// setting is a value of the azd environment that provisioning leaves there.
+func (h *hook) setting(name string) (string, error) {
+	if value := h.getenv(name); value != "" {
+		return value, nil
+	}
+	return "", fmt.Errorf("%s is not in the azd environment: run `azd provision` first (after it, `azd hooks run postprovision` runs this alone)", name)
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"archive/zip"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"xarchive/scripts/internal/appfolder"
+)
+
+// stamp is the time of every file in the zip: the earliest that the format knows.
+var stamp = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// writeZip packs a folder: paths from its top, in the order of their names, with
+// nothing in it that the machine or the hour has a say in. Only the handler is
+// executable.
+func writeZip(folder, dest string) (err error) {
+	file, err := os.Create(dest)
+	if err != nil {
+		return fmt.Errorf("packing: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	packed := zip.NewWriter(file)
+	// WalkDir goes by name; directories need no entries of their own.
+	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(folder, path)
+		if err != nil {
+			return err
+		}
+		header := &zip.FileHeader{Name: filepath.ToSlash(name), Method: zip.Deflate, Modified: stamp}
+		header.SetMode(0o644)
+		if name == appfolder.Executable {
+			header.SetMode(0o755)
+		}
+		w, err := packed.CreateHeader(header)
+		if err != nil {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(content)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("packing %s: %w", folder, err)
+	}
+	if err := packed.Close(); err != nil {
+		return fmt.Errorf("packing %s: %w", folder, err)
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package infra
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// azureYAML is what azd's published schema allows of azure.yaml, less all that is
+// not used here. What is not in it is refused.
+// https://raw.githubusercontent.com/Azure/azure-dev/main/schemas/v1.0/azure.yaml.json
+type azureYAML struct {
+	Name             string `json:"name"`
+	RequiredVersions struct {
+		Azd string `json:"azd"`
+	} `json:"requiredVersions"`
+	Infra struct {
+		Provider string `json:"provider"`
+		Path     string `json:"path"`
+		Module   string `json:"module"`
+	} `json:"infra"`
+	Services map[string]struct {
+		Project  string `json:"project"`
+		Host     string `json:"host"`
+		Language string `json:"language"`
+		Dist     string `json:"dist"`
+		Hooks    struct {
+			Prepackage azdHook `json:"prepackage"`
+		} `json:"hooks"`
+	} `json:"services"`
+	Hooks struct {
+		Preprovision  azdHook `json:"preprovision"`
+		Postprovision azdHook `json:"postprovision"`
+		Predown       azdHook `json:"predown"`
+	} `json:"hooks"`
+}
+
+// azdHook is a hook with both of its platforms; then nothing else may stand beside them.
+type azdHook struct {
+	Posix   azdScript `json:"posix"`
+	Windows azdScript `json:"windows"`
+}
+
+type azdScript struct {
+	Shell       string `json:"shell"`
+	Run         string `json:"run"`
+	Interactive bool   `json:"interactive"`
+}
+
+func loadAzureYAML(t *testing.T) azureYAML {
+	t.Helper()
+	path := filepath.Join(root, "azure.yaml")
+	var files map[string]json.RawMessage
+	node(t, "yaml.mjs", &files, path)
+	d := json.NewDecoder(strings.NewReader(string(files[path])))
+	d.DisallowUnknownFields()
+	var y azureYAML
+	if err := d.Decode(&y); err != nil {
+		t.Fatalf("azure.yaml: %v", err)
+	}
+	return y
+}
+
+func (y azureYAML) hooks() map[string]azdHook {
+	return map[string]azdHook{
+		"preprovision":  y.Hooks.Preprovision,
+		"postprovision": y.Hooks.Postprovision,
+		"predown":       y.Hooks.Predown,
+		"prepackage":    y.Services["connector"].Hooks.Prepackage,
+	}
+}
+
+func TestAzureYAML(t *testing.T) {
+	y := loadAzureYAML(t)
+	if !regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`).MatchString(y.Name) {
+		t.Errorf("name %q is not one that azd takes", y.Name)
+	}
+	for _, f := range []struct{ what, got, want string }{
+		{"provider", y.Infra.Provider, "bicep"},
+		{"project", y.Services["connector"].Project, "."},
+		{"host", y.Services["connector"].Host, "function"},
+		{"language", y.Services["connector"].Language, "custom"},
+		{"dist", y.Services["connector"].Dist, "build/app"},
+	} {
+		if f.got != f.want {
+			t.Errorf("%s: want %q, got %q", f.what, f.want, f.got)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(root, y.Infra.Path, y.Infra.Module+".bicep")); err != nil {
+		t.Errorf("infra: %v", err)
+	}
+	// azd finds the app to deploy to by this tag.
+	for name := range y.Services {
+		if app := find(t, "function-app.bicep", "Microsoft.Web/sites").at("tags"); !strings.Contains(app.code(), "'azd-service-name':'"+name+"'") {
+			t.Errorf("no app has the tag azd-service-name %s", name)
+		}
+	}
+	for name, h := range y.hooks() {
+		command := "go run ./scripts/azure " + name
+		if h.Posix.Shell != "sh" || h.Posix.Run != command {
+			t.Errorf("%s: want sh to run %q, got %+v", name, command, h.Posix)
+		}
+		// PowerShell passes over a failed command unless it is told.
+		if h.Windows.Shell != "pwsh" || h.Windows.Run != command+"; exit $LASTEXITCODE" {
+			t.Errorf("%s: want pwsh to run %q and to fail with it, got %+v", name, command, h.Windows)
+		}
+	}
+}
+
+// shellcheck is Debian's package of that name; GitHub's runners have it.
+func shellcheck(t *testing.T, shell, what, script string) {
+	t.Helper()
+	cmd := exec.Command("shellcheck", "--shell", shell, "-")
+	cmd.Stdin = strings.NewReader(script + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", what, err, out)
+	}
+}
+
+type workflow struct {
+	Permissions map[string]string
+	Jobs        map[string]struct {
+		Permissions map[string]string
+		Steps       []struct {
+			Uses string
+			Run  string
+			With map[string]any
+		}
+	}
+}
+
+func workflows(t *testing.T) map[string]workflow {
+	t.Helper()
+	var files map[string]workflow
+	node(t, "yaml.mjs", &files, glob(t, ".github/workflows/*.yml")...)
+	return files
+}
+
+func TestShellScripts(t *testing.T) {
+	if _, err := exec.LookPath("shellcheck"); err != nil {
+		t.Skip("shellcheck is not installed (apt-get install shellcheck): the shell scripts are not checked")
+	}
+	for name, h := range loadAzureYAML(t).hooks() {
+		shellcheck(t, "sh", "azure.yaml, "+name, h.Posix.Run)
+	}
+	for path, w := range workflows(t) {
+		for job, j := range w.Jobs {
+			for _, s := range j.Steps {
+				if s.Run != "" {
+					shellcheck(t, "bash", path+", "+job, s.Run)
+				}
+			}
+		}
+	}
+	shellcheck(t, "bash", ".ci/run", read(t, ".ci/run"))
+}
+
+var pinned = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40}$`)
+
+func TestWorkflowsArePinnedAndMayDoLittle(t *testing.T) {
+	for path, w := range workflows(t) {
+		text := read(t, ".github/workflows/"+filepath.Base(path))
+		for scope, right := range w.Permissions {
+			if scope != "contents" || right != "read" {
+				t.Errorf("%s: every job gets %s: %s", path, scope, right)
+			}
+		}
+		if !strings.Contains(text, "\npermissions:") {
+			t.Errorf("%s: without permissions of its own it gets the repository's, which may be all", path)
+		}
+		for name, j := range w.Jobs {
+			writes := slices.ContainsFunc(slices.Collect(maps.Values(j.Permissions)), func(r string) bool { return r == "write" })
+			for _, s := range j.Steps {
+				if s.Uses != "" && !pinned.MatchString(s.Uses) {
+					t.Errorf("%s: %s is not pinned to a commit", path, s.Uses)
+				}
+				if s.Uses != "" && !regexp.MustCompile(regexp.QuoteMeta(s.Uses)+` # v\d+\.\d+\.\d+\n`).MatchString(text) {
+					t.Errorf("%s: %s does not say which version it is", path, s.Uses)
+				}
+				checksOut := strings.HasPrefix(s.Uses, "actions/checkout@")
+				if checksOut && s.With["persist-credentials"] != false {
+					t.Errorf("%s: %s leaves its token to the steps after it", path, name)
+				}
+				if writes && checksOut {
+					t.Errorf("%s: %s may write and has the repository's code to run", path, name)
+				}
+				// What somebody else may choose must not become part of a script.
+				if strings.Contains(s.Run, "${{") {
+					t.Errorf("%s: %s puts an expression into a script: give it by env", path, name)
+				}
+			}
+		}
+	}
+}

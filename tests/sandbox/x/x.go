@@ -1,0 +1,202 @@
+// Package x stands in for X: the API v2 as far as the connector reads it, OAuth
+// 1.0a sign-in with its page, and the media servers. It serves a
+// [corpus.Corpus].
+//
+// It is meant to be as strict as X. It answers only the fields and expansions
+// that were asked for, refuses what X refuses in X's words, verifies every
+// signature itself (RFC 5849), and reaches 3,200 posts back. What X is known to do
+// but never documents precisely is said where it is decided.
+//
+// [New] makes a server; it is the handler of the API host, and [Server.Media] of
+// pbs.twimg.com and video.twimg.com. A person signs in on the page behind
+// /oauth/authenticate; [SignIn] and [Deny] do over HTTP what that person's
+// browser would. The methods that change what X does (Down, Fail, Until,
+// Delete, …) may be called at any time, from any goroutine.
+//
+// Sources: https://docs.x.com/x-api and X's OpenAPI description
+// (https://api.x.com/2/openapi.json) for names, lists and limits.
+package x
+
+import (
+	"cmp"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"xarchive/tests/sandbox/corpus"
+)
+
+// Options are what a Server needs to know. Corpus, ConsumerKey and
+// ConsumerSecret must be set.
+type Options struct {
+	Corpus         *corpus.Corpus
+	ConsumerKey    string // of the developer app, "API key"
+	ConsumerSecret string // "API key secret"
+	CallbackURLs   []string
+	AppName        string           // shown on the sign-in page
+	Limits         map[string]int   // requests a window, by "GET /2/users/:id/tweets"; X's where not set
+	Now            func() time.Time // time.Now if nil
+	Log            *slog.Logger     // discards if nil
+}
+
+// Server is the stand-in. Make it with New.
+type Server struct {
+	opt Options
+
+	mu        sync.Mutex
+	requests  map[string]*signIn  // by request token
+	tokens    map[string]*access  // by access token
+	nonces    map[string]int64    // to the timestamp they came with
+	pages     map[string]pageMark // by pagination token
+	windows   map[string]*window  // by endpoint and user
+	forced    *window             // LimitRate
+	down      bool
+	fail      func(*http.Request) Fault
+	media     map[string]*MediaFault
+	horizon   map[string]string // by account
+	deleted   map[string]bool   // posts
+	protected map[string]bool   // accounts
+	suspended map[string]bool
+	stats     Stats
+	billed    map[string]bool // day and post
+}
+
+// New makes a server that knows the corpus. It starts with nobody signed in.
+func New(opt Options) *Server {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	opt.AppName = cmp.Or(opt.AppName, "Archive connector")
+	return &Server{
+		opt: opt, requests: map[string]*signIn{}, tokens: map[string]*access{}, nonces: map[string]int64{}, pages: map[string]pageMark{},
+		windows: map[string]*window{}, media: map[string]*MediaFault{}, horizon: map[string]string{}, deleted: map[string]bool{},
+		protected: map[string]bool{}, suspended: map[string]bool{}, stats: Stats{ByPath: map[string]int{}}, billed: map[string]bool{},
+	}
+}
+
+// endpoint is the name that limits, statistics and logs know a request by.
+func endpoint(r *http.Request) string {
+	path := r.URL.Path
+	parts := strings.Split(strings.Trim(path, "/"), "/")
+	switch {
+	case len(parts) == 4 && parts[0] == "2" && parts[1] == "users" && parts[3] == "tweets":
+		path = "/2/users/:id/tweets"
+	case len(parts) == 3 && parts[0] == "2" && parts[1] == "tweets":
+		path = "/2/tweets/:id"
+	}
+	return r.Method + " " + path
+}
+
+// ServeHTTP answers as api.x.com does.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := endpoint(r)
+	page := strings.HasSuffix(name, " /oauth/authenticate") || strings.HasSuffix(name, " /oauth/authorize")
+	s.countRequest(name, page)
+	fault := s.faultFor(r)
+	if !fault.wait(r) {
+		return
+	}
+	a := &answer{header: http.Header{}}
+	switch {
+	case fault.Drop:
+		s.opt.Log.Debug("X drops the connection", "request", name)
+		panic(http.ErrAbortHandler)
+	case fault.Status != 0:
+		a.problem(fault.Status, cmp.Or(http.StatusText(fault.Status), "Error"), "")
+		if fault.Body != "" {
+			a.body = []byte(fault.Body)
+			if !json.Valid(a.body) {
+				a.header.Set("Content-Type", http.DetectContentType(a.body))
+			}
+		}
+	default:
+		s.route(a, r, name)
+	}
+	s.opt.Log.Debug("X answers", "request", name, "status", a.status, "user", a.user, "posts", a.posts)
+	a.send(w, fault.CutAfter)
+}
+
+func (s *Server) route(a *answer, r *http.Request, name string) {
+	switch name {
+	case "POST /oauth/request_token":
+		s.requestToken(a, r)
+	case "POST /oauth/access_token":
+		s.accessToken(a, r)
+	case "GET /oauth/authenticate", "GET /oauth/authorize":
+		s.showSignIn(a, r)
+	case "POST /oauth/authenticate", "POST /oauth/authorize":
+		s.submitSignIn(a, r)
+	case "GET /2/users/me":
+		s.api(a, r, name, s.me)
+	case "GET /2/users/:id/tweets":
+		s.api(a, r, name, s.timeline)
+	case "GET /2/tweets":
+		s.api(a, r, name, s.lookup)
+	case "GET /2/tweets/:id":
+		s.api(a, r, name, s.lookupOne)
+	default:
+		a.problem(http.StatusNotFound, "Not Found", "")
+	}
+}
+
+// api is what all calls of the API v2 have in common: the signature, the account
+// behind the token, the limits.
+func (s *Server) api(a *answer, r *http.Request, name string, call func(*answer, *http.Request, string)) {
+	signed, err := s.verify(r, s.accessSecret)
+	if err != nil {
+		s.opt.Log.Debug("X refuses the signature", "request", name, "reason", err)
+		a.problem(http.StatusUnauthorized, "Unauthorized", "")
+		return
+	}
+	s.mu.Lock()
+	a.user = s.tokens[signed.token].account
+	s.mu.Unlock()
+	if !s.take(a, name) {
+		a.problem(http.StatusTooManyRequests, "Too Many Requests", "")
+		return
+	}
+	call(a, r, a.user)
+}
+
+// Until sets an account's horizon: posts newer than that one are not posted yet,
+// wherever they are asked for. "" lets all be posted.
+func (s *Server) Until(account, postID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.horizon[account] = postID
+}
+
+// Delete takes a post off X, as its author or X would.
+func (s *Server) Delete(postID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deleted[postID] = true
+}
+
+// Protect makes an account's posts visible to itself only, or to all again.
+func (s *Server) Protect(account string, protected bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.protected[account] = protected
+}
+
+// Suspend makes an account's posts visible to nobody, or to all again.
+func (s *Server) Suspend(account string, suspended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.suspended[account] = suspended
+}
+
+// ForgetTokens makes every page token that was given out invalid, as happens at X after
+// a while.
+func (s *Server) ForgetTokens() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.pages)
+}

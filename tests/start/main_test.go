@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The test binary is also the handler, told so by the app's settings.
+const role = "START_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(role) == "" {
+		os.Exit(m.Run())
+	}
+	_ = http.ListenAndServe("127.0.0.1:"+os.Getenv("FUNCTIONS_CUSTOMHANDLER_PORT"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, os.Getenv("LOG_LEVEL")+" "+os.Getenv("FROM_SHELL")+r.URL.Path)
+	}))
+}
+
+// stage puts an app with the repository's functions and those settings together.
+func stage(t *testing.T, localSettings string) string {
+	t.Helper()
+	dir, root := t.TempDir(), filepath.Join("..", "..")
+	for to, from := range map[string]string{
+		"host.json": "host.json", "connector/function.json": "functions/connector/function.json", "ingest/function.json": "functions/ingest/function.json",
+	} {
+		content, err := os.ReadFile(filepath.Join(root, from))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, to)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, to), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(dir, "handler")); err != nil {
+		t.Fatal(err)
+	}
+	if localSettings != "" {
+		if err := os.WriteFile(filepath.Join(dir, "local.settings.json"), []byte(localSettings), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestRun(t *testing.T) {
+	t.Setenv("FROM_SHELL", "shell")
+	t.Setenv("LOG_LEVEL", "error")
+	dir := stage(t, `{"IsEncrypted":false,"Values":{"`+role+`":"handler","LOG_LEVEL":"warn","INGEST_SCHEDULE":"0 0 0 1 1 *","AzureWebJobsDisableHomepage":"true"},"Host":{"LocalHttpPort":0}}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	read, write := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := run(ctx, dir, write, io.Discard)
+		_ = write.CloseWithError(errors.Join(io.EOF, err))
+		ended <- err
+	}()
+	said := ""
+	for piece := make([]byte, 4096); !strings.Contains(said, "Ctrl-C"); {
+		n, err := read.Read(piece)
+		said += string(piece[:n])
+		if err != nil {
+			t.Fatalf("%v after %q", err, said)
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, read) }()
+	for _, want := range []string{"connector: [GET,POST,DELETE,HEAD] http://127.0.0.1:", "ingest: timerTrigger, 0 0 0 1 1 *"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("no %q in:\n%s", want, said)
+		}
+	}
+	_, after, _ := strings.Cut(said, "Overview: ")
+	url, _, _ := strings.Cut(after, "\n")
+	resp, err := http.Get(url + "Status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil || string(body) != "warn /Status" {
+		t.Errorf("want the settings' value and nothing of the shell's, got %q, %v", body, err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/")); err == nil {
+		_ = conn.Close()
+		t.Error("it still listens")
+	}
+}
+
+func TestFaultySettings(t *testing.T) {
+	for content, want := range map[string]string{
+		"":                                  "cp local.settings.json.sample",
+		"{":                                 "not JSON",
+		`{"Values":{"API_SECRET_KEY":123}}`: "in quotes",
+		`{"IsEncrypted":true,"Values":{"A":"x"}}`:                    "encrypted",
+		`{"IsEncrypted":false}`:                                      "no Values",
+		`{"Values":{"A":"x"},"Host":{"LocalHttpPort":70000}}`:        "65535",
+		`{"Values":{"A":"x"},"Host":{"LocalHttpPort":0}}`:            "INGEST_SCHEDULE",
+		`{"Values":{"INGEST_SCHEDULE":"x"},"Host":{"CORS":"*"}}`:     "NCRONTAB",
+		`{"Values":{"A":"hush-hush"},"Host":{"LocalHttpPort":"no"}}`: "LocalHttpPort",
+	} {
+		err := run(t.Context(), stage(t, content), io.Discard, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "123") {
+			t.Errorf("%s: want an error with %q, got %v", content, want, err)
+		}
+	}
+}
+
+// The sample is what a newcomer copies.
+func TestSample(t *testing.T) {
+	s, err := readSettings(filepath.Join("..", "..", "local.settings.json.sample"))
+	if err != nil || s.port() != 7071 || s.Values["INGEST_SCHEDULE"] == "" || s.Values["AzureWebJobsDisableHomepage"] != "true" {
+		t.Errorf("%+v %v", s, err)
+	}
+}
