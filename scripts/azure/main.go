@@ -27,7 +27,7 @@ import (
 	"os/signal"
 	"time"
 
-	"xarchive/scripts/internal/appfolder"
+	"xarchive/scripts/appfolder"
 )
 
 // hook is one run of this program.
@@ -64,7 +64,7 @@ func (h *hook) run(ctx context.Context, name string) error {
 	case "postprovision":
 		return h.postprovision(ctx)
 	case "prepackage":
-		return appfolder.Stage(ctx, ".", "build/app")
+		return appfolder.Stage(ctx, ".", "build/app", "linux", "amd64")
 	case "predown":
 		return h.predown(ctx)
 	}

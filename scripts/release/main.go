@@ -18,7 +18,7 @@ import (
 	"regexp"
 	"strings"
 
-	"xarchive/scripts/internal/appfolder"
+	"xarchive/scripts/appfolder"
 )
 
 // sbomTool lists the modules that are linked into the handler.
@@ -49,7 +49,7 @@ func release(ctx context.Context, root, out, version string) error {
 		return fmt.Errorf("clearing %s: %w", out, err)
 	}
 	staged := filepath.Join(out, "app")
-	if err := appfolder.Stage(ctx, root, staged); err != nil {
+	if err := appfolder.Stage(ctx, root, staged, "linux", "amd64"); err != nil {
 		return err
 	}
 	name := "xarchive-connector-" + version

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"xarchive/scripts/internal/appfolder"
+	"xarchive/scripts/appfolder"
 )
 
 // stamp is the time of every file in the zip: the earliest that the format knows.

@@ -3,18 +3,21 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
-	"xarchive/handler/internal/archive"
-	"xarchive/handler/internal/message"
-	"xarchive/handler/internal/post"
 	"xarchive/tests/sandbox"
-	"xarchive/tests/sandbox/importservice"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/emersion/go-message/mail"
 )
 
 // report is build/demo/report.json.
@@ -24,11 +27,12 @@ type report struct {
 	Items      int     `json:"items"`      // at the Import service
 	Media      int     `json:"media"`      // files in the messages
 	XRequests  int     `json:"xRequests"`  // to the X API, media not counted
-	XPostReads int     `json:"xPostReads"` // posts that X would bill
+	XPostReads int     `json:"xPostReads"` // posts in X's answers
 	Events     []event `json:"events"`     // completion events, in the order they came
 
-	kinds      map[post.Kind]int
-	bytes      int64 // of messages
+	kinds      map[string]int
+	archived   map[string]bool // post ids
+	bytes      int64           // of messages
 	mediaBytes int64
 	missing    int // media that X no longer has
 }
@@ -42,14 +46,13 @@ type event struct {
 
 // collect copies what was archived and delivered below dir, and counts it. It
 // reads the storage itself, not what the connector says of it.
-func collect(ctx context.Context, s *sandbox.Sandbox, tasks []importservice.Task, dir string) (*report, error) {
-	r := &report{kinds: map[post.Kind]int{}}
+func collect(ctx context.Context, s *sandbox.Sandbox, jobs map[string]string, dir string) (*report, error) {
+	r := &report{kinds: map[string]int{}, archived: map[string]bool{}, Events: []event{}}
 	if err := r.messages(ctx, s, filepath.Join(dir, "mail")); err != nil {
 		return nil, err
 	}
-	items := filepath.Join(dir, "items")
-	for _, t := range tasks {
-		names, err := s.Import.SaveItems(ctx, t.JobID, t.TaskID, items)
+	for _, job := range jobs {
+		names, err := s.Import.SaveItems(ctx, job, taskID, filepath.Join(dir, "items"))
 		if err != nil {
 			return nil, err
 		}
@@ -67,63 +70,90 @@ func (r *report) messages(ctx context.Context, s *sandbox.Sandbox, dir string) e
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	a := archive.New(s.Storage().Container("archive"))
-	for _, account := range s.Corpus.Accounts() {
-		entries, err := a.List(ctx, account, time.Time{}, time.Now().AddDate(100, 0, 0))
-		if err != nil {
-			return err
+	c, err := archiveContainer(s)
+	if err != nil {
+		return err
+	}
+	pager := c.NewListBlobsFlatPager(nil)
+	for pager.More() {
+		page, err := pager.NextPage(ctx)
+		if bloberror.HasCode(err, bloberror.ContainerNotFound) {
+			return nil
 		}
-		for _, e := range entries {
-			r.Posts++
-			r.kinds[e.Kind]++
-			r.bytes += e.Size
-			if err := r.message(ctx, a, e, filepath.Join(dir, e.PostID+".eml")); err != nil {
-				return fmt.Errorf("%s: %w", e.Name, err)
+		if err != nil {
+			return fmt.Errorf("listing the archive: %w", err)
+		}
+		for _, b := range page.Segment.BlobItems {
+			if err := r.message(ctx, c, *b.Name, dir); err != nil {
+				return fmt.Errorf("%s: %w", *b.Name, err)
 			}
-			r.Messages++
 		}
 	}
 	return nil
 }
 
-// message copies one message and counts its media.
-func (r *report) message(ctx context.Context, a *archive.Archive, e archive.Entry, path string) error {
-	blob, err := a.Open(ctx, e)
+// message copies one message and counts it and its media.
+func (r *report) message(ctx context.Context, c *container.Client, name, dir string) error {
+	blob, err := c.NewBlobClient(name).DownloadStream(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer blob.Close()
-	file, err := os.Create(path)
+	defer blob.Body.Close()
+	file, err := os.Create(filepath.Join(dir, path.Base(name)))
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	eml := io.TeeReader(blob, file)
-	m, err := message.Read(eml)
+	counted := &counter{}
+	eml := io.TeeReader(blob.Body, io.MultiWriter(file, counted))
+	if err := r.count(eml); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, eml); err != nil {
+		return err
+	}
+	r.Posts++
+	r.Messages++
+	r.bytes += counted.n
+	return file.Close()
+}
+
+func (r *report) count(eml io.Reader) error {
+	m, err := mail.CreateReader(eml)
 	if err != nil {
 		return err
 	}
-	r.missing += len(m.Missing)
+	r.kinds[m.Header.Get("X-Twitter-Kind")]++
+	r.archived[m.Header.Get("X-Twitter-Post-ID")] = true
+	for fields := m.Header.FieldsByKey("X-Twitter-Media-Missing"); fields.Next(); {
+		r.missing++
+	}
 	for {
-		part, err := m.Next()
+		part, err := m.NextPart()
 		if err == io.EOF {
-			break
+			return nil
 		}
 		if err != nil {
 			return err
+		}
+		header, ok := part.Header.(*mail.AttachmentHeader)
+		if !ok {
+			continue
 		}
 		n, err := io.Copy(io.Discard, part.Body)
 		if err != nil {
 			return err
 		}
-		r.Media++
-		r.mediaBytes += n
+		if name, _ := header.Filename(); name != "post.json" {
+			r.Media++
+			r.mediaBytes += n
+		}
 	}
-	if _, err := io.Copy(io.Discard, eml); err != nil {
-		return err
-	}
-	return file.Close()
 }
+
+type counter struct{ n int64 }
+
+func (c *counter) Write(p []byte) (int, error) { c.n += int64(len(p)); return len(p), nil }
 
 func (r *report) save(path string) error {
 	data, err := json.MarshalIndent(r, "", "  ")
@@ -133,15 +163,41 @@ func (r *report) save(path string) error {
 	return os.WriteFile(path, append(data, '\n'), 0o644)
 }
 
+// complete tells whether every post of the corpus was archived and delivered.
+func (r *report) complete(s *sandbox.Sandbox, jobs map[string]string) error {
+	var errs []error
+	for account, job := range jobs {
+		var missing []string
+		posts := s.Corpus.All(account)
+		for _, p := range posts {
+			if !r.archived[p.ID] {
+				missing = append(missing, p.ID)
+			}
+		}
+		if len(missing) > 0 {
+			errs = append(errs, fmt.Errorf("account %s: %d posts are not archived: %s", account, len(missing), strings.Join(missing[:min(len(missing), 10)], ", ")))
+		}
+		for _, e := range r.Events {
+			if e.JobID == job && (e.Status != 0 || e.Items < len(posts)) {
+				errs = append(errs, fmt.Errorf("%s ended with status %d and %d items for %d posts", job, e.Status, e.Items, len(posts)))
+			}
+		}
+	}
+	for _, v := range s.Import.Violations() {
+		errs = append(errs, fmt.Errorf("the Import service refused: %s", v))
+	}
+	return errors.Join(errs...)
+}
+
 // print shows the report as a table.
 func (r *report) print(w io.Writer, took time.Duration) {
-	line := func(name, value string) { fmt.Fprintf(w, "  %-22s %s\n", name, value) }
-	fmt.Fprintf(w, "\n  Archived and delivered\n  %s\n", "──────────────────────────────────────────")
-	kinds := post.Kinds()
-	slices.SortStableFunc(kinds, func(a, b post.Kind) int { return r.kinds[b] - r.kinds[a] })
+	line := func(name, value string) { fmt.Fprintf(w, "  %-24s %s\n", name, value) }
+	fmt.Fprintf(w, "\n  Archived and delivered\n  %s\n", strings.Repeat("─", 46))
+	kinds := []string{"Tweet", "Reply", "Retweet", "Quote"}
+	slices.SortStableFunc(kinds, func(a, b string) int { return r.kinds[b] - r.kinds[a] })
 	line("Posts", fmt.Sprint(r.Posts))
 	for _, k := range kinds {
-		line("  "+string(k), fmt.Sprint(r.kinds[k]))
+		line("  "+k, fmt.Sprint(r.kinds[k]))
 	}
 	line("Messages", fmt.Sprintf("%d (%s)", r.Messages, size(r.bytes)))
 	media := fmt.Sprintf("%d (%s)", r.Media, size(r.mediaBytes))
@@ -151,11 +207,12 @@ func (r *report) print(w io.Writer, took time.Duration) {
 	line("Media files", media)
 	line("Import items", fmt.Sprint(r.Items))
 	for _, e := range r.Events {
-		line("  task "+e.TaskID, fmt.Sprintf("status %d, %d items", e.Status, e.Items))
+		line("  "+e.JobID, fmt.Sprintf("status %d, %d items", e.Status, e.Items))
 	}
 	line("X API requests", fmt.Sprint(r.XRequests))
 	line("X post reads (billed)", fmt.Sprint(r.XPostReads))
 	line("Time", took.Round(100*time.Millisecond).String())
+	fmt.Fprintf(w, "\n  Messages: %s/mail   items: %s/items   figures: %s/report.json\n", dir, dir, dir)
 }
 
 func size(n int64) string {

@@ -40,7 +40,7 @@ func (s *Server) requestToken(a *answer, r *http.Request) {
 		return
 	}
 	callback := signed.params["oauth_callback"]
-	if !slices.Contains(s.opt.CallbackURLs, callback) {
+	if !s.registered(callback) {
 		a.status = http.StatusForbidden
 		a.header.Set("Content-Type", "application/xml;charset=utf-8")
 		a.body = []byte(`<?xml version='1.0' encoding='UTF-8'?><errors><error code="415">Callback URL not approved for this client application. Approved callback URLs can be adjusted in your application settings</error></errors>`)

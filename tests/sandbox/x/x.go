@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -78,6 +79,19 @@ func New(opt Options) *Server {
 		windows: map[string]*window{}, media: map[string]*MediaFault{}, horizon: map[string]string{}, deleted: map[string]bool{},
 		protected: map[string]bool{}, suspended: map[string]bool{}, stats: Stats{ByPath: map[string]int{}}, billed: map[string]bool{},
 	}
+}
+
+// Register registers one more callback URL with the app.
+func (s *Server) Register(callback string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opt.CallbackURLs = append(slices.Clone(s.opt.CallbackURLs), callback)
+}
+
+func (s *Server) registered(callback string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.opt.CallbackURLs, callback)
 }
 
 // endpoint is the name that limits, statistics and logs know a request by.

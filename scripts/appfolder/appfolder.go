@@ -1,6 +1,5 @@
-// Package appfolder stages what is deployed: build/app as the Functions host
-// expects it, with the handler built for Linux on x86-64, where Flex Consumption
-// runs. It needs the Go toolchain and nothing else, so that it works where there
+// Package appfolder stages the app as the Functions host expects it: build/app for
+// Azure, and folders of the tests' own for the machine at hand. It needs the Go toolchain and nothing else, so that it works where there
 // is no make.
 package appfolder
 
@@ -18,9 +17,10 @@ import (
 const Executable = "handler"
 
 // Stage makes the folder dest anew from the repository at root: host.json, one
-// folder a function, and the handler. The same sources give the same bytes with
+// folder a function, and the handler, built for a system and an architecture in Go's
+// words. Flex Consumption runs "linux", "amd64". The same sources give the same bytes with
 // the same version of Go, wherever the repository lies.
-func Stage(ctx context.Context, root, dest string) error {
+func Stage(ctx context.Context, root, dest, goos, goarch string) error {
 	if err := os.RemoveAll(dest); err != nil {
 		return fmt.Errorf("clearing %s: %w", dest, err)
 	}
@@ -33,19 +33,19 @@ func Stage(ctx context.Context, root, dest string) error {
 	if err := copyFolder(filepath.Join(root, "functions"), dest); err != nil {
 		return err
 	}
-	return build(ctx, root, filepath.Join(dest, Executable))
+	return build(ctx, root, filepath.Join(dest, Executable), goos, goarch)
 }
 
 // build leaves out what differs from one machine to another: paths of source
 // files, the state of the checkout, the linker's build id.
-func build(ctx context.Context, root, dest string) error {
+func build(ctx context.Context, root, dest, goos, goarch string) error {
 	dest, err := filepath.Abs(dest)
 	if err != nil {
 		return fmt.Errorf("building the handler: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", dest, "./handler")
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=")
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "GOAMD64=v1", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the handler: %w\n%s", err, out)
 	}

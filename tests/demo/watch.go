@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"xarchive/tests/sandbox"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// watch shows progress until every job's task has ended, and lets longer histories
+// appear stage by stage.
+func watch(ctx context.Context, s *sandbox.Sandbox, jobs map[string]string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := make(chan error, 1)
+	go func() {
+		for _, job := range jobs {
+			if _, err := s.Import.WaitEvent(ctx, job, taskID); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- nil
+	}()
+	w := &watcher{s: s, bar: newBar(s), shown: map[string]int{}, changed: time.Now()}
+	for account := range jobs {
+		w.shown[account] = stage
+	}
+	tick := time.NewTicker(300 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			if err == nil {
+				err = w.look(ctx)
+			}
+			_ = w.bar.Exit() // only ends its line
+			fmt.Println()
+			return err
+		case <-tick.C:
+			if err := w.look(ctx); err != nil {
+				return err
+			}
+			if time.Since(w.changed) > patience {
+				return fmt.Errorf("nothing was archived or delivered in %s", patience)
+			}
+		}
+	}
+}
+
+// newBar is drawn on a terminal; elsewhere a line is printed now and then.
+func newBar(s *sandbox.Sandbox) *progressbar.ProgressBar {
+	total := 0
+	for _, account := range s.Corpus.Accounts() {
+		total += len(s.Corpus.All(account))
+	}
+	return progressbar.NewOptions(max(total, 1),
+		progressbar.OptionSetDescription("Archiving posts"),
+		progressbar.OptionSetWriter(os.Stdout),
+		progressbar.OptionSetVisibility(term.IsTerminal(int(os.Stdout.Fd()))),
+		progressbar.OptionShowCount(), progressbar.OptionSetWidth(40), progressbar.OptionSetPredictTime(false))
+}
+
+type watcher struct {
+	s       *sandbox.Sandbox
+	bar     *progressbar.ProgressBar
+	shown   map[string]int // how many posts X shows, by account
+	total   int
+	changed time.Time // when something last happened
+	printed time.Time
+}
+
+// look counts what is archived.
+func (w *watcher) look(ctx context.Context) error {
+	total := 0
+	for account, shown := range w.shown {
+		n, err := countBlobs(ctx, w.s, account+"/")
+		if err != nil {
+			return err
+		}
+		total += n
+		if posts := len(w.s.Corpus.Posts(account)); n >= min(shown, posts) && shown < posts {
+			w.shown[account] = shown + stage
+			hideNewer(w.s, account, shown+stage)
+		}
+	}
+	if total != w.total {
+		w.total, w.changed = total, time.Now()
+	}
+	if !term.IsTerminal(int(os.Stdout.Fd())) && time.Since(w.printed) > 3*time.Second {
+		w.printed = time.Now()
+		fmt.Printf("  %d posts archived\n", total)
+	}
+	return w.bar.Set(min(total, w.bar.GetMax()))
+}
+
+// countBlobs counts the archived messages below a prefix.
+func countBlobs(ctx context.Context, s *sandbox.Sandbox, prefix string) (int, error) {
+	c, err := archiveContainer(s)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	pager := c.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix})
+	for pager.More() {
+		page, err := pager.NextPage(ctx)
+		if bloberror.HasCode(err, bloberror.ContainerNotFound) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("counting what is archived: %w", err)
+		}
+		n += len(page.Segment.BlobItems)
+	}
+	return n, nil
+}
+
+func archiveContainer(s *sandbox.Sandbox) (*container.Client, error) {
+	return container.NewClientFromConnectionString(s.Blobs.ConnectionString(""), "archive", nil)
+}

@@ -1,0 +1,307 @@
+// Package sandbox is the whole world around the connector on one machine, with no
+// account anywhere: stand-ins for X, Entra, Key Vault and the Office 365 Import
+// service, a real blob server (Azurite), and a stand-in for the Azure Functions
+// host that runs the real binary. The demo, the tests and `make sandbox` use it.
+//
+// Everything listens on loopback; all files are below one folder; Stop ends every
+// process.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"xarchive/tests/sandbox/azurite"
+	"xarchive/tests/sandbox/certs"
+	"xarchive/tests/sandbox/corpus"
+	"xarchive/tests/sandbox/entra"
+	"xarchive/tests/sandbox/functionshost"
+	"xarchive/tests/sandbox/keyvault"
+	"xarchive/tests/sandbox/mediaproxy"
+	"xarchive/tests/sandbox/office365"
+	"xarchive/tests/sandbox/x"
+)
+
+// What stands in local.settings.json.sample, too, which works with these as it is.
+const (
+	TenantID       = "5f8a1c1e-7a52-4d0e-9d0b-3b6f0e6f2a10"
+	ArchiveMailbox = "x-archive@contoso.example"
+	identityHeader = "sandbox"
+
+	// APISecretKey is what an administrator of the sandbox types in.
+	APISecretKey = "sandbox-secret-key"
+
+	xKey, xSecret = "sandbox-x-api-key", "sandbox-x-api-secret-key"
+
+	applicationID     = "0c5c2d3e-9c0f-4a57-8a5e-3a8f2c1d7b11"
+	applicationSecret = "sandbox-aad-application-secret"
+	applicationURI    = "https://contoso.example/" + applicationID
+
+	taskAccount = "office365" // the storage account of tasks' containers
+)
+
+// Ports are where the stand-ins listen; 0 takes a free one.
+type Ports struct {
+	X, Entra, Identity, KeyVault, Import, MediaProxy, Blobs, Host int
+}
+
+// FixedPorts are those of local.settings.json.sample.
+var FixedPorts = Ports{X: 7181, Entra: 7182, Identity: 7183, KeyVault: 7184, Import: 7185, MediaProxy: 7186, Blobs: 10000, Host: 7071}
+
+// Options says what kind of world it is.
+type Options struct {
+	Dir      string            // for certificates
+	BlobDir  string            // for Azurite's blobs; "" keeps them in memory
+	App      string            // the staged app; "" runs no Functions host
+	Corpus   *corpus.Corpus    // nil is the built-in one
+	Schedule string            // NCRONTAB of the timer; "" ticks only when told
+	Env      map[string]string // app settings besides or instead of the sandbox's; "" unsets
+	Ports    Ports
+	FrontEnd bool      // whether requests look as if they came through Azure's front end
+	Stderr   io.Writer // what the handler logs
+	Log      *slog.Logger
+}
+
+// Sandbox is a running world.
+type Sandbox struct {
+	Corpus *corpus.Corpus
+	X      *x.Server
+	Blobs  *azurite.Server
+	Entra  *entra.Server
+	Vault  *keyvault.Server
+	Media  *mediaproxy.Server
+	Import *office365.Service
+	Host   *functionshost.Host // nil without an App
+	CA     *certs.Authority
+
+	XURL      string
+	ImportURL string
+	HostURL   string // where a browser finds the connector
+
+	stops []func() error
+}
+
+// Start starts the world. ctx bounds the start only. What was started is stopped
+// again where something fails.
+func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
+	s = &Sandbox{Corpus: o.Corpus}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("starting the sandbox: %w", err), s.Stop())
+			s = nil
+		}
+	}()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if s.Corpus == nil {
+		if s.Corpus, err = corpus.Builtin(); err != nil {
+			return s, err
+		}
+	}
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil { // the handler runs elsewhere
+		return s, err
+	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return s, err
+	}
+	for _, start := range []func(context.Context, Options) error{s.startCA, s.startBlobs, s.startX, s.startEntra, s.startVault, s.startImport, s.startHost} {
+		if err := start(ctx, o); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// Stop ends everything, in the reverse order of its start.
+func (s *Sandbox) Stop() error {
+	var errs []error
+	for i := len(s.stops) - 1; i >= 0; i-- {
+		errs = append(errs, s.stops[i]())
+	}
+	s.stops = nil
+	return errors.Join(errs...)
+}
+
+func (s *Sandbox) ending(stop func() error) { s.stops = append(s.stops, stop) }
+
+func (s *Sandbox) startCA(ctx context.Context, o Options) (err error) {
+	if s.CA, err = certs.Start(ctx, certs.Options{Dir: o.Dir}); err == nil {
+		s.ending(s.CA.Stop)
+	}
+	return err
+}
+
+func (s *Sandbox) startBlobs(ctx context.Context, o Options) (err error) {
+	s.Blobs, err = azurite.Start(ctx, azurite.Options{Port: o.Ports.Blobs, Dir: o.BlobDir, Accounts: []string{taskAccount}})
+	if err == nil {
+		s.ending(s.Blobs.Stop)
+	}
+	return err
+}
+
+func (s *Sandbox) startX(ctx context.Context, o Options) (err error) {
+	s.X = x.New(x.Options{Corpus: s.Corpus, ConsumerKey: xKey, ConsumerSecret: xSecret, AppName: "Contoso archive",
+		CallbackURLs: []string{CallbackURL, callbackAt(FixedPorts.Host)}, Log: o.Log})
+	if s.XURL, err = s.serve(o.Ports.X, s.X); err != nil {
+		return err
+	}
+	s.Media, err = mediaproxy.Start(ctx, mediaproxy.Options{Port: o.Ports.MediaProxy, Authority: s.CA, Handler: s.X.Media()})
+	if err == nil {
+		s.ending(s.Media.Stop)
+	}
+	return err
+}
+
+// CallbackURL is registered with X's stand-in as the connector's address in Azure.
+const CallbackURL = "https://connector.example/Views/TwitterOAuth"
+
+// callbackAt is that of a connector on this machine.
+func callbackAt(port int) string {
+	return "http://localhost:" + strconv.Itoa(port) + "/Views/TwitterOAuth"
+}
+
+func (s *Sandbox) startEntra(ctx context.Context, o Options) (err error) {
+	s.Entra, err = entra.Start(ctx, entra.Options{Port: o.Ports.Entra, IdentityPort: o.Ports.Identity, Certificate: s.CA.Loopback(),
+		TenantID: TenantID, IdentityHeader: identityHeader,
+		Apps: []entra.App{{ClientID: applicationID, Secret: applicationSecret, Resources: []string{office365.Resource}}}})
+	if err == nil {
+		s.ending(s.Entra.Stop)
+	}
+	return err
+}
+
+func (s *Sandbox) startVault(ctx context.Context, o Options) (err error) {
+	s.Vault, err = keyvault.Start(ctx, keyvault.Options{Port: o.Ports.KeyVault, Certificate: s.CA.Loopback(),
+		Authority: s.Entra.Authority(), Verify: s.Entra.Verify, Log: o.Log})
+	if err != nil {
+		return err
+	}
+	s.ending(s.Vault.Stop)
+	for name, value := range map[string]string{
+		"api-secret-key": APISecretKey, "twitter-api-key": xKey, "twitter-api-secret-key": xSecret,
+		"aad-application-id": applicationID, "aad-application-secret": applicationSecret, "aad-application-uri": applicationURI,
+	} {
+		if err := s.Vault.Set(ctx, name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Sandbox) startImport(_ context.Context, o Options) (err error) {
+	s.Import, err = office365.New(office365.Options{
+		TenantID: TenantID, APISecretKey: APISecretKey, Storage: s.Blobs.ConnectionString(taskAccount), Log: o.Log,
+		ConnectorURL: func() string {
+			if s.Host == nil {
+				return "http://localhost:" + strconv.Itoa(FixedPorts.Host)
+			}
+			return s.Host.URL()
+		},
+		Verify: func(token string) error { return s.Entra.Verify(token, office365.Resource) },
+	})
+	if err == nil {
+		s.ImportURL, err = s.serve(o.Ports.Import, s.Import)
+	}
+	return err
+}
+
+// Settings are the app settings of a connector in this world.
+func (s *Sandbox) Settings(o Options) map[string]string {
+	env := map[string]string{
+		"FUNCTIONS_WORKER_RUNTIME":    "custom",
+		"AzureWebJobsDisableHomepage": "true",
+		"TENANT_ID":                   TenantID,
+		"KEY_VAULT_URL":               s.Vault.URL(),
+		"STORAGE_CONNECTION_STRING":   s.Blobs.ConnectionString(""),
+		"X_API_URL":                   s.XURL,
+		"IMPORT_EVENT_URL":            s.ImportURL,
+		"AAD_AUTHORITY_URL":           s.Entra.URL(),
+		"INGEST_SCHEDULE":             o.Schedule,
+		"ARCHIVE_MAILBOX":             ArchiveMailbox,
+		"IDENTITY_ENDPOINT":           s.Entra.IdentityEndpoint(),
+		"IDENTITY_HEADER":             identityHeader,
+		"SSL_CERT_FILE":               s.CA.Path(),
+		"HTTPS_PROXY":                 s.Media.URL(),
+	}
+	if o.Schedule == "" {
+		env["INGEST_SCHEDULE"] = "0 0 0 1 1 *"
+		env["AzureWebJobs.ingest.Disabled"] = "true" // runs when it is told to, not by itself
+	}
+	for name, value := range o.Env {
+		if env[name] = value; value == "" {
+			delete(env, name)
+		}
+	}
+	return env
+}
+
+func (s *Sandbox) startHost(ctx context.Context, o Options) (err error) {
+	if o.App == "" {
+		return nil
+	}
+	s.Host, err = functionshost.Start(ctx, functionshost.Options{Dir: o.App, Env: s.Settings(o), Port: o.Ports.Host,
+		NoFrontEnd: !o.FrontEnd, Stderr: o.Stderr, Log: o.Log, CrashLimit: 1000})
+	if err != nil {
+		return err
+	}
+	s.ending(func() error { return s.Host.Stop(context.Background()) })
+	u, err := url.Parse(s.Host.URL())
+	if err != nil {
+		return err
+	}
+	port, err := strconv.Atoi(u.Port())
+	s.X.Register(callbackAt(port))
+	s.HostURL = "http://localhost:" + u.Port()
+	return err
+}
+
+// serve answers HTTP on loopback until Stop.
+func (s *Sandbox) serve(port int, h http.Handler) (address string, err error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return "", fmt.Errorf("listening: %w (is another sandbox running?)", err)
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }() // ends at Close
+	s.ending(server.Close)
+	return "http://" + listener.Addr().String(), nil
+}
+
+// Connect sets a job up for an account, as the Compliance Center and an
+// administrator do it together.
+func (s *Sandbox) Connect(ctx context.Context, job, account string) error {
+	signInURL, err := s.Import.OAuthURL(ctx, CallbackURL)
+	if err != nil {
+		return fmt.Errorf("setting up job %s: beginning the sign-in: %w", job, err)
+	}
+	callback, err := x.SignIn(ctx, http.DefaultClient, signInURL, account)
+	if err != nil {
+		return fmt.Errorf("setting up job %s: signing in at X: %w", job, err)
+	}
+	if err := s.Import.StoreToken(ctx, job, CallbackURL, callback); err != nil {
+		return fmt.Errorf("setting up job %s: storing the token: %w", job, err)
+	}
+	entities, err := s.Import.GetEntities(ctx, job)
+	if err != nil {
+		return fmt.Errorf("setting up job %s: reading the account: %w", job, err)
+	}
+	if len(entities) != 1 || entities[0].ID != account || entities[0].AlreadyUsed {
+		return fmt.Errorf("setting up job %s: the connector offers %+v, account %s has signed in", job, entities, account)
+	}
+	saved, err := s.Import.SavePage(ctx, job, entities[0])
+	if err != nil || !saved {
+		return fmt.Errorf("setting up job %s: saving the account: %v, %w", job, saved, err)
+	}
+	return nil
+}
