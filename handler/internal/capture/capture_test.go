@@ -175,16 +175,16 @@ func (w *world) invariant(t *testing.T, unreachable map[string]bool) state.Accou
 // every point the invariant holds; in the end every post is archived, and no
 // post was read twice but in the moment of a cut.
 func TestInterrupted(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			rng := rand.New(rand.NewPCG(seed, 7))
 			w := newWorld(t)
-			w.x.add(rng.IntN(900), rng)
-			for range 10 {
-				w.x.add(rng.IntN(150), rng)
+			w.x.add(rng.IntN(300), rng)
+			for range 8 {
+				w.x.add(rng.IntN(120), rng)
 				ctx, cancel := context.WithCancel(t.Context())
-				cut := w.x.calls + 1 + rng.IntN(8)
+				cut := w.x.calls + 1 + rng.IntN(5)
 				how := rng.IntN(4)
 				w.x.fail = func(call int) error {
 					if call == cut && how == 1 {

@@ -104,12 +104,13 @@ func (f Format) setHeader(h *message.Header, p *post.Post, attachments []Attachm
 			h.Add(missingField, mime.QEncoding.Encode("utf-8", missingKey(a.Media)+" "+reason(a)))
 		}
 	}
-	h.Set("X-Message-Class", "IPM.NOTE.Twitter."+string(p.Kind()))
-	h.Set("X-Twitter-Kind", string(p.Kind()))
+	raw := func(name, value string) { h.AddRaw([]byte(name + ": " + value + "\r\n")) } // keeps the name's case
+	raw("X-Message-Class", "IPM.NOTE.Twitter."+string(p.Kind()))
+	raw("X-Twitter-Kind", string(p.Kind()))
 	if p.Author.ID != "" {
-		h.Set("X-Twitter-Author-ID", oneLine(p.Author.ID))
+		raw("X-Twitter-Author-ID", token(p.Author.ID))
 	}
-	h.Set("X-Twitter-Post-ID", p.ID)
+	raw("X-Twitter-Post-ID", p.ID)
 	parent, references := thread(p)
 	if len(references) > 0 {
 		h.Set("References", strings.Join(references, " "))
@@ -117,12 +118,13 @@ func (f Format) setHeader(h *message.Header, p *post.Post, attachments []Attachm
 	if parent != "" {
 		h.Set("In-Reply-To", parent)
 	}
-	h.Set("Message-ID", ID(p))
+	raw("Message-ID", ID(p))
 	h.SetText("Subject", subject(p))
 	m := mail.Header{Header: *h}
 	m.SetDate(p.CreatedAt.UTC())
 	m.SetAddressList("To", []*mail.Address{{Address: f.To}})
 	m.SetAddressList("From", []*mail.Address{{Name: displayName(p.Author), Address: Mailbox(p.Author, f.Mailboxes)}})
+	m.AddRaw([]byte("MIME-Version: 1.0\r\n"))
 	*h = m.Header
 }
 

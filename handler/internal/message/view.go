@@ -2,6 +2,7 @@ package message
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +67,8 @@ func viewOf(p *post.Post, attached map[string]Attachment, depth int) view {
 		Text: p.Text.Spans(), Plain: p.Text.Plain(), Article: p.Article, Language: p.Language,
 	}
 	for _, l := range p.Text.Links {
-		if l.Kind == post.PlainURL && l.Target != l.URL && l.Target != "" {
+		again := slices.ContainsFunc(v.Links, func(x post.Link) bool { return x.URL == l.URL })
+		if l.Kind == post.PlainURL && l.MediaKey == "" && l.Target != l.URL && l.Target != "" && !again {
 			v.Links = append(v.Links, l)
 		}
 	}
@@ -78,8 +80,8 @@ func viewOf(p *post.Post, attached map[string]Attachment, depth int) view {
 	}
 	v.Notes = notes(p)
 	for _, r := range p.References {
-		if depth == maxContext {
-			break
+		if depth == maxContext || depth > 0 && r.Post == nil { // X sends only what the post itself refers to
+			continue
 		}
 		v.Context = append(v.Context, viewReference(p, r, attached, depth))
 	}

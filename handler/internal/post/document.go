@@ -74,6 +74,11 @@ type links struct {
 	EditHistory []string `json:"edit_history_tweet_ids"`
 }
 
+// mediaKeys are those of the post's attachments and of its article.
+func (l links) mediaKeys() []string {
+	return append(append([]string{l.Article.CoverMedia}, l.Attachments.MediaKeys...), l.Article.MediaEntities...)
+}
+
 type mentions struct {
 	Mentions []struct {
 		Username string `json:"username"`
@@ -89,7 +94,8 @@ type envelope struct {
 
 // SplitPage takes an answer of `/2/users/:id/tweets`, `/2/tweets` or
 // `/2/tweets/:id` apart into one document a post. Earlier versions of an
-// edited post that X included come as posts of their own, before it. It fails
+// edited post that X included come as posts of their own, before it, where X also
+// included what they need; one that lacks something is better looked up. It fails
 // only if the answer is not such JSON or holds a post without an id: nothing
 // is left out in silence.
 func SplitPage(raw []byte) (Page, error) {
@@ -116,7 +122,7 @@ func SplitPage(raw []byte) (Page, error) {
 			if earlier == l.ID {
 				break
 			}
-			if old, ok := inc.tweets.raw[earlier]; ok && !done[earlier] {
+			if old, ok := inc.tweets.raw[earlier]; ok && !done[earlier] && inc.complete(inc.tweets.refs[earlier]) {
 				done[earlier] = true
 				page.Posts = append(page.Posts, Document{earlier, inc.document(old, inc.tweets.refs[earlier]), true})
 			}
@@ -196,42 +202,53 @@ func newIncludes(e envelope) *includes {
 	return in
 }
 
-// maxDepth bounds how far references are followed: a quote of a quote of a
-// quote. X includes one level; a corpus put together by hand may hold more.
-const maxDepth = 3
+// complete tells whether all that an included post needs is included, too.
+func (in *includes) complete(l links) bool {
+	whole := in.users.raw[l.AuthorID] != nil && (l.Geo.PlaceID == "" || in.places.raw[l.Geo.PlaceID] != nil)
+	for _, key := range l.mediaKeys() {
+		whole = whole && (key == "" || in.media.raw[key] != nil)
+	}
+	for _, id := range l.Attachments.PollIDs {
+		whole = whole && in.polls.raw[id] != nil
+	}
+	for _, r := range l.Referenced {
+		whole = whole && in.tweets.raw[r.ID] != nil
+	}
+	return whole
+}
 
-// document puts a post together with what it needs of the includes, each
-// object once, in the order in which the post first needs it.
+// document puts a post together with what X includes for it when it is asked for
+// alone, each object once, in the order in which the post first needs it: the posts
+// it refers to, who wrote and who is named, media, polls, place; of the posts it
+// refers to author and media. What the page includes for the sake of other posts
+// stays out, so that a post's document does not depend on its neighbours.
 func (in *includes) document(data json.RawMessage, l links) []byte {
 	var tweets, users, media, polls, places, problems picked
 	wanted := map[string]bool{}
-	var need func(l links, depth int)
-	need = func(l links, depth int) {
-		user := func(id string) { users.add(id, in.users.raw[id]); wanted[id] = true }
-		user(l.AuthorID)
-		user(l.ReplyTo)
-		for _, m := range append(l.Entities.Mentions, l.NoteText.Entities.Mentions...) {
-			user(in.byHandle[strings.ToLower(m.Username)])
-		}
-		for _, key := range append(append([]string{l.Article.CoverMedia}, l.Attachments.MediaKeys...), l.Article.MediaEntities...) {
+	user := func(id string) { users.add(id, in.users.raw[id]); wanted[id] = true }
+	needMedia := func(l links) {
+		for _, key := range l.mediaKeys() {
 			media.add(key, in.media.raw[key])
 			wanted[key] = true
 		}
-		for _, id := range l.Attachments.PollIDs {
-			polls.add(id, in.polls.raw[id])
-		}
-		places.add(l.Geo.PlaceID, in.places.raw[l.Geo.PlaceID])
-		if depth == maxDepth {
-			return
-		}
-		for _, r := range l.Referenced {
-			wanted[r.ID] = true
-			if raw, ok := in.tweets.raw[r.ID]; ok && tweets.add(r.ID, raw) {
-				need(in.tweets.refs[r.ID], depth+1)
-			}
+	}
+	user(l.AuthorID)
+	user(l.ReplyTo)
+	for _, m := range append(l.Entities.Mentions, l.NoteText.Entities.Mentions...) {
+		user(in.byHandle[strings.ToLower(m.Username)])
+	}
+	needMedia(l)
+	for _, id := range l.Attachments.PollIDs {
+		polls.add(id, in.polls.raw[id])
+	}
+	places.add(l.Geo.PlaceID, in.places.raw[l.Geo.PlaceID])
+	for _, r := range l.Referenced {
+		wanted[r.ID] = true
+		if raw, ok := in.tweets.raw[r.ID]; ok && tweets.add(r.ID, raw) {
+			user(in.tweets.refs[r.ID].AuthorID)
+			needMedia(in.tweets.refs[r.ID])
 		}
 	}
-	need(l, 0)
 	delete(wanted, "")
 	for i, r := range in.errors {
 		p := parseProblem(r)

@@ -97,6 +97,10 @@ func Parse(document []byte) (*Post, error) {
 	return p, nil
 }
 
+// maxDepth bounds how far references are followed: a document put together by hand
+// may lead round in a circle.
+const maxDepth = 3
+
 func (in *includes) parse(raw json.RawMessage, depth int) *Post {
 	p := &Post{}
 	o := readObject(raw, "post", &p.Problems)

@@ -216,3 +216,42 @@ func FuzzSplitPage(f *testing.F) {
 		}
 	})
 }
+
+// TestNeighbours: a post's document is the same whatever else is on its page.
+func TestNeighbours(t *testing.T) {
+	const own = `{"id":"1800000000000000003","text":"a","author_id":"7","referenced_tweets":[{"type":"quoted","id":"1700000000000000001"}]}`
+	const quoted = `{"id":"1700000000000000001","text":"b","author_id":"8","entities":{"mentions":[{"username":"eve"}]},"referenced_tweets":[{"type":"replied_to","id":"1600000000000000000"}]}`
+	alone, err := SplitPage([]byte(`{"data":` + own + `,"includes":{"tweets":[` + quoted + `],"users":[{"id":"7","username":"ann"},{"id":"8","username":"bob"}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	among, err := SplitPage([]byte(`{"data":[{"id":"1900000000000000003","text":"@eve","author_id":"7"},` + own + `],
+		"includes":{"tweets":[{"id":"1600000000000000000","text":"c","author_id":"9"},` + quoted + `],
+		"users":[{"id":"9","username":"eve"},{"id":"8","username":"bob"},{"id":"7","username":"ann"}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(alone.Posts[0].JSON, among.Posts[1].JSON) {
+		t.Errorf("alone\n%s\namong others\n%s", alone.Posts[0].JSON, among.Posts[1].JSON)
+	}
+}
+
+// TestIncompleteVersion: an earlier version whose photo X did not include is left to
+// a look-up.
+func TestIncompleteVersion(t *testing.T) {
+	page := func(media string) int {
+		p, err := SplitPage([]byte(`{"data":[{"id":"1800000000000000003","text":"a","author_id":"7","edit_history_tweet_ids":["1800000000000000002","1800000000000000003"]}],
+			"includes":{"users":[{"id":"7","username":"ann"}],"media":[` + media + `],
+			"tweets":[{"id":"1800000000000000002","text":"a","author_id":"7","attachments":{"media_keys":["3_1"]}}]}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(p.Posts)
+	}
+	if n := page(""); n != 1 {
+		t.Errorf("without the photo: %d posts", n)
+	}
+	if n := page(`{"media_key":"3_1","type":"photo","url":"https://pbs.twimg.com/media/x.jpg"}`); n != 2 {
+		t.Errorf("with the photo: %d posts", n)
+	}
+}
