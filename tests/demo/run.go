@@ -10,7 +10,7 @@ import (
 
 	"xarchive/tests/sandbox"
 	"xarchive/tests/sandbox/corpus"
-	"xarchive/tests/sandbox/office365"
+	"xarchive/tests/sandbox/importservice"
 )
 
 // dir is where everything that the demo leaves goes.
@@ -96,7 +96,7 @@ func request(ctx context.Context, s *sandbox.Sandbox) (jobs map[string]string, e
 				end = p.CreatedAt
 			}
 		}
-		status, answer, err := s.Import.Request(ctx, office365.Task{JobID: job, TaskID: taskID, Start: beginning, End: end})
+		status, answer, err := s.Import.Request(ctx, importservice.Task{JobID: job, TaskID: taskID, Start: beginning, End: end})
 		if err != nil || status != 200 {
 			return nil, fmt.Errorf("asking for the posts of %s: %d %s %w", job, status, answer, err)
 		}

@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"xarchive/tests/sandbox/azurite"
@@ -26,9 +27,9 @@ import (
 	"xarchive/tests/sandbox/corpus"
 	"xarchive/tests/sandbox/entra"
 	"xarchive/tests/sandbox/functionshost"
+	"xarchive/tests/sandbox/importservice"
 	"xarchive/tests/sandbox/keyvault"
 	"xarchive/tests/sandbox/mediaproxy"
-	"xarchive/tests/sandbox/office365"
 	"xarchive/tests/sandbox/x"
 )
 
@@ -47,7 +48,10 @@ const (
 	applicationSecret = "sandbox-aad-application-secret"
 	applicationURI    = "https://contoso.example/" + applicationID
 
-	taskAccount = "office365" // the storage account of tasks' containers
+	// importResource is what a token for the event API must be for.
+	importResource = "https://microsoft.onmicrosoft.com/4e476d41-2395-42be-89ff-34cb9186a1ac"
+
+	taskAccount = "importservice" // the storage account of tasks' containers
 )
 
 // Ports are where the stand-ins listen; 0 takes a free one.
@@ -80,7 +84,7 @@ type Sandbox struct {
 	Entra  *entra.Server
 	Vault  *keyvault.Server
 	Media  *mediaproxy.Server
-	Import *office365.Service
+	Import *importservice.Service
 	Host   *functionshost.Host // nil without an App
 	CA     *certs.Authority
 
@@ -174,7 +178,7 @@ func callbackAt(port int) string {
 func (s *Sandbox) startEntra(ctx context.Context, o Options) (err error) {
 	s.Entra, err = entra.Start(ctx, entra.Options{Port: o.Ports.Entra, IdentityPort: o.Ports.Identity, Certificate: s.CA.Loopback(),
 		TenantID: TenantID, IdentityHeader: identityHeader,
-		Apps: []entra.App{{ClientID: applicationID, Secret: applicationSecret, Resources: []string{office365.Resource}}}})
+		Apps: []entra.App{{ClientID: applicationID, Secret: applicationSecret, Resources: []string{importResource}}}})
 	if err == nil {
 		s.ending(s.Entra.Stop)
 	}
@@ -200,15 +204,15 @@ func (s *Sandbox) startVault(ctx context.Context, o Options) (err error) {
 }
 
 func (s *Sandbox) startImport(_ context.Context, o Options) (err error) {
-	s.Import, err = office365.New(office365.Options{
-		TenantID: TenantID, APISecretKey: APISecretKey, Storage: s.Blobs.ConnectionString(taskAccount), Log: o.Log,
+	s.Import, err = importservice.New(importservice.Options{
+		TenantID: TenantID, APISecretKey: APISecretKey, ConnectionString: s.Blobs.ConnectionString(taskAccount), Log: o.Log,
 		ConnectorURL: func() string {
 			if s.Host == nil {
 				return "http://localhost:" + strconv.Itoa(FixedPorts.Host)
 			}
 			return s.Host.URL()
 		},
-		Verify: func(token string) error { return s.Entra.Verify(token, office365.Resource) },
+		VerifyToken: func(token string) error { return s.Entra.Verify(token, importResource) },
 	})
 	if err == nil {
 		s.ImportURL, err = s.serve(o.Ports.Import, s.Import)
@@ -289,7 +293,8 @@ func (s *Sandbox) Connect(ctx context.Context, job, account string) error {
 	if err != nil {
 		return fmt.Errorf("setting up job %s: signing in at X: %w", job, err)
 	}
-	if err := s.Import.StoreToken(ctx, job, CallbackURL, callback); err != nil {
+	_, code, _ := strings.Cut(callback, "?")
+	if err := s.Import.StoreToken(ctx, job, code, CallbackURL); err != nil {
 		return fmt.Errorf("setting up job %s: storing the token: %w", job, err)
 	}
 	entities, err := s.Import.GetEntities(ctx, job)

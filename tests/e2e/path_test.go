@@ -1,0 +1,178 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"xarchive/tests/sandbox"
+	"xarchive/tests/sandbox/corpus"
+	"xarchive/tests/sandbox/importservice"
+)
+
+// TestWholePath is the main job with the built-in corpus: two accounts sign in,
+// the Compliance Center asks for everything, the timer ticks.
+func TestWholePath(t *testing.T) {
+	t.Parallel()
+	w := start(t, sandbox.Options{})
+	accounts := w.Corpus.Accounts()
+	if len(accounts) != 2 {
+		t.Fatalf("the built-in corpus has %d accounts, 2 are wanted", len(accounts))
+	}
+	jobs := []string{"job-a", "job-b"}
+	posts, timeline := 0, 0
+	for i, account := range accounts {
+		w.connect(jobs[i], account)
+		posts += len(w.Corpus.All(account))
+		timeline += len(w.Corpus.Posts(account))
+		w.request(importservice.Task{JobID: jobs[i], TaskID: "all", Start: beginning, End: w.newest()})
+	}
+	if posts < 250 {
+		t.Fatalf("the built-in corpus has %d posts, at least 250 are wanted", posts)
+	}
+	w.tick()
+
+	t.Run("every post is archived once", func(t *testing.T) {
+		for _, account := range accounts {
+			w.wantArchived(account, w.Corpus.All(account))
+		}
+	})
+	t.Run("every post is delivered", func(t *testing.T) {
+		for i, job := range jobs {
+			w.wantDelivered(job, "all", importservice.Success, w.Corpus.All(accounts[i]))
+		}
+	})
+	t.Run("Python reads the messages", func(t *testing.T) { w.python(t, accounts) })
+	t.Run("no post is read twice", func(t *testing.T) {
+		if got := w.X.Stats().PostReads; got > posts {
+			t.Errorf("X sent %d posts, the accounts have %d", got, posts)
+		}
+	})
+	t.Run("an idle tick costs one request an account", func(t *testing.T) {
+		w.settled()
+		before := w.X.Stats()
+		w.tick()
+		after := w.X.Stats()
+		if got := after.PostReads - before.PostReads; got != 0 {
+			t.Errorf("an idle tick read %d posts", got)
+		}
+		if got := after.Requests - before.Requests; got > len(accounts) {
+			t.Errorf("an idle tick made %d requests", got)
+		}
+	})
+	t.Run("the same task again adds nothing", func(t *testing.T) {
+		events := len(w.Import.Events())
+		w.request(importservice.Task{JobID: jobs[0], TaskID: "all", Start: beginning, End: w.newest()})
+		w.tick()
+		if got := len(w.Import.Events()); got != events {
+			t.Errorf("%d more events", got-events)
+		}
+		w.wantDelivered(jobs[0], "all", importservice.Success, w.Corpus.All(accounts[0]))
+	})
+	t.Run("another task over the window reads nothing from X", func(t *testing.T) {
+		before := w.X.Stats().PostReads
+		w.request(importservice.Task{JobID: jobs[0], TaskID: "again", Start: beginning, End: w.newest()})
+		w.X.Down(true)
+		defer w.X.Down(false)
+		_ = w.tryTick() // capture fails, which is what X being down means
+		w.wantDelivered(jobs[0], "again", importservice.Success, w.Corpus.All(accounts[0]))
+		if got := w.X.Stats().PostReads - before; got != 0 {
+			t.Errorf("read %d posts", got)
+		}
+	})
+	t.Run("a part of the window", func(t *testing.T) {
+		all := w.Corpus.All(accounts[0])
+		slices.SortFunc(all, func(a, b corpus.Post) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		from, to := all[40].CreatedAt, all[89].CreatedAt
+		w.request(importservice.Task{JobID: jobs[0], TaskID: "part", Start: from, End: to})
+		w.tick()
+		w.wantDelivered(jobs[0], "part", importservice.Success, slices.DeleteFunc(all, func(p corpus.Post) bool {
+			return p.CreatedAt.Before(from) || p.CreatedAt.After(to)
+		}))
+	})
+	t.Run("a new post", func(t *testing.T) {
+		at := time.Now().UTC().Truncate(time.Second)
+		id := corpus.NewID(at, 1)
+		if _, err := w.Corpus.Add(fmt.Appendf(nil, `{"data":[{"id":%q,"text":"Said just now","author_id":%q,"created_at":%q,"conversation_id":%q,"edit_history_tweet_ids":[%q]}]}`,
+			id, accounts[0], at.Format("2006-01-02T15:04:05.000Z"), id, id)); err != nil {
+			t.Fatal(err)
+		}
+		before := w.X.Stats().PostReads
+		name := accounts[0] + "/" + at.Format("2006/01/02/") + id + ".eml"
+		w.until("the new post is archived", func() bool { _, ok := w.blobs("archive")[name]; return ok })
+		if got := w.X.Stats().PostReads - before; got != 1 {
+			t.Errorf("read %d posts for one", got)
+		}
+	})
+	w.wantClean()
+}
+
+// settled waits until the accounts were last read more than a second ago, so that a
+// tick has something to ask.
+func (w *world) settled() {
+	w.t.Helper()
+	before := w.X.Stats().Requests
+	w.until("X is asked again", func() bool { return w.X.Stats().Requests > before })
+	second := time.Now().Truncate(time.Second)
+	for time.Now().Truncate(time.Second).Equal(second) {
+		runtime.Gosched() // the clock is the condition
+	}
+}
+
+// python has Python's mail library read every message of the accounts.
+func (w *world) python(t *testing.T, accounts []string) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3 here")
+	}
+	c := w.container("archive")
+	for _, account := range accounts {
+		for _, p := range w.Corpus.All(account) {
+			if len(p.MediaKeys) == 0 && len(p.EditHistory) < 2 && p.Kind != corpus.Retweet {
+				continue // a part is enough: each is a process
+			}
+			name := fmt.Sprintf("%s/%s/%s.eml", account, p.CreatedAt.UTC().Format("2006/01/02"), p.ID)
+			cmd := exec.Command(python, "-c", readMail)
+			stdin, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			eml := w.read(c, name)
+			go func() { _, _ = stdin.Write(eml); stdin.Close() }()
+			out, err := cmd.Output()
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			var got struct {
+				From, Date, Text string
+				Files            map[string]string
+			}
+			if err := json.Unmarshal(out, &got); err != nil {
+				t.Fatal(err)
+			}
+			if date, err := time.Parse(time.RFC3339, got.Date); err != nil || !date.Equal(p.CreatedAt.Truncate(time.Second)) {
+				t.Errorf("%s: Python reads the date %s", name, got.Date)
+			}
+			if !strings.Contains(normal(got.Text), normal(plain(p))) {
+				t.Errorf("%s: Python reads the text %q", name, got.Text)
+			}
+			if want := len(w.files(p)); len(got.Files) < want+1 {
+				t.Errorf("%s: Python reads the files %v, want post.json and %d more", name, got.Files, want)
+			}
+		}
+	}
+}
+
+const readMail = `
+import sys, json, email, email.policy
+m = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.default)
+assert not any(p.defects for p in m.walk())
+print(json.dumps({"From": m["from"].addresses[0].addr_spec, "Date": m["date"].datetime.isoformat(),
+  "Text": m.get_body(("plain",)).get_content(),
+  "Files": {a.get_filename(): a.get_content_type() for a in m.iter_attachments()}}))
+`
