@@ -56,7 +56,7 @@ func TestConfigure(t *testing.T) {
 	p.heading("Sign in")
 	p.look("sign-in")
 	p.signIn("not the secret")
-	p.sees("The tenant id and the secret do not fit.", "api-secret-key")
+	p.sees("The tenant ID and the secret do not match.", "api-secret-key")
 	p.look("sign-in-refused")
 	p.signIn(sandbox.APISecretKey)
 	p.heading("Settings")

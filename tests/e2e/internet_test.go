@@ -54,9 +54,9 @@ func TestInternetCannotTick(t *testing.T) {
 	if strings.Contains(w.log.String(), "tick done") {
 		t.Error("ingestion ran")
 	}
-	w.tick() // the host's own tick does run
-	if !strings.Contains(w.log.String(), "tick done") || w.X.Stats().Requests == before.Requests {
-		t.Error("the host's tick did not run")
+	w.tick()
+	if w.X.Stats().Requests == before.Requests {
+		t.Error("the host's own tick did not run")
 	}
 }
 

@@ -48,6 +48,7 @@ func (r *run) ask(ctx context.Context, do func(X) (twitter.Answer, error)) ([]by
 		switch {
 		case err == nil:
 			r.Rate = state.Rate(answer.Rate)
+			r.Telemetry.XBudget(ctx, r.ID, r.Rate)
 			return answer.Raw, nil
 		case errors.Is(err, twitter.ErrUnauthorized) && !signedInAnew:
 			signedInAnew, r.x = true, nil

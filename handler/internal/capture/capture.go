@@ -19,6 +19,7 @@ import (
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/telemetry"
 	"xarchive/handler/internal/twitter"
 
 	"golang.org/x/sync/errgroup"
@@ -44,6 +45,8 @@ type Capture struct {
 	Format  message.Format
 	Now     func() time.Time
 	Log     *slog.Logger
+
+	Telemetry *telemetry.Telemetry // nil: none
 }
 
 const (
@@ -88,7 +91,7 @@ func (c *Capture) Run(ctx context.Context) error {
 }
 
 // account brings one account up to date under its claim.
-func (c *Capture) account(ctx context.Context, job state.Job) error {
+func (c *Capture) account(ctx context.Context, job state.Job) (err error) {
 	log := c.Log.With("job", job.ID, "account", job.AccountID)
 	claim, err := c.State.ClaimAccount(ctx, job.AccountID)
 	if errors.Is(err, state.ErrClaimed) {
@@ -102,7 +105,10 @@ func (c *Capture) account(ctx context.Context, job state.Job) error {
 
 	r := &run{Capture: c, AccountClaim: claim, job: job, log: log}
 	before := claim.Account.PostsTotal
-	err = r.bringUpToDate(claim.Context())
+	work, span := c.Telemetry.Capture(claim.Context(), job.ID, job.AccountID)
+	defer func() { span.End(err) }()
+	err = r.bringUpToDate(work)
+	c.Telemetry.Lag(work, job.AccountID, claim.Covered.End(), c.Now())
 	if n := claim.Account.PostsTotal - before; n > 0 {
 		log.InfoContext(ctx, "posts archived", "posts", n, "cursor", claim.Cursor, "coveredTo", claim.Covered.End())
 	}

@@ -84,6 +84,9 @@ func (c *Capture) archivePost(ctx context.Context, accountID string, doc post.Do
 			})
 			closeFiles(files)
 			if err == nil {
+				if stored {
+					c.Telemetry.PostArchived(ctx, accountID, p.Kind())
+				}
 				return stored, p.CreatedAt, nil
 			}
 		}

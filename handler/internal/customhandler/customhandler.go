@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/logging"
+	"xarchive/handler/internal/telemetry"
 )
 
 // Options is what a Server needs.
@@ -31,6 +32,10 @@ type Options struct {
 	Port int          // on loopback
 	HTTP http.Handler // serves every request that is not the host's own
 	Log  *slog.Logger
+
+	// Telemetry joins requests with the host's traces, and is flushed before an
+	// invocation is answered.
+	Telemetry *telemetry.Telemetry
 }
 
 // Server answers the Functions host.
@@ -38,6 +43,7 @@ type Server struct {
 	port   int
 	http   http.Handler
 	log    *slog.Logger
+	telem  *telemetry.Telemetry
 	timers map[string]timer // by function name
 	ending context.Context  // ends when Serve is to end; set by serve
 }
@@ -60,7 +66,7 @@ type Result struct {
 
 // New returns a server. Timers are added before Serve.
 func New(o Options) *Server {
-	return &Server{port: o.Port, http: o.HTTP, log: o.Log, timers: map[string]timer{}, ending: context.Background()}
+	return &Server{port: o.Port, http: o.HTTP, log: o.Log, telem: o.Telemetry, timers: map[string]timer{}, ending: context.Background()}
 }
 
 // Timer registers the timer function of that name, whose function.json gives its
@@ -120,7 +126,7 @@ func (s *Server) serve(ctx context.Context, listener net.Listener) error {
 // handler. To the rest belongs the `GET /` by which the host finds out that the
 // connector listens; any answer will do.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r = r.WithContext(logging.With(r.Context(), "invocation", invocationID(r)))
+	r = r.WithContext(s.telem.Join(logging.With(r.Context(), "invocation", invocationID(r)), r.Header))
 	defer s.recoverPanic(w, r)
 	if name, isFunction := s.functionNamed(r.URL.Path); isFunction {
 		if reason := refusal(r, name); reason != "" {

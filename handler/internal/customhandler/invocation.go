@@ -49,9 +49,11 @@ func (s *Server) run(ctx context.Context, w http.ResponseWriter, function timer,
 	}()
 	if err != nil {
 		s.log.ErrorContext(ctx, "invocation failed", "error", err.Error())
+		s.telem.Flush(ctx)
 		fail(w, http.StatusInternalServerError, "The invocation failed; the connector's log says why.")
 		return
 	}
+	s.telem.Flush(ctx) // once the host has its answer, it may let the process stand still
 	answer(w, http.StatusOK, struct {
 		Outputs     struct{}
 		Logs        []string

@@ -20,6 +20,7 @@ import (
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/importer"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/telemetry"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -52,6 +53,7 @@ type Deliver struct {
 	Events    Events
 	Now       func() time.Time
 	Log       *slog.Logger
+	Telemetry *telemetry.Telemetry // nil: none
 }
 
 const (
@@ -98,7 +100,7 @@ func (d *Deliver) Run(ctx context.Context) error {
 }
 
 // task works on one task under its claim.
-func (d *Deliver) task(ctx context.Context, t state.Task) error {
+func (d *Deliver) task(ctx context.Context, t state.Task) (err error) {
 	log := d.Log.With("job", t.JobID, "task", t.TaskID)
 	claim, err := d.State.ClaimTask(ctx, t.JobID, t.TaskID)
 	if errors.Is(err, state.ErrClaimed) || errors.Is(err, state.ErrNotFound) {
@@ -108,7 +110,8 @@ func (d *Deliver) task(ctx context.Context, t state.Task) error {
 		return err
 	}
 	defer claim.Release()
-	ctx = claim.Context()
+	ctx, span := d.Telemetry.Task(claim.Context(), t.JobID, t.TaskID)
+	defer func() { span.End(err) }()
 
 	job, err := d.State.Job(ctx, t.JobID)
 	if errors.Is(err, state.ErrNotFound) {

@@ -50,9 +50,11 @@ func (w *work) run(ctx context.Context) error {
 	if err := w.Events.Complete(ctx, w.JobID, completion); err != nil {
 		return fmt.Errorf("telling the Import service: %w", err)
 	}
-	if err := w.End(ctx, w.Now().UTC()); err != nil {
+	ended := w.Now().UTC()
+	if err := w.End(ctx, ended); err != nil {
 		return err
 	}
+	w.Telemetry.TaskEnded(ctx, w.ReceivedAt, ended, v.Status)
 	w.log.InfoContext(ctx, "task ended", "status", v.Status, "items", len(v.Items), "reason", v.Reason)
 	return w.Again.Forget(ctx, w.job.AccountID, w.lookKey())
 }

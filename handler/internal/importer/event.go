@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -157,7 +158,7 @@ func (e *Events) token(ctx context.Context, anew bool) (string, error) {
 		return "", context.Cause(ctx)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: %s", ErrSignIn, oneLine(err.Error()))
+		return "", fmt.Errorf("%w: %s", ErrSignIn, explain(err))
 	}
 	return token.Token, nil
 }
@@ -210,6 +211,17 @@ func (e *Events) post(ctx context.Context, address, token string, body []byte) (
 	defer resp.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 2000)) // only for the log
 	return resp.StatusCode, oneLine(strings.ReplaceAll(string(answer), token, "…")), nil
+}
+
+// aadsts finds Entra's own words in the SDK's error, which runs over many lines.
+// https://learn.microsoft.com/entra/identity-platform/reference-error-codes
+var aadsts = regexp.MustCompile(`AADSTS[0-9]+: [^"\\]+`)
+
+func explain(err error) string {
+	if said := aadsts.FindString(err.Error()); said != "" {
+		return oneLine(said)
+	}
+	return oneLine(err.Error())
 }
 
 // oneLine shortens a text to one line of bounded length.

@@ -13,10 +13,14 @@ import (
 
 // New returns a logger that writes `key=value` lines at or above a level, with
 // the attributes that With has put into the context given to InfoContext and
-// its likes. Times are UTC.
-func New(w io.Writer, level slog.Level) *slog.Logger {
-	text := slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: utc})
-	return slog.New(handler{text})
+// its likes. Times are UTC. Further handlers get each line, too, with the same
+// attributes; each decides by itself from which level on.
+func New(w io.Writer, level slog.Level, further ...slog.Handler) *slog.Logger {
+	var lines slog.Handler = slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: utc})
+	if len(further) > 0 {
+		lines = slog.NewMultiHandler(append([]slog.Handler{lines}, further...)...)
+	}
+	return slog.New(handler{lines})
 }
 
 func utc(groups []string, a slog.Attr) slog.Attr {

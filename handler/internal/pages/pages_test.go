@@ -119,7 +119,7 @@ func TestSignInAndOut(t *testing.T) {
 	for _, c := range []struct{ tenant, secret string }{{tenant, "wrong"}, {"72f988bf-86f1-41af-91ab-2d7cd011db47", secret}, {"", ""}} {
 		b.get("/Configure", 200)
 		b.post("/Configure", 403, "do", "enter", "tenantId", c.tenant, "secret", c.secret)
-		b.has("do not fit", "APISecretKey")
+		b.has("do not match", "APISecretKey")
 		if strings.Contains(b.page, c.secret) && c.secret != "" {
 			t.Error("the page repeats the secret")
 		}

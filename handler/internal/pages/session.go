@@ -219,7 +219,7 @@ func (v *visit) admit(key []byte) {
 		told := v.API.Explain(v.r.Context(), "sign-in on "+v.path, err)
 		told.SetRetry(v.w.Header())
 		if told.Status == http.StatusUnauthorized {
-			told.Status, told.Message = http.StatusForbidden, "The tenant id and the secret do not fit. The secret is the APISecretKey that you chose at deployment; it is kept in the Key Vault under the name api-secret-key."
+			told.Status, told.Message = http.StatusForbidden, "The tenant ID and the secret do not match. The secret is the APISecretKey that you chose at deployment; it is kept in the Key Vault under the name api-secret-key."
 		}
 		v.askWhoItIs(told.Status, told.Message)
 		return

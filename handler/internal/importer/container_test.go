@@ -1,0 +1,119 @@
+package importer_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"xarchive/handler/internal/importer"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
+)
+
+// task is a task's container, as its owner sees it, and its SAS.
+func task(t *testing.T, life time.Duration) (*container.Client, string) {
+	t.Helper()
+	c, err := container.NewClientFromConnectionString(blobs.ConnectionString(""), "t"+strings.ToLower(rand.Text()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Create(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	address, err := c.GetSASURL(sas.ContainerPermissions{Write: true, Create: true}, time.Now().Add(life), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, address
+}
+
+func text(s string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := io.WriteString(w, s)
+		return err
+	}
+}
+
+func TestUpload(t *testing.T) {
+	owner, address := task(t, time.Hour)
+	c, err := importer.OpenContainer(address, http.DefaultClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := strings.Repeat("0123456789", 1<<20) // several blocks
+	for _, content := range []string{"first", large, "second"} {
+		if err := c.Upload(t.Context(), "job/task/1.json", text(content)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := owner.NewBlobClient("job/task/1.json").DownloadStream(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if _, err := b.ReadFrom(got.Body); err != nil || b.String() != content || *got.ContentType != "application/json" {
+			t.Errorf("%d bytes come back of %d, %v", b.Len(), len(content), err)
+		}
+		got.Body.Close()
+	}
+}
+
+// TestUploadFails: what breaks off leaves nothing, and its own error comes out.
+func TestUploadFails(t *testing.T) {
+	owner, address := task(t, time.Hour)
+	c, err := importer.OpenContainer(address, http.DefaultClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	err = c.Upload(t.Context(), "a", func(w io.Writer) error {
+		if _, err := w.Write(make([]byte, 9<<20)); err != nil {
+			return err
+		}
+		return broken
+	})
+	if !errors.Is(err, broken) || errors.Is(err, importer.ErrRefused) {
+		t.Errorf("%v", err)
+	}
+	if _, err := owner.NewBlobClient("a").GetProperties(t.Context(), nil); err == nil {
+		t.Error("something was left")
+	}
+}
+
+// TestRefused: an SAS that cannot serve is told apart, and never shown.
+func TestRefused(t *testing.T) {
+	_, expired := task(t, -time.Hour)
+	owner, gone := task(t, time.Hour)
+	if _, err := owner.Delete(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	reader, _ := task(t, time.Hour)
+	readOnly, err := reader.GetSASURL(sas.ContainerPermissions{Read: true}, time.Now().Add(time.Hour), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, address := range map[string]string{"expired": expired, "gone": gone, "read only": readOnly} {
+		c, err := importer.OpenContainer(address, http.DefaultClient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, size := range []int{10, 9 << 20} {
+			err = c.Upload(t.Context(), "a", text(strings.Repeat("x", size)))
+			if !errors.Is(err, importer.ErrRefused) || strings.Contains(err.Error(), "sig") {
+				t.Errorf("%s, %d bytes: %v", what, size, err)
+			}
+		}
+	}
+	c, err := importer.OpenContainer("http://127.0.0.1:1/account/container?sig=hush", &http.Client{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Upload(t.Context(), "a", text("x")); err == nil || errors.Is(err, importer.ErrRefused) || strings.Contains(err.Error(), "hush") {
+		t.Errorf("a server that is down: %v", err)
+	}
+}
