@@ -26,16 +26,18 @@ import (
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/storage"
+	"xarchive/handler/internal/telemetry"
 	"xarchive/handler/internal/twitter"
 )
 
 // app is the connector put together. Making it sends nothing.
 type app struct {
-	web    http.Handler // the Compliance Center's API and the pages
-	ingest *ingest.Ingest
+	web     http.Handler // the Compliance Center's API and the pages
+	ingest  *ingest.Ingest
+	checker *connection.Checker
 }
 
-func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger) (*app, error) {
+func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, report *telemetry.Telemetry) (*app, error) {
 	web, err := outbound.New(outbound.Options{CAFile: getenv("SSL_CERT_FILE")})
 	if err != nil {
 		return nil, err
@@ -53,9 +55,9 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger) (*a
 	mail := archive.New(account.Container(cfg.ArchiveContainer))
 
 	// X is reached at its API and at its media servers, nowhere else.
-	toX := outbound.AllowHosts(web, cfg.XAPIURL, "https://pbs.twimg.com", "https://video.twimg.com")
+	toX := report.Outbound(outbound.AllowHosts(web, cfg.XAPIURL, "https://pbs.twimg.com", "https://video.twimg.com"))
 	captured := &capture.Capture{
-		State: store, Archive: mail, Now: time.Now, Log: log,
+		State: store, Archive: mail, Now: time.Now, Log: log, Telemetry: report,
 		Media:  twitter.Media{HTTP: toX, Pause: capture.Pause},
 		Format: message.Format{To: cfg.ArchiveMailbox, Mailboxes: cfg.AuthorMailboxes},
 		SignIn: func(ctx context.Context, jobID string, fresh bool) (capture.X, error) {
@@ -74,13 +76,13 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger) (*a
 		},
 	}
 	delivered := &deliver.Deliver{
-		State: store, Archive: mail, Again: captured, Now: time.Now, Log: log,
+		State: store, Archive: mail, Again: captured, Now: time.Now, Log: log, Telemetry: report,
 		OpenInbox: func(sasURI string) (deliver.Inbox, error) { return importer.OpenContainer(sasURI, web) },
 		Item: func(w io.Writer, eml io.Reader) error {
 			return importer.FromMessage(w, eml, cfg.AuthorMailboxes)
 		},
 		Events: importer.NewEvents(importer.EventsOptions{
-			BaseURL: cfg.ImportEventURL, AuthorityURL: cfg.AADAuthorityURL, TenantID: cfg.TenantID, HTTP: web, Secrets: keys}),
+			BaseURL: cfg.ImportEventURL, AuthorityURL: cfg.AADAuthorityURL, TenantID: cfg.TenantID, HTTP: report.Outbound(web), Secrets: keys}),
 	}
 	api := connector.New(connector.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, State: store, Secrets: keys, HTTP: toX, Now: time.Now, Log: log,
@@ -88,17 +90,18 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger) (*a
 		Bearer: entra.New(entra.Options{
 			TenantID: cfg.TenantID, AuthorityURL: cfg.AADAuthorityURL, HTTP: web, Secrets: keys, Now: time.Now}),
 	})
+	checker := connection.New(connection.Options{
+		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, XHTTP: toX, AuthorityURL: cfg.AADAuthorityURL, EntraHTTP: web, Secrets: keys,
+		Reach: func(ctx context.Context) error {
+			return errors.Join(account.Container(cfg.StateContainer).Reach(ctx), account.Container(cfg.ArchiveContainer).Reach(ctx))
+		},
+	})
 	return &app{
-		web: pages.New(pages.Options{
+		web: report.HTTP(pages.New(pages.Options{
 			TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
-			API: api, Records: store, Activity: activity, Now: time.Now, Log: log,
-			Checker: connection.New(connection.Options{
-				TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, XHTTP: toX, AuthorityURL: cfg.AADAuthorityURL, EntraHTTP: web, Secrets: keys,
-				Reach: func(ctx context.Context) error {
-					return errors.Join(account.Container(cfg.StateContainer).Reach(ctx), account.Container(cfg.ArchiveContainer).Reach(ctx))
-				},
-			}),
-		}),
+			API: api, Records: store, Activity: activity, Now: time.Now, Log: log, Checker: checker,
+		})),
+		checker: checker,
 		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Log: log,
 			Limit: cfg.FunctionTimeout - ingest.Margin(cfg.FunctionTimeout)},
 	}, nil

@@ -15,19 +15,31 @@ import (
 	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/customhandler"
 	"xarchive/handler/internal/logging"
+	"xarchive/handler/internal/telemetry"
 )
 
 func main() {
+	if len(os.Args) > 1 {
+		os.Exit(command(os.Args[1:]))
+	}
 	cfg, err := config.Load(os.Getenv)
 	log := logging.New(os.Stderr, cfg.LogLevel)
 	if errors.Is(err, config.ErrNoPort) {
 		log.Error("cannot start", "error", err.Error())
 		os.Exit(1)
 	}
+	report, faulty := telemetry.New(telemetry.Options{Getenv: os.Getenv, Log: log})
+	if log = report.Logger(os.Stderr, cfg.LogLevel); faulty != nil {
+		log.Error("no telemetry is sent; all else works", "fault", faulty.Error())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	if err := serve(ctx, cfg, err, log); err != nil {
+	err = serve(ctx, cfg, err, log, report)
+	if err != nil {
 		log.Error("ended with an error", "error", err.Error())
+	}
+	report.Shutdown(ctx)
+	if err != nil {
 		os.Exit(1)
 	}
 }
@@ -35,20 +47,20 @@ func main() {
 // serve answers the host until ctx ends. With faulty settings it answers too, so
 // that the host and whoever calls learn that the connector is there and is not
 // set up; the log says what is wrong.
-func serve(ctx context.Context, cfg config.Config, faults error, log *slog.Logger) error {
+func serve(ctx context.Context, cfg config.Config, faults error, log *slog.Logger, report *telemetry.Telemetry) error {
 	var web http.Handler = customhandler.Unavailable(log)
 	tick := func(context.Context) error { return faults }
 	if faults == nil {
-		app, err := newApp(cfg, os.Getenv, log)
+		app, err := newApp(cfg, os.Getenv, log, report)
 		if err == nil {
-			web, tick = app.web, app.ingest.Tick
+			web, tick = app.web, report.Tick("ingest", app.ingest.Tick)
 		}
 		faults = err
 	}
 	if faults != nil {
 		log.Error("the settings are faulty; nothing works until they are put right", "faults", faults.Error())
 	}
-	server := customhandler.New(customhandler.Options{Port: cfg.Port, HTTP: web, Log: log})
+	server := customhandler.New(customhandler.Options{Port: cfg.Port, HTTP: web, Log: log, Telemetry: report})
 	server.Timer("ingest", "timer", func(ctx context.Context, _ customhandler.Invocation) (customhandler.Result, error) {
 		return customhandler.Result{}, tick(ctx)
 	})

@@ -48,8 +48,8 @@ func TestStatus(t *testing.T) {
 
 	p.open("/Status")
 	p.sees("Up to date", "Delivered "+fmt.Sprint(len(event.Items))+" items", "task-week")
-	p.sees("Posts archived " + strconv.Itoa(len(s.Corpus.Posts(corpus.PressAccount))))
-	p.sees("Posts archived " + strconv.Itoa(len(s.Corpus.Posts(corpus.SupportAccount))))
+	p.sees("Posts archived " + strconv.Itoa(len(s.Corpus.All(corpus.PressAccount))))
+	p.sees("Posts archived " + strconv.Itoa(len(s.Corpus.All(corpus.SupportAccount))))
 
 	t.Log("the chart's bars and the table say the same")
 	type counts struct{ Bars, Days, Sum int }

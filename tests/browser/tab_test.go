@@ -30,6 +30,8 @@ type tab struct {
 	s   *sandbox.Sandbox
 	ctx context.Context
 	id  target.ID
+
+	noScript bool
 }
 
 // newTab opens a tab in a profile of its own: no cookies, nothing cached.
@@ -265,5 +267,11 @@ func (p *tab) atX(handle string) {
 // withoutScript turns JavaScript off in the tab's pages.
 func (p *tab) withoutScript() {
 	p.t.Helper()
-	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	p.noScript = true
+	p.disableScript(true)
+}
+
+func (p *tab) disableScript(disable bool) {
+	p.t.Helper()
+	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: disable})
 }

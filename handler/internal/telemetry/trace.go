@@ -99,15 +99,18 @@ func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 		ctx, span := t.tracer.Start(r.Context(), method, trace.WithSpanKind(trace.SpanKindServer),
 			trace.WithAttributes(attribute.String("http.request.method", method), attribute.String("url.path", r.URL.Path)))
 		defer span.End()
-		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		seen := &statusWriter{ResponseWriter: w, status: http.StatusInternalServerError} // of a panic
+		defer func() {
+			if seen.status != http.StatusNotFound { // strangers' paths are not names
+				span.SetName(method + " " + r.URL.Path)
+			}
+			span.SetAttributes(attribute.Int("http.response.status_code", seen.status))
+			if seen.status >= 500 {
+				span.SetStatus(codes.Error, "")
+			}
+		}()
 		next.ServeHTTP(seen, r.WithContext(ctx))
-		if seen.status != http.StatusNotFound { // strangers' paths are not names
-			span.SetName(method + " " + r.URL.Path)
-		}
-		span.SetAttributes(attribute.Int("http.response.status_code", seen.status))
-		if seen.status >= 500 {
-			span.SetStatus(codes.Error, "")
-		}
+		seen.done()
 	})
 }
 
@@ -135,8 +138,15 @@ func (w *statusWriter) WriteHeader(status int) {
 }
 
 func (w *statusWriter) Write(b []byte) (int, error) {
-	w.wrote = true
+	w.done()
 	return w.ResponseWriter.Write(b)
+}
+
+// done: without a status it is 200.
+func (w *statusWriter) done() {
+	if !w.wrote {
+		w.status, w.wrote = http.StatusOK, true
+	}
 }
 
 // Unwrap is for http.ResponseController.

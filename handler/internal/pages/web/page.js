@@ -30,7 +30,8 @@ if (returned) {
   if (returned.dataset.returned === "done") window.close();
 } else if (channel && document.querySelector("form[data-window]")) {
   channel.onmessage = (event) => {
-    if (event.data === "done") window.location.replace(window.location.href);
+    // Without the fragment, with which it would be a jump within the page.
+    if (event.data === "done") window.location.replace(window.location.href.split("#")[0]);
   };
 }
 

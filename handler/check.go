@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"xarchive/handler/internal/config"
+	"xarchive/handler/internal/pages"
+	"xarchive/handler/internal/telemetry"
+)
+
+const usage = `This program is started by the Azure Functions host, without arguments. For a terminal there is
+
+  handler check [-url https://<app>]
+
+    tries settings, X, Entra, storage, Key Vault as the button "Test connection" does,
+    and changes nothing. It reads the app settings from the environment.
+    -url is where browsers reach the connector; its callback address must be
+    registered at X. Standard: WEBSITE_HOSTNAME, else http://localhost:7071.
+
+    It ends with 0 when all is well, with 1 when something is wrong, with 2 for
+    arguments it does not know.
+`
+
+// command does what the arguments ask for and returns the process's exit code.
+func command(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	address := flags.String("url", "", "")
+	if args[0] != "check" || flags.Parse(args[1:]) != nil || flags.NArg() > 0 {
+		fmt.Fprint(os.Stderr, usage)
+		return 2
+	}
+	if check(ctx, os.Stdout, os.Getenv, *address) {
+		return 0
+	}
+	return 1
+}
+
+// checkTime bounds one test; somebody is waiting for it.
+const checkTime = 30 * time.Second
+
+// check tries everything, prints a line for each thing tried, and tells whether
+// all is well. It needs no Functions host.
+func check(ctx context.Context, w io.Writer, getenv func(string) string, address string) bool {
+	well := true
+	say := func(ok bool, what, sentence string) {
+		mark := "✓"
+		if !ok {
+			mark, well = "✗", false
+		}
+		fmt.Fprintf(w, "%s %-15s %s\n", mark, what, sentence)
+	}
+	judge := func(what, good string, err error) {
+		if err == nil {
+			say(true, what, good)
+			return
+		}
+		for sentence := range strings.SplitSeq(err.Error(), "\n") { // one for each fault
+			say(false, what, sentence)
+		}
+	}
+	names := []string{"X", "Microsoft Entra", "Storage", "Key Vault"}
+
+	cfg, err := config.Load(func(name string) string {
+		value := getenv(name)
+		if name == "FUNCTIONS_CUSTOMHANDLER_PORT" && value == "" {
+			return "1" // the host's business, and nothing listens here
+		}
+		return value
+	})
+	var made *app
+	if err == nil {
+		made, err = newApp(cfg, getenv, slog.New(slog.DiscardHandler), nil)
+	}
+	judge("Settings", "They are complete and well-formed.", err)
+	says, fault := telemetry.Check(getenv)
+	judge("Telemetry", says, fault)
+	if err != nil {
+		for _, name := range names {
+			fmt.Fprintf(w, "– %-15s Not tried: put the settings right first.\n", name)
+		}
+		return false
+	}
+
+	if address == "" {
+		address = pages.PublicURL(getenv("WEBSITE_HOSTNAME"))
+	}
+	if address == "" {
+		address = "http://localhost:7071"
+	}
+	callback := strings.TrimRight(address, "/") + "/Views/TwitterOAuth"
+	vault := "Secrets can be read."
+	if cfg.KeyVaultURL == "" {
+		vault = "No Key Vault is set; secrets come from the environment."
+	}
+	tries := []struct {
+		good string
+		try  func(context.Context) error
+	}{
+		{"X accepts the app's keys, and the callback address " + callback + " is registered.", func(ctx context.Context) error { return made.checker.X(ctx, callback) }},
+		{"Entra gives a token for the Office 365 Import service.", made.checker.Entra},
+		{"Both containers can be reached.", made.checker.Storage},
+		{vault, made.checker.KeyVault},
+	}
+	for i, t := range tries {
+		ctx, cancel := context.WithTimeout(ctx, checkTime)
+		judge(names[i], t.good, t.try(ctx))
+		cancel()
+	}
+	return well
+}

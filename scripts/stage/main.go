@@ -1,0 +1,24 @@
+// Command stage puts the app together in a folder, with the handler built for the
+// machine at hand: what `make start` and `make demo` run. For Azure the same is
+// done by `go run ./scripts/azure prepackage`.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+
+	"xarchive/scripts/appfolder"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: stage <folder>")
+		os.Exit(2)
+	}
+	if err := appfolder.Stage(context.Background(), ".", os.Args[1], runtime.GOOS, runtime.GOARCH); err != nil {
+		fmt.Fprintln(os.Stderr, "stage:", err)
+		os.Exit(1)
+	}
+}
