@@ -90,19 +90,34 @@ func request(ctx context.Context, s *sandbox.Sandbox) (jobs map[string]string, e
 			return nil, err
 		}
 		fmt.Printf("Account %s has signed in; %s is set up.\n", account, job)
-		end := beginning
-		for _, p := range s.Corpus.All(account) {
-			if p.CreatedAt.After(end) {
-				end = p.CreatedAt
-			}
+		if len(s.Corpus.Posts(account)) > stage {
+			fmt.Printf("Its history is longer than X's timelines reach back; it appears in stages, and is asked for in the end.\n")
+			continue
 		}
-		status, answer, err := s.Import.Request(ctx, importservice.Task{JobID: job, TaskID: taskID, Start: beginning, End: end})
-		if err != nil || status != 200 {
-			return nil, fmt.Errorf("asking for the posts of %s: %d %s %w", job, status, answer, err)
+		if err := ask(ctx, s, account, job); err != nil {
+			return nil, err
 		}
 	}
 	fmt.Println("The Compliance Center has asked for everything. The timer does the rest.")
 	return jobs, nil
+}
+
+// ask asks for everything that an account posted.
+func ask(ctx context.Context, s *sandbox.Sandbox, account, job string) error {
+	end := beginning
+	for _, p := range s.Corpus.All(account) {
+		if p.CreatedAt.After(end) {
+			end = p.CreatedAt
+		}
+	}
+	status, answer, err := s.Import.Request(ctx, importservice.Task{JobID: job, TaskID: taskID, Start: beginning, End: end})
+	if err == nil && status != 200 {
+		err = fmt.Errorf("the connector answers %d %s", status, answer)
+	}
+	if err != nil {
+		return fmt.Errorf("asking for the posts of %s: %w", job, err)
+	}
+	return nil
 }
 
 // hideNewer lets X show the oldest n posts of an account only.

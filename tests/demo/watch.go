@@ -29,7 +29,7 @@ func watch(ctx context.Context, s *sandbox.Sandbox, jobs map[string]string) erro
 		}
 		ended <- nil
 	}()
-	w := &watcher{s: s, bar: newBar(s), shown: map[string]int{}, changed: time.Now()}
+	w := &watcher{s: s, jobs: jobs, bar: newBar(s), shown: map[string]int{}, asked: map[string]bool{}, changed: time.Now()}
 	for account := range jobs {
 		w.shown[account] = stage
 	}
@@ -70,8 +70,10 @@ func newBar(s *sandbox.Sandbox) *progressbar.ProgressBar {
 
 type watcher struct {
 	s       *sandbox.Sandbox
+	jobs    map[string]string // by account
 	bar     *progressbar.ProgressBar
-	shown   map[string]int // how many posts X shows, by account
+	shown   map[string]int  // how many posts X shows, by account
+	asked   map[string]bool // accounts with a long history that was asked for
 	total   int
 	changed time.Time // when something last happened
 	printed time.Time
@@ -86,9 +88,17 @@ func (w *watcher) look(ctx context.Context) error {
 			return err
 		}
 		total += n
-		if posts := len(w.s.Corpus.Posts(account)); n >= min(shown, posts) && shown < posts {
+		posts := len(w.s.Corpus.Posts(account))
+		switch {
+		case posts <= stage || w.asked[account] || n < min(shown, posts):
+		case shown < posts:
 			w.shown[account] = shown + stage
 			hideNewer(w.s, account, shown+stage)
+		default:
+			w.asked[account] = true
+			if err := ask(ctx, w.s, account, w.jobs[account]); err != nil {
+				return err
+			}
 		}
 	}
 	if total != w.total {
