@@ -46,6 +46,7 @@ func wantConnections(t *testing.T, got, failing map[string]string) {
 // TestConfigure is step 6 of the guide: enter the keys, see that they work, and be told
 // what to do where they do not.
 func TestConfigure(t *testing.T) {
+	t.Parallel()
 	s := world(t)
 	p := newTab(t, s)
 
@@ -125,8 +126,47 @@ func TestConfigure(t *testing.T) {
 	s.Entra.Down(false)
 }
 
+// TestCallbackNotRegistered is an app at X that does not know the connector's
+// address: whoever tests or signs in is told what to register, to the letter.
+func TestCallbackNotRegistered(t *testing.T) {
+	t.Parallel()
+	s := worldWith(t, map[string]string{"WEBSITE_HOSTNAME": "localhost:7999"})
+	const callback = "http://localhost:7999/Views/TwitterOAuth"
+	p := newTab(t, s)
+	p.open("/Configure")
+	p.signIn(sandbox.APISecretKey)
+	p.heading("Settings")
+	wantConnections(t, p.test(), map[string]string{"X": callback})
+	p.setUp("job-press")
+	p.heading("Sign in with X")
+	w := p.window(func() { p.press("Login with X") })
+	w.heading("X did not begin the sign-in")
+	w.sees(callback)
+	w.look("callback-not-registered")
+}
+
+// TestWithoutVault is a connector whose settings come from its environment: it says
+// so, and offers nothing that it cannot do.
+func TestWithoutVault(t *testing.T) {
+	t.Parallel()
+	s := worldWith(t, map[string]string{"KEY_VAULT_URL": "", "API_SECRET_KEY": sandbox.APISecretKey})
+	p := newTab(t, s)
+	p.open("/Configure")
+	p.signIn(sandbox.APISecretKey)
+	p.heading("Settings")
+	p.sees("The settings come from the environment", "KEY_VAULT_URL")
+	if n := ask[int](p, `document.querySelectorAll("main input:not([type=hidden]):not(:disabled)").length`); n != 0 {
+		t.Errorf("%d fields can be filled in", n)
+	}
+	p.look("settings-from-environment")
+	p.press("Overview")
+	p.heading("2 things need you")
+	p.look("overview-nothing-set")
+}
+
 // TestFirstDay is what the pages say before there is anything to show.
 func TestFirstDay(t *testing.T) {
+	t.Parallel()
 	s := world(t)
 	p := newTab(t, s)
 	p.open("/Status")

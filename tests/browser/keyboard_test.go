@@ -64,7 +64,7 @@ func TestKeyboard(t *testing.T) {
 	w.keys("the second account", kb.ArrowDown)
 	w.tabTo("Authorize app")
 	w.keys("Enter", kb.Enter)
-	w.closed(p)
+	w.closed()
 	p.heading("Is this the account?")
 	p.sees("@ContosoHelp")
 	p.tabTo("Save and continue")

@@ -44,10 +44,6 @@ func (p *tab) look(name string) {
 	if err := os.MkdirAll(screens, 0o755); err != nil {
 		p.t.Fatal(err)
 	}
-	if p.noScript { // axe-core is one; the page's own is not loaded by that
-		p.disableScript(false)
-		defer p.disableScript(true)
-	}
 	ask[any](p, axe(p.t)+"; null")
 	for _, s := range []screen{desktop, dark, phone} {
 		p.screen(s)

@@ -77,7 +77,13 @@ func run(m *testing.M) (code int, err error) {
 // world starts a sandbox of the test's own.
 func world(t *testing.T) *sandbox.Sandbox {
 	t.Helper()
-	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: shared.app, Stderr: logOf(t)})
+	return worldWith(t, nil)
+}
+
+// worldWith starts one whose connector has these app settings besides.
+func worldWith(t *testing.T, settings map[string]string) *sandbox.Sandbox {
+	t.Helper()
+	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: shared.app, Env: settings, Stderr: logOf(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +130,9 @@ func startChromium(program string) (ctx context.Context, stop func() error, err 
 		chromedp.Flag("force-color-profile", "srgb"), // the same pictures everywhere
 		chromedp.Flag("hide-scrollbars", true),
 	)
-	ctx, cancel := chromedp.NewContext(allocator)
+	// What matters comes back as an error of the call; the rest is Chromium's talk
+	// about windows that close.
+	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
 	stop = func() error {
 		defer free() // waits
 		defer cancel()

@@ -26,6 +26,7 @@ func wantCreated(t *testing.T, s *sandbox.Sandbox, jobID string, want bool) {
 // TestSetUp is step 7 of the guide: the Compliance Center opens the page, the account
 // signs in with X in a window of its own, the job is saved.
 func TestSetUp(t *testing.T) {
+	t.Parallel()
 	s := world(t)
 	p := newTab(t, s)
 
@@ -47,14 +48,14 @@ func TestSetUp(t *testing.T) {
 	w.heading("You cancelled at X")
 	w.look("cancelled-at-x")
 	w.press("Close this window")
-	w.closed(p)
+	w.closed()
 	p.heading("Sign in with X")
 	wantCreated(t, s, "job-press", false)
 
 	t.Log("the sign-in succeeds")
 	w = p.window(func() { p.press("Login with X") })
 	w.atX("@ContosoEnergy")
-	w.closed(p)
+	w.closed()
 	p.heading("Is this the account?")
 	p.sees("@ContosoEnergy")
 	wantCreated(t, s, "job-press", false)
@@ -69,14 +70,14 @@ func TestSetUp(t *testing.T) {
 	p.heading("Sign in with X")
 	w = p.window(func() { p.press("Login with X") })
 	w.atX("@ContosoEnergy")
-	w.closed(p)
+	w.closed()
 	p.heading("This account is archived already")
 	p.sees("@ContosoEnergy", "job-press")
 	p.look("set-up-already-used")
 	wantCreated(t, s, "job-second", false)
 	w = p.window(func() { p.press("Login with X") })
 	w.atX("@ContosoHelp")
-	w.closed(p)
+	w.closed()
 	p.heading("Is this the account?")
 	p.press("Save and continue")
 	p.heading("The job is set up")
@@ -86,6 +87,7 @@ func TestSetUp(t *testing.T) {
 
 // TestXRefuses is X out of order, and taking the keys no longer, at the sign-in.
 func TestXRefuses(t *testing.T) {
+	t.Parallel()
 	s := world(t)
 	p := newTab(t, s)
 	p.setUp("job-press")
@@ -97,7 +99,7 @@ func TestXRefuses(t *testing.T) {
 	w.heading("X did not begin the sign-in")
 	w.look("x-is-down")
 	w.press("Close this window")
-	w.closed(p)
+	w.closed()
 	s.X.Down(false)
 
 	if err := s.Vault.Set(t.Context(), "twitter-api-key", "a-key-of-nobody"); err != nil {
@@ -107,13 +109,14 @@ func TestXRefuses(t *testing.T) {
 	w.heading("X did not begin the sign-in")
 	w.sees("twitter-api-key")
 	w.press("Close this window")
-	w.closed(p)
+	w.closed()
 	p.heading("Sign in with X")
 }
 
 // TestSignInAgain is a remediation: the account signs in again, and the archive goes
 // on where it was.
 func TestSignInAgain(t *testing.T) {
+	t.Parallel()
 	s := world(t)
 	account := corpus.SupportAccount
 	if err := s.Connect(t.Context(), "job-help", account); err != nil {
@@ -144,13 +147,13 @@ func TestSignInAgain(t *testing.T) {
 	t.Log("with another account the job stays as it is")
 	w := p.window(func() { p.press("Login with X") })
 	w.atX("@ContosoEnergy")
-	w.closed(p)
+	w.closed()
 	p.heading("Is this the account?")
 	p.sees("This job archives Contoso Energy Help now.")
 	p.look("set-up-other-account")
 	w = p.window(func() { p.press("Use another account") })
 	w.atX("@ContosoHelp")
-	w.closed(p)
+	w.closed()
 	p.heading("The job is set up")
 
 	newer := post(t, s, account, time.Now().Add(-2*time.Minute), 0)
@@ -164,6 +167,7 @@ func TestSignInAgain(t *testing.T) {
 
 // TestWithoutScript is the set-up in a browser that runs no script: in one window.
 func TestWithoutScript(t *testing.T) {
+	t.Parallel()
 	s := world(t)
 	p := newTab(t, s)
 	p.withoutScript()
@@ -171,18 +175,7 @@ func TestWithoutScript(t *testing.T) {
 	p.signIn(sandbox.APISecretKey)
 	p.heading("Sign in with X")
 
-	// While X takes its time the browser shows the page between.
-	var asked atomic.Int32
-	s.X.Fail(func(r *http.Request) x.Fault {
-		if strings.HasPrefix(r.URL.Path, "/oauth/authenticate") && asked.Add(1) == 1 {
-			return x.Fault{Delay: time.Hour} // until the browser turns away
-		}
-		return x.Fault{}
-	})
 	p.press("Login with X")
-	p.heading("Opening X")
-	p.look("opening-x")
-	p.press("Continue to X")
 	p.atX("@ContosoHelp")
 	p.heading("Is this the account?")
 	p.press("Save and continue")
@@ -204,13 +197,26 @@ func TestWithoutScript(t *testing.T) {
 // TestBlockedWindow is a browser that lets no page open windows: the sign-in goes on
 // in the page's own.
 func TestBlockedWindow(t *testing.T) {
+	t.Parallel()
 	s := world(t)
 	p := newTab(t, s)
 	p.setUp("job-press")
 	p.signIn(sandbox.APISecretKey)
 	p.heading("Sign in with X")
 	ask[any](p, `window.open = () => null; null`)
+
+	// Where X answers without content the browser stays on the page between.
+	var asked atomic.Int32
+	s.X.Fail(func(r *http.Request) x.Fault {
+		if strings.HasPrefix(r.URL.Path, "/oauth/authenticate") && asked.Add(1) == 1 {
+			return x.Fault{Status: http.StatusNoContent}
+		}
+		return x.Fault{}
+	})
 	p.press("Login with X")
+	p.heading("Opening X")
+	p.look("opening-x")
+	p.press("Continue to X")
 	p.atX("@ContosoHelp")
 	p.heading("Is this the account?")
 	p.sees("@ContosoHelp")

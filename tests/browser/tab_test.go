@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,8 +31,6 @@ type tab struct {
 	s   *sandbox.Sandbox
 	ctx context.Context
 	id  target.ID
-
-	noScript bool
 }
 
 // newTab opens a tab in a profile of its own: no cookies, nothing cached.
@@ -106,9 +105,25 @@ func (p *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
+	err := chromedp.Do(ctx, steps...)
+	if err != nil && !p.isOpen() {
+		return // the step closed the window before it came to its own end
+	}
+	if err != nil {
 		p.t.Fatalf("%s: %v\n%s", what, err, p.describe())
 	}
+}
+
+// isOpen tells whether the window is still there.
+func (p *tab) isOpen() bool {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(shared.browser, patience)
+	defer cancel()
+	all, err := chromedp.Targets(ctx)
+	if err != nil {
+		p.t.Fatalf("looking for windows: %v", err)
+	}
+	return slices.ContainsFunc(all, func(info *target.Info) bool { return info.TargetID == p.id })
 }
 
 // open goes to an address of the connector.
@@ -130,10 +145,10 @@ func (p *tab) fill(label, value string) {
 	p.do("filling in "+label, chromedp.Clear(field), chromedp.SendKeys(field, value))
 }
 
-// press clicks the button or link with this text.
+// press clicks the first button, link or summary with this text.
 func (p *tab) press(text string) {
 	p.t.Helper()
-	p.do("pressing "+text, chromedp.Click(chromedp.Search(`//button[normalize-space()="`+text+`"] | //a[normalize-space()="`+text+`"]`)))
+	p.do("pressing "+text, chromedp.Click(chromedp.Search(`//button[normalize-space()="`+text+`"] | //a[normalize-space()="`+text+`"] | //summary[normalize-space()="`+text+`"]`)))
 }
 
 // sees waits until the page says all of these texts.
@@ -209,7 +224,7 @@ func (p *tab) window(open func()) *tab {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	opened := chromedp.WaitNewTarget(ctx, func(*target.Info) bool { return true })
+	opened := chromedp.WaitNewTarget(ctx, func(info *target.Info) bool { return info.OpenerID == p.id }) // others test too
 	open()
 	select {
 	case id, ok := <-opened:
@@ -225,25 +240,14 @@ func (p *tab) window(open func()) *tab {
 	}
 }
 
-// closed waits until a window has closed. by is another that is still there.
-func (p *tab) closed(by *tab) {
+// closed waits until the window has closed.
+func (p *tab) closed() {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(by.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	for {
-		all, err := chromedp.Targets(ctx)
-		if err != nil {
-			p.t.Fatalf("looking for windows: %v", err)
-		}
-		there := false
-		for _, info := range all {
-			there = there || info.TargetID == p.id
-		}
-		if !there {
-			return
-		}
+	for p.isOpen() {
 		select {
 		case <-again.C:
 		case <-ctx.Done():
@@ -267,11 +271,5 @@ func (p *tab) atX(handle string) {
 // withoutScript turns JavaScript off in the tab's pages.
 func (p *tab) withoutScript() {
 	p.t.Helper()
-	p.noScript = true
-	p.disableScript(true)
-}
-
-func (p *tab) disableScript(disable bool) {
-	p.t.Helper()
-	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: disable})
+	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 }

@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"xarchive/handler/internal/connector"
 	"xarchive/handler/internal/secrets"
@@ -11,6 +12,7 @@ import (
 // configurePage is the settings.
 type configurePage struct {
 	Groups   []settingGroup
+	Unknown  bool // settings cannot be read: nobody knows which are set
 	ReadOnly bool // settings come from the environment
 	Problem  string
 	Saved    int
@@ -51,6 +53,15 @@ func wording(secret string) (label, hint string) {
 	return secret, ""
 }
 
+// inLabels names settings in a message for people as the page does.
+func inLabels(message string) string {
+	for _, s := range connector.AllSettings() {
+		label, _ := wording(s.Secret)
+		message = strings.ReplaceAll(message, s.Member+" ", label+" ")
+	}
+	return message
+}
+
 // configure is /Configure.
 func (p *Pages) configure(v *visit) {
 	if !v.enter() {
@@ -73,7 +84,7 @@ func (p *Pages) configure(v *visit) {
 				return
 			}
 			told := p.API.Explain(ctx, "saving settings", err)
-			page.Problem, status = told.Message, told.Status
+			page.Problem, status = inLabels(told.Message), told.Status
 		case "test":
 			page.Results = p.test(ctx, v.callback())
 		}
@@ -84,6 +95,7 @@ func (p *Pages) configure(v *visit) {
 		if page.Problem == "" {
 			page.Problem, status = told.Message, told.Status
 		}
+		page.Unknown = true
 		for _, s := range connector.AllSettings() {
 			infos = append(infos, connector.SettingInfo{Setting: s})
 		}

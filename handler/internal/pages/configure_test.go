@@ -23,7 +23,7 @@ func TestSettings(t *testing.T) {
 		t.Errorf("%v", v)
 	}
 	b.post("/Configure", 400, "do", "save", "AADAppIdValue", "with space in it")
-	b.has("AADAppIdValue has white space")
+	b.has("Application (client) ID has white space")
 	if strings.Contains(b.page, "with space in it") {
 		t.Error("the page repeats what was typed")
 	}
@@ -32,6 +32,9 @@ func TestSettings(t *testing.T) {
 	b.has("Key Vault Secrets Officer", "Nothing was saved.")
 	w.secrets.failure = secrets.ErrUnavailable
 	b.get("/Configure", 503, "cannot reach its Key Vault", "Save settings")
+	if strings.Contains(b.page, "not set") {
+		t.Error("what cannot be read is said not to be set")
+	}
 	if strings.Contains(w.log.String(), "hush") {
 		t.Errorf("the log holds a secret: %s", w.log)
 	}

@@ -10,7 +10,7 @@ import (
 // homePage is the overview.
 type homePage struct {
 	Public  string // the connector's address
-	Level   string // of the whole: "good", "wait" or "bad"
+	Level   string // of the whole: "good", "wait", "bad" or, before the first job, "next"
 	Verdict string
 	Todo    []todo // what is missing or wrong, the next step first
 	Jobs    []jobHealth
@@ -22,6 +22,7 @@ type homePage struct {
 // todo is something to be done.
 type todo struct {
 	Level, Title, Text, Link, Label string
+	Address                         string // to be copied
 }
 
 // home is /. To strangers, the Functions host among them, it says only that the
@@ -48,23 +49,24 @@ func (v *visit) overview() homePage {
 	page := homePage{Public: v.public(), Level: "good"}
 	infos, err := v.API.Settings(ctx)
 	if err != nil {
-		page.Todo = append(page.Todo, todo{"bad", "Settings cannot be read", v.API.Explain(ctx, "reading settings", err).Message, "/Configure", "Open settings"})
+		page.Todo = append(page.Todo, todo{Level: "bad", Title: "Settings cannot be read", Text: v.API.Explain(ctx, "reading settings", err).Message, Link: "/Configure", Label: "Open settings"})
 	}
 	set := map[string]bool{}
 	for _, info := range infos {
 		set[info.Secret] = info.Set
 	}
 	if err == nil && !(set[secrets.TwitterAPIKey] && set[secrets.TwitterAPISecretKey]) {
-		page.Todo = append(page.Todo, todo{"bad", "Enter the keys of your X app", "Without them nobody can sign in with X and nothing is read.", "/Configure", "Open settings"})
+		page.Todo = append(page.Todo, todo{Level: "bad", Title: "Enter the keys of your X app", Text: "Without them nobody can sign in with X and nothing is read.", Link: "/Configure", Label: "Open settings"})
 	}
 	if err == nil && !(set[secrets.AADApplicationID] && set[secrets.AADApplicationSecret] && set[secrets.AADApplicationURI]) {
-		page.Todo = append(page.Todo, todo{"bad", "Enter the Entra app's id, secret and URI", "Without them nothing can be handed to Microsoft 365. Posts are archived in your storage all the same.", "/Configure", "Open settings"})
+		page.Todo = append(page.Todo, todo{Level: "bad", Title: "Enter the Entra app's ID, secret and URI", Text: "Without them nothing can be handed to Microsoft 365. Posts are archived in your storage all the same.", Link: "/Configure", Label: "Open settings"})
 	}
 	jobs, err := v.jobs(ctx)
 	if err != nil {
-		page.Todo = append(page.Todo, todo{"bad", "The archive's state cannot be read", v.API.Explain(ctx, "reading jobs", err).Message, "/Configure", "Test connections"})
+		page.Todo = append(page.Todo, todo{Level: "bad", Title: "The archive's state cannot be read", Text: v.API.Explain(ctx, "reading jobs", err).Message, Link: "/Configure#test", Label: "Test connections"})
 	} else if len(jobs) == 0 {
-		page.Todo = append(page.Todo, todo{"wait", "Create a job in the Compliance Center", "Add a custom connector there, with this connector's address, " + page.Public + ", and the APISecretKey. It then opens the set-up page, where the account signs in with X.", "", ""})
+		page.Todo = append(page.Todo, todo{Level: "next", Title: "Create a job in the Compliance Center", Address: page.Public,
+			Text: "Add a custom connector there, with the address below and the APISecretKey. It then opens the set-up page, where the account signs in with X."})
 	}
 	page.Jobs = jobs
 	for _, job := range jobs {
@@ -74,9 +76,9 @@ func (v *visit) overview() homePage {
 		}
 		switch {
 		case job.SignInNeeded:
-			page.Todo = append(page.Todo, todo{"bad", job.Name() + " must sign in again", job.Advice, job.SetUp, "Sign in with X"})
+			page.Todo = append(page.Todo, todo{Level: "bad", Title: job.Name() + " must sign in again", Text: job.Advice, Link: job.SetUp, Label: "Sign in with X"})
 		case job.Level != "good":
-			page.Todo = append(page.Todo, todo{job.Level, job.Name() + ": " + job.Summary, job.Advice, "/Status", "See status"})
+			page.Todo = append(page.Todo, todo{Level: job.Level, Title: job.Name() + ": " + job.Summary, Text: job.Advice, Link: "/Status#job-" + job.ID, Label: "See status"})
 		}
 	}
 	page.LastRun = lasting(v.Now().UTC(), page.Last)
@@ -93,7 +95,7 @@ func (v *visit) overview() homePage {
 	case bad > 1:
 		page.Level, page.Verdict = "bad", number(bad)+" things need you"
 	case len(jobs) == 0:
-		page.Level, page.Verdict = "wait", "Ready for the first job"
+		page.Level, page.Verdict = "next", "Ready for the first job"
 	case len(page.Todo) > 0:
 		page.Level, page.Verdict = "wait", "Working on it"
 	}

@@ -90,7 +90,7 @@ func TestSignInAgainKeepsTheJob(t *testing.T) {
 	b.signIn(jobURL)
 	b.has("Sign in with X again", "@user77")
 	b.get(w.x.signIn(b.toX(jobURL), "78"), 303) // the wrong account
-	b.get(jobURL, 200, "Is this the account?", "archives Contoso News until now")
+	b.get(jobURL, 200, "Is this the account?", "archives Contoso News now")
 	if job := w.state.jobs["j-1"]; job.AccountID != "77" || !job.SignInNeeded {
 		t.Errorf("%+v", job)
 	}

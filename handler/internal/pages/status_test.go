@@ -14,11 +14,11 @@ func TestOverview(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
 	b.signIn("/Configure")
-	b.get("/", 200, "2 things need you", "Enter the keys of your X app", "Enter the Entra app's id", "Create a job in the Compliance Center", w.server.URL)
+	b.get("/", 200, "2 things need you", "Enter the keys of your X app", "Enter the Entra app's ID", "Create a job in the Compliance Center", w.server.URL)
 	for _, name := range []string{secrets.TwitterAPIKey, secrets.TwitterAPISecretKey, secrets.AADApplicationID, secrets.AADApplicationSecret} {
 		w.secrets.values[name] = "x"
 	}
-	b.get("/", 200, "One thing needs you", "Enter the Entra app's id")
+	b.get("/", 200, "One thing needs you", "Enter the Entra app's ID")
 	w.secrets.values[secrets.AADApplicationURI] = "x"
 	b.get("/", 200, "Ready for the first job")
 
@@ -103,7 +103,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("%d: want %s, got %s", n, want, got)
 		}
 	}
-	for d, want := range map[time.Duration]string{0: "less than a minute", time.Minute: "1 minute", 119 * time.Minute: "1 hour", 49 * time.Hour: "2 days"} {
+	for d, want := range map[time.Duration]string{0: "under a minute", time.Minute: "1 minute", 119 * time.Minute: "1 hour", 49 * time.Hour: "2 days"} {
 		if got := span(d); got != want {
 			t.Errorf("%s: want %s, got %s", d, want, got)
 		}

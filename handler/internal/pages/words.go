@@ -33,7 +33,7 @@ func span(d time.Duration) string {
 			return plural(n, unit.name)
 		}
 	}
-	return "less than a minute"
+	return "under a minute"
 }
 
 func plural(n int, what string) string {
@@ -82,10 +82,13 @@ func taskState(status int) string {
 	return "Failed"
 }
 
-// lasting is "3 minutes ago", or "never" for the zero time.
+// lasting is "3 minutes ago", "just now", or "never" for the zero time.
 func lasting(now, t time.Time) string {
-	if t.IsZero() {
+	switch {
+	case t.IsZero():
 		return "never"
+	case now.Sub(t) < time.Minute:
+		return "just now"
 	}
 	return fmt.Sprintf("%s ago", span(max(0, now.Sub(t))))
 }

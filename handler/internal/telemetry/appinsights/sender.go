@@ -17,6 +17,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -46,8 +48,9 @@ type Sender struct {
 	now      func() time.Time
 	log      *slog.Logger
 
-	turn chan struct{} // holds one token; who has it may use what is below
+	turn chan struct{} // holds a token while somebody sends
 
+	mu        sync.Mutex
 	waiting   [][]byte  // encoded, oldest first
 	bytes     int       // of waiting
 	notBefore time.Time // the service wants no sending before this
@@ -71,7 +74,10 @@ const (
 )
 
 // New returns a sender. Nothing is sent yet and nothing runs.
-func New(o Options) *Sender {
+func New(o Options) *Sender { return newSender(o, 300*time.Millisecond) }
+
+// newSender's pause is what it waits between two tries of one sending.
+func newSender(o Options, pause time.Duration) *Sender {
 	client := *o.HTTP
 	// The host of the connection string and no other: an answer cannot lead elsewhere.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -84,7 +90,7 @@ func New(o Options) *Sender {
 		url:     o.Connection.Endpoint + "/v2.1/track",
 		pipeline: runtime.NewPipeline("xarchive", o.Source.Version, runtime.PipelineOptions{PerRetry: signIn}, &policy.ClientOptions{
 			Transport: &client,
-			Retry:     policy.RetryOptions{MaxRetries: 2, RetryDelay: 300 * time.Millisecond, MaxRetryDelay: 2 * time.Second, TryTimeout: 10 * time.Second},
+			Retry:     policy.RetryOptions{MaxRetries: 2, RetryDelay: pause, MaxRetryDelay: 2 * time.Second, TryTimeout: 10 * time.Second},
 		}),
 		now: o.Now, log: o.Log, turn: make(chan struct{}, 1),
 	}
@@ -100,87 +106,101 @@ func (s *Sender) ForceFlush(ctx context.Context) error {
 // after the other, so it goes on working; the SDK lets nothing through after.
 func (s *Sender) Shutdown(ctx context.Context) error { return s.ForceFlush(ctx) }
 
-// send sends what waits and then items.
+// send sends what waits and then items. What cannot be sent in ctx's time waits.
 func (s *Sender) send(ctx context.Context, items []envelope) {
 	lines := make([][]byte, 0, len(items))
-	oversized := 0
 	for _, item := range items {
-		line, err := json.Marshal(item)
-		if err != nil || len(line) > maxItem {
-			oversized++ // a type that JSON cannot write does not occur
-			continue
+		if line, err := json.Marshal(item); err == nil && len(line) <= maxItem {
+			lines = append(lines, line)
 		}
-		lines = append(lines, line)
 	}
+	s.mu.Lock()
+	s.dropped += len(items) - len(lines)
+	s.queue(append(s.waiting, lines...))
+	s.mu.Unlock()
+
 	select {
 	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
 	case <-ctx.Done():
-		return // another sending outlasts this one's time; its items are lost
-	}
-	for _, line := range lines {
-		s.bytes += len(line)
-	}
-	s.waiting = append(s.waiting, lines...)
-	if s.dropped += oversized; len(s.waiting) == 0 {
 		return
 	}
-	if s.now().Before(s.notBefore) {
-		s.bound()
-		return
-	}
-	trouble := s.sendWaiting(ctx)
-	s.bound()
-	s.tell(ctx, trouble)
-}
-
-// sendWaiting sends batches until nothing waits or one fails. What it returns is
-// "" or why it stopped.
-func (s *Sender) sendWaiting(ctx context.Context) (trouble string) {
-	for len(s.waiting) > 0 {
-		batch, size := 0, 0
-		for batch < min(len(s.waiting), maxBatch) && (batch == 0 || size+len(s.waiting[batch]) < maxBatchBytes) {
-			size += len(s.waiting[batch])
-			batch++
+	defer func() { <-s.turn }()
+	trouble, asked := "", false
+	for {
+		batch := s.next()
+		if len(batch) == 0 {
+			break
 		}
-		later, why := s.post(ctx, s.waiting[:batch])
-		rest := s.waiting[batch:]
-		s.waiting = append(later, rest...)
-		s.bytes = 0
-		for _, line := range s.waiting {
-			s.bytes += len(line)
-		}
+		asked = true
+		later, why := s.post(ctx, batch)
 		if why != "" {
 			trouble = why
 		}
 		if len(later) > 0 {
-			return trouble
+			s.mu.Lock()
+			s.queue(append(later, s.waiting...))
+			s.mu.Unlock()
+			break
 		}
 	}
-	return trouble
+	if asked {
+		s.tell(ctx, trouble)
+	}
 }
 
-// bound drops the oldest of what waits where it is too much.
-func (s *Sender) bound() {
+// queue makes lines what waits, without the oldest where they are too many. The
+// caller holds mu.
+func (s *Sender) queue(lines [][]byte) {
+	s.waiting, s.bytes = lines, 0
+	for _, line := range lines {
+		s.bytes += len(line)
+	}
 	for len(s.waiting) > maxWaiting || s.bytes > maxWaitingBytes {
 		s.bytes -= len(s.waiting[0])
-		s.waiting[0] = nil
 		s.waiting = s.waiting[1:]
 		s.dropped++
 	}
 }
 
+// next takes a batch from what waits; none while the service is to be left alone.
+func (s *Sender) next() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now().Before(s.notBefore) {
+		return nil
+	}
+	n, size := 0, 0
+	for n < min(len(s.waiting), maxBatch) && (n == 0 || size+len(s.waiting[n]) < maxBatchBytes) {
+		size += len(s.waiting[n])
+		n++
+	}
+	batch := slices.Clone(s.waiting[:n])
+	s.queue(slices.Clone(s.waiting[n:])) // so that what was sent is not kept alive
+	return batch
+}
+
 // tell logs that trouble began, changed or ended.
 func (s *Sender) tell(ctx context.Context, trouble string) {
-	if trouble == s.trouble {
+	s.mu.Lock()
+	before, waiting, dropped := s.trouble, len(s.waiting), s.dropped
+	if trouble == before {
+		s.mu.Unlock()
 		return
 	}
-	if trouble != "" {
-		s.log.WarnContext(ctx, "telemetry cannot be sent", "reason", trouble, "waiting", len(s.waiting), "dropped", s.dropped)
-	} else {
-		s.log.InfoContext(ctx, "telemetry is sent again", "dropped", s.dropped)
-	}
 	s.trouble, s.dropped = trouble, 0
+	s.mu.Unlock()
+	if trouble != "" {
+		s.log.WarnContext(ctx, "telemetry cannot be sent", "reason", trouble, "waiting", waiting, "dropped", dropped)
+		return
+	}
+	s.log.InfoContext(ctx, "telemetry is sent again", "dropped", dropped)
+}
+
+// drop counts items that will never be taken.
+func (s *Sender) drop(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropped += n
 }
 
 // post sends one batch. later is what to try again; why says what went wrong.
@@ -243,10 +263,10 @@ func (s *Sender) judge(resp *http.Response, lines [][]byte) (later [][]byte, why
 		s.hold(resp)
 		return lines, fmt.Sprintf("ingestion answers with status %d", code)
 	case code >= 300 && code < 400:
-		s.dropped += len(lines)
+		s.drop(len(lines))
 		return nil, "ingestion redirects to another address, which is not followed: copy the connection string anew from the Application Insights resource"
 	default:
-		s.dropped += len(lines)
+		s.drop(len(lines))
 		return nil, fmt.Sprintf("ingestion refuses telemetry with status %d; check APPLICATIONINSIGHTS_CONNECTION_STRING", code)
 	}
 }
@@ -255,7 +275,7 @@ func (s *Sender) judge(resp *http.Response, lines [][]byte) (later [][]byte, why
 func (s *Sender) partial(resp *http.Response, lines [][]byte) (later [][]byte, why string) {
 	var a answer
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&a); err != nil {
-		s.dropped += len(lines)
+		s.drop(len(lines))
 		return nil, "ingestion took a part and does not say which"
 	}
 	for _, refused := range a.Errors {
@@ -266,7 +286,7 @@ func (s *Sender) partial(resp *http.Response, lines [][]byte) (later [][]byte, w
 			later = append(later, lines[refused.Index])
 			continue
 		}
-		s.dropped++
+		s.drop(1)
 		why = fmt.Sprintf("ingestion refuses items with status %d: %s", refused.StatusCode, cut(refused.Message, 200))
 	}
 	if len(later) > 0 {
@@ -301,5 +321,7 @@ func (s *Sender) hold(resp *http.Response) {
 		}
 		wait = at.Sub(s.now())
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.notBefore = s.now().Add(min(wait, longestHold))
 }
