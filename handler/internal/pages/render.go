@@ -73,13 +73,6 @@ func (v *visit) fault(status int, title, advice string) {
 	v.show(status, "fault", title, advice)
 }
 
-// failed answers an error that ends the visit.
-func (v *visit) failed(title string, err error) {
-	told := v.API.Explain(v.r.Context(), "page "+v.path, err)
-	told.SetRetry(v.w.Header())
-	v.fault(told.Status, title, told.Message)
-}
-
 // asset answers with the style or the script. Pages link to them by their content,
 // so that they can be kept for long.
 func (p *Pages) asset(name, contentType string) func(*visit) {

@@ -208,13 +208,13 @@ func (v *visit) enter() bool {
 	case !v.genuine():
 		v.askWhoItIs(http.StatusForbidden, "This form was out of date, or the browser does not keep cookies for this site. Try again.")
 	default:
-		v.admit(key)
+		v.admit()
 	}
 	return false
 }
 
 // admit begins a session for who knows the shared secret.
-func (v *visit) admit(key []byte) {
+func (v *visit) admit() {
 	if err := v.API.Admit(v.r, strings.TrimSpace(v.field("tenantId")), v.field("secret")); err != nil {
 		told := v.API.Explain(v.r.Context(), "sign-in on "+v.path, err)
 		told.SetRetry(v.w.Header())
@@ -225,7 +225,8 @@ func (v *visit) admit(key []byte) {
 		return
 	}
 	// The secret may have been changed a moment ago: the key is of what it is now.
-	if key = v.key(); key == nil {
+	key := v.key()
+	if key == nil {
 		return
 	}
 	s := session{ID: rand.Text(), Tenant: v.TenantID, Ends: v.Now().Add(sessionLife).Unix()}
