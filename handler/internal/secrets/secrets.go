@@ -130,7 +130,7 @@ func (s *Store) Get(ctx context.Context, name string) (string, error) {
 	case known && k.value != "" && (age < maxAge || age < maxStale && now.Before(k.retryAt)):
 		return k.value, nil
 	}
-	value, err := s.read(ctx, name)
+	value, err := s.read(ctx, name, now)
 	if err == nil || errors.Is(err, ErrNotSet) || ctx.Err() != nil {
 		return value, err
 	}
@@ -148,14 +148,23 @@ func (s *Store) Get(ctx context.Context, name string) (string, error) {
 }
 
 // Refresh reads a secret anew. What is kept stays where that fails.
-func (s *Store) Refresh(ctx context.Context, name string) (string, error) { return s.read(ctx, name) }
+func (s *Store) Refresh(ctx context.Context, name string) (string, error) {
+	return s.read(ctx, name, time.Time{})
+}
 
-// read asks the source, once for all who ask at the same time.
-func (s *Store) read(ctx context.Context, name string) (string, error) {
+// read asks the source, once for all who ask at the same time. A value that another
+// has read since a time will do; the zero time takes none.
+func (s *Store) read(ctx context.Context, name string, since time.Time) (string, error) {
 	s.mu.Lock()
 	generation := s.generation[name]
 	s.mu.Unlock()
-	result := s.group.DoChan(fmt.Sprint(name, " ", generation), func() (any, error) {
+	result := s.group.DoChan(fmt.Sprint(name, " ", generation, " ", since.IsZero()), func() (any, error) {
+		s.mu.Lock()
+		k, known := s.kept[name]
+		s.mu.Unlock()
+		if known && k.value != "" && !since.IsZero() && !k.readAt.Before(since) {
+			return k.value, nil
+		}
 		// It is read for others too: the first to give up must not end it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 		defer cancel()
