@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"slices"
 	"time"
 
 	"xarchive/handler/internal/post"
@@ -88,18 +90,20 @@ func Pause(ctx context.Context, d time.Duration) error {
 }
 
 // lookup reads posts by id, in calls of 100. Every answer is kept as a page of
-// key, numbered from first, so that a look-up that is interrupted asks only for
-// the rest.
-func (r *run) lookup(ctx context.Context, key string, first int, ids []string) (post.Page, error) {
+// key, numbered by the ids that were asked for, so that a look-up that is interrupted
+// asks only for the rest.
+func (r *run) lookup(ctx context.Context, key string, ids []string) (post.Page, error) {
 	var all post.Page
-	for n := first; len(ids) > 0; n++ {
-		some := ids[:min(len(ids), twitter.MaxLookup)]
-		ids = ids[len(some):]
+	for some := range slices.Chunk(ids, twitter.MaxLookup) {
+		n := lookupPage(some)
 		raw, err := r.State.Page(ctx, r.ID, key, n)
 		if errors.Is(err, state.ErrNotFound) {
 			raw, err = r.ask(ctx, func(x X) (twitter.Answer, error) { return x.Lookup(ctx, some) })
 			if errors.Is(err, twitter.ErrNotFound) { // one id, and X answers 404 for it
 				raw, err = fmt.Appendf(nil, `{"errors":[{"value":%q,"resource_id":%q,"title":"Not Found Error","detail":"X does not have post %s"}]}`, some[0], some[0], some[0]), nil
+			}
+			if err == nil {
+				_, err = readPage(raw)
 			}
 			if err == nil {
 				err = r.State.PutPage(ctx, r.ID, key, n, raw)
@@ -108,12 +112,36 @@ func (r *run) lookup(ctx context.Context, key string, first int, ids []string) (
 		if err != nil {
 			return post.Page{}, err
 		}
-		page, err := post.SplitPage(raw)
+		page, err := readPage(raw)
 		if err != nil {
 			return post.Page{}, err
+		}
+		for _, id := range unaccounted(some, page) {
+			r.log.ErrorContext(ctx, "X neither sent a post that was looked up nor said why", "post", id)
 		}
 		all.Posts = append(all.Posts, page.Posts...)
 		all.Errors = append(all.Errors, page.Errors...)
 	}
 	return all, nil
+}
+
+// lookupPage numbers the answer to a look-up, far above the pages of a timeline.
+func lookupPage(ids []string) int {
+	h := fnv.New32a()
+	for _, id := range ids {
+		h.Write([]byte(id + ","))
+	}
+	return 100_000 + int(h.Sum32())
+}
+
+// unaccounted are the ids that an answer neither has nor explains.
+func unaccounted(ids []string, page post.Page) []string {
+	known := map[string]bool{}
+	for _, d := range page.Posts {
+		known[d.ID] = true
+	}
+	for _, p := range page.Errors {
+		known[p.ResourceID], known[p.Value] = true, true
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return known[id] })
 }

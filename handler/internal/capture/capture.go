@@ -18,6 +18,7 @@ import (
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/message"
+	"xarchive/handler/internal/panics"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/telemetry"
 	"xarchive/handler/internal/twitter"
@@ -82,7 +83,7 @@ func (c *Capture) Run(ctx context.Context) error {
 		}
 		seen[job.AccountID] = true
 		group.Go(func() error {
-			failures[i] = c.account(ctx, job)
+			failures[i] = panics.Catch(func() error { return c.account(ctx, job) })
 			return nil
 		})
 	}
@@ -120,6 +121,13 @@ func (c *Capture) account(ctx context.Context, job state.Job) (err error) {
 		return nil
 	case ctx.Err() != nil:
 		log.InfoContext(ctx, "capture interrupted, a later tick continues", "reason", context.Cause(ctx).Error())
+		// Which posts waited for media is written down even now, or a video too long for
+		// a tick would be begun anew for ever; the claim may still be ours.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := claim.Save(ctx); err != nil {
+			log.WarnContext(ctx, "how far capture came is not written down", "error", err.Error())
+		}
 		return nil
 	}
 	claim.Account.LastError = err.Error()

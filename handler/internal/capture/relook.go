@@ -29,7 +29,7 @@ func (c *Capture) Relook(ctx context.Context, job state.Job, key string, ids []s
 	ctx = claim.Context()
 	r := &run{Capture: c, AccountClaim: claim, job: job, log: c.Log.With("job", job.ID, "account", job.AccountID)}
 
-	page, err := r.lookup(ctx, key, 0, ids)
+	page, err := r.lookup(ctx, key, ids)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -38,7 +38,7 @@ func (c *Capture) Relook(ctx context.Context, job state.Job, key string, ids []s
 		return nil, nil, err
 	}
 	if len(newer) > 0 {
-		more, err := r.lookup(ctx, key, versionsPage, newer)
+		more, err := r.lookup(ctx, key, newer)
 		if err != nil {
 			return nil, nil, err
 		}

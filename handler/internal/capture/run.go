@@ -57,7 +57,14 @@ func (r *run) read(ctx context.Context) error {
 	for !run.Complete {
 		raw, err := r.State.Page(ctx, r.ID, run.Key, run.Pages)
 		if errors.Is(err, state.ErrNotFound) {
+			if run.Pages >= maxPages {
+				return fmt.Errorf("%w: it gives more pages than a timeline can have", twitter.ErrUnavailable)
+			}
 			raw, err = r.askPage(ctx)
+			if err == nil {
+				// Only what can be read is kept: what is kept is not asked for again.
+				_, err = readPage(raw)
+			}
 			if err == nil {
 				err = r.State.PutPage(ctx, r.ID, run.Key, run.Pages, raw)
 			}
@@ -65,7 +72,7 @@ func (r *run) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		page, err := post.SplitPage(raw)
+		page, err := readPage(raw)
 		if err != nil {
 			return err
 		}
@@ -82,35 +89,55 @@ func (r *run) read(ctx context.Context) error {
 	return nil
 }
 
+// maxPages bounds a run: X's timelines have 32 full pages. X leaves posts out of
+// pages, so that there may be more; far more is a circle of page tokens.
+const maxPages = 10 * twitter.MaxTimeline / twitter.PageSize
+
+// readPage takes an answer apart. One that lacks posts that it counts, or cannot be
+// read, is none: X is unavailable, and is asked again.
+func readPage(raw []byte) (post.Page, error) {
+	page, err := post.SplitPage(raw)
+	if err != nil {
+		return post.Page{}, fmt.Errorf("%w: %w", twitter.ErrUnavailable, err)
+	}
+	if page.Meta.ResultCount > page.Count {
+		return post.Page{}, fmt.Errorf("%w: its answer counts %d posts and has %d", twitter.ErrUnavailable, page.Meta.ResultCount, page.Count)
+	}
+	return page, nil
+}
+
 // note takes a kept page into account.
 func (r *run) note(page post.Page) error {
 	run := r.Account.Run
 	posts := inTimeline(page)
+	if len(posts) > 0 {
+		id := slices.MinFunc(posts, func(a, b post.Document) int { return post.CompareIDs(a.ID, b.ID) }).ID
+		at, err := created(posts, id)
+		if err != nil {
+			return err
+		}
+		run.OldestID, run.Oldest = id, at
+	}
 	run.Pages++
 	run.Posts += len(posts)
 	run.NextToken = page.Meta.NextToken
-	if len(posts) > 0 {
-		run.OldestID = slices.MinFunc(posts, func(a, b post.Document) int { return post.CompareIDs(a.ID, b.ID) }).ID
-	}
 	if run.NextToken != "" {
-		run.Thin = run.Thin || len(posts) < twitter.PageSize
 		return nil
 	}
 	run.Complete = true
 	if run.SinceID != "" {
 		run.From = r.Covered.End()
 	}
-	if !reachedLimit(run) || len(posts) == 0 {
+	if !reachedLimit(run) {
 		return nil
 	}
 	// X goes back no further: what lies between the last run and the oldest
 	// post of this one cannot be had any more. Posts of the oldest one's very
 	// millisecond may be missing too.
-	oldest, err := created(posts, run.OldestID)
-	if err != nil {
-		return err
+	gap := state.Range{From: run.From, To: run.Oldest.Add(time.Millisecond)}
+	if run.Posts == 0 {
+		gap.To = run.EndTime
 	}
-	gap := state.Range{From: run.From, To: oldest.Add(time.Millisecond)}
 	run.From = gap.To
 	r.Unreachable = r.Unreachable.Add(gap)
 	r.log.Error("X's timeline ends before what is archived begins; older posts cannot be had from X",
@@ -120,11 +147,11 @@ func (r *run) note(page post.Page) error {
 
 // reachedLimit tells whether X stopped because a timeline reaches back 3,200
 // posts, rather than because there were no more. X counts posts that it then
-// leaves out of a page, so a run with such pages may have hit the limit with
-// fewer; in doubt it has.
+// leaves out of a page, so a run with as many pages as 3,200 posts fill may have hit
+// the limit with fewer; in doubt it has. A timeline of 3,101 to 3,199 posts is then
+// said to be cut off, which is the lesser evil.
 func reachedLimit(run *state.Run) bool {
-	return run.Posts >= twitter.MaxTimeline ||
-		run.Thin && run.Pages >= twitter.MaxTimeline/twitter.PageSize
+	return run.Posts >= twitter.MaxTimeline || run.Pages >= twitter.MaxTimeline/twitter.PageSize
 }
 
 // store archives the kept pages, the oldest first.
@@ -140,7 +167,7 @@ func (r *run) store(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.storePage(ctx, n, page); err != nil {
+		if err := r.storePage(ctx, page); err != nil {
 			return err
 		}
 		if posts := inTimeline(page); len(posts) > 0 {
@@ -163,14 +190,14 @@ func (r *run) store(ctx context.Context) error {
 }
 
 // storePage archives a page's posts and the earlier versions of edited ones.
-func (r *run) storePage(ctx context.Context, n int, page post.Page) error {
+func (r *run) storePage(ctx context.Context, page post.Page) error {
 	docs := slices.Clone(page.Posts)
 	missing, err := r.missingVersions(ctx, page, (*post.Post).EarlierVersions)
 	if err != nil {
 		return err
 	}
 	if len(missing) > 0 {
-		found, err := r.lookup(ctx, r.Account.Run.Key, versionsPage+n, missing)
+		found, err := r.lookup(ctx, r.Account.Run.Key, missing)
 		if err != nil {
 			return err
 		}
@@ -182,10 +209,6 @@ func (r *run) storePage(ctx context.Context, n int, page post.Page) error {
 	slices.SortFunc(docs, func(a, b post.Document) int { return post.CompareIDs(a.ID, b.ID) })
 	return r.storeAll(ctx, docs)
 }
-
-// versionsPage is added to a page's number for the look-up of what that page
-// misses.
-const versionsPage = 10_000
 
 // missingVersions lists the ids of those versions of the page's posts that are
 // neither in the page nor in the archive.

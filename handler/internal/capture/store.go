@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/message"
+	"xarchive/handler/internal/panics"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
@@ -31,19 +33,24 @@ func (r *run) storeAll(ctx context.Context, docs []post.Document) error {
 	group.SetLimit(postsAtOnce)
 	for _, doc := range docs {
 		mu.Lock()
-		waited := r.Held[doc.ID].Tries
+		waited := r.Held[doc.ID]
 		mu.Unlock()
 		group.Go(func() error {
-			stored, created, err := r.archivePost(ctx, r.ID, doc, waited >= mediaTicks)
+			var stored bool
+			var created time.Time
+			err := panics.Catch(func() (err error) {
+				stored, created, err = r.archivePost(ctx, r.ID, doc, waited)
+				return err
+			})
 			mu.Lock()
 			defer mu.Unlock()
-			if errors.Is(err, twitter.ErrUnavailable) && ctx.Err() == nil {
-				held = errors.Join(held, err)
-				if r.Held == nil {
-					r.Held = map[string]state.Held{}
+			var broken *mediaError
+			if errors.As(err, &broken) && (ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded)) {
+				r.hold(doc.ID, waited, broken)
+				if ctx.Err() == nil {
+					held = errors.Join(held, err)
+					return nil
 				}
-				r.Held[doc.ID] = state.Held{Tries: waited + 1, Why: err.Error()}
-				return nil
 			}
 			if stored {
 				r.CountPost(created)
@@ -57,10 +64,23 @@ func (r *run) storeAll(ctx context.Context, docs []post.Document) error {
 	return held
 }
 
+// hold notes that a post waits for its media. Media that do not come within a tick's
+// time count as well: the next tick would begin them anew.
+func (r *run) hold(postID string, waited state.Held, broken *mediaError) {
+	if r.Held == nil {
+		r.Held = map[string]state.Held{}
+	}
+	keys := waited.Media
+	if !slices.Contains(keys, broken.key) {
+		keys = append(slices.Clone(keys), broken.key)
+	}
+	r.Held[postID] = state.Held{Tries: waited.Tries + 1, Why: broken.Error(), Media: keys}
+}
+
 // archivePost archives one post, written at a time, with its media; stored is
-// false if it was there already. ErrUnavailable: its media cannot be had just now;
-// with givenUp that is no reason to wait, and such media are left out.
-func (c *Capture) archivePost(ctx context.Context, accountID string, doc post.Document, givenUp bool) (stored bool, created time.Time, err error) {
+// false if it was there already. A mediaError: its media cannot be had just now.
+// After mediaTicks that is no reason to wait, and such media are left out.
+func (c *Capture) archivePost(ctx context.Context, accountID string, doc post.Document, waited state.Held) (stored bool, created time.Time, err error) {
 	p, err := post.Parse(doc.JSON)
 	if err != nil {
 		return false, time.Time{}, err
@@ -75,7 +95,13 @@ func (c *Capture) archivePost(ctx context.Context, accountID string, doc post.Do
 			return false, p.CreatedAt, err
 		}
 	}
+	givenUp := waited.Tries >= mediaTicks
 	leftOut := map[string]error{} // by media key
+	if givenUp {
+		for _, key := range waited.Media {
+			leftOut[key] = errors.New(waited.Why)
+		}
+	}
 	for {
 		files, err := c.open(ctx, shown, leftOut)
 		if err == nil {
@@ -91,14 +117,15 @@ func (c *Capture) archivePost(ctx context.Context, accountID string, doc post.Do
 			}
 		}
 		var broken *mediaError
-		if !givenUp || !errors.As(err, &broken) {
+		if !givenUp || !errors.As(err, &broken) || ctx.Err() != nil {
 			return false, p.CreatedAt, fmt.Errorf("post %s: %w", p.ID, err)
 		}
 		leftOut[broken.key] = broken.err
 	}
 }
 
-// mediaError is ErrUnavailable with the media that it is about.
+// mediaError is what keeps media from being read just now: ErrUnavailable, or the
+// end of the tick's time.
 type mediaError struct {
 	key string
 	err error
@@ -118,7 +145,7 @@ type mediaFile struct {
 // Read tells which media a broken stream belongs to.
 func (f *mediaFile) Read(b []byte) (int, error) {
 	n, err := f.body.Read(b)
-	if errors.Is(err, twitter.ErrUnavailable) {
+	if err != nil && err != io.EOF {
 		err = &mediaError{f.media.Key, err}
 	}
 	return n, err

@@ -68,6 +68,10 @@ func isDevelopmentStorage(text string) bool {
 // checkConnectionString has Azure's SDK take the string apart. Neither the string
 // nor the SDK's error is repeated: both can hold the account's key.
 func (s *settings) checkConnectionString(name, text string) {
+	if strings.Contains(strings.ToLower(text), "sharedaccesssignature=") {
+		s.fault("%s holds a shared access signature, which would end up in URLs and errors: use STORAGE_ACCOUNT_URL with the managed identity, or a connection string with the account's key", name)
+		return
+	}
 	client, err := container.NewClientFromConnectionString(text, "c", nil)
 	if err != nil {
 		s.fault("%s is not a storage account's connection string: copy it whole from the account's page Access keys, or use UseDevelopmentStorage=true", name)

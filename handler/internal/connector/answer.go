@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/secrets"
+	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
 )
 
@@ -115,6 +116,8 @@ func explain(err error) *refusal {
 		return &refusal{http.StatusInternalServerError, "The connector lacks a secret: " + strings.ReplaceAll(err.Error(), "\n", "; ") + "."}
 	case errors.Is(err, secrets.ErrForbidden):
 		return &refusal{http.StatusServiceUnavailable, "The Key Vault refuses the connector. Give the connector's identity the role Key Vault Secrets Officer on the vault, and let the vault's network rules admit it."}
+	case errors.Is(err, state.ErrClaimed):
+		return &refusal{http.StatusServiceUnavailable, "The task is being delivered just now. Send it again later."}
 	case errors.Is(err, secrets.ErrUnavailable):
 		return &refusal{http.StatusServiceUnavailable, "The connector cannot reach its Key Vault. Try again later."}
 	case errors.As(err, &signIn):

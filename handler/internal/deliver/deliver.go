@@ -19,6 +19,7 @@ import (
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/importer"
+	"xarchive/handler/internal/panics"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/telemetry"
 
@@ -89,7 +90,7 @@ func (d *Deliver) Run(ctx context.Context) error {
 			continue
 		}
 		group.Go(func() error {
-			if err := d.task(ctx, t); err != nil {
+			if err := panics.Catch(func() error { return d.task(ctx, t) }); err != nil {
 				failures[i] = fmt.Errorf("delivering task %s of job %s: %w", t.TaskID, t.JobID, err)
 			}
 			return nil
@@ -121,7 +122,7 @@ func (d *Deliver) task(ctx context.Context, t state.Task) (err error) {
 	if err != nil {
 		return err
 	}
-	w := &work{Deliver: d, TaskClaim: claim, job: job, log: log}
+	w := &work{Deliver: d, TaskClaim: claim, job: job, log: log, altered: map[string]string{}}
 	err = w.run(ctx)
 	if err == nil {
 		return nil

@@ -285,18 +285,50 @@ func TestEventNotTaken(t *testing.T) {
 	}
 }
 
-// TestRefused: a container that will never take items is a permanent failure at once.
-func TestRefused(t *testing.T) {
+// TestContainerIsNoUse: a container that is gone is a permanent failure at once, a SAS
+// whose time is over a temporary one.
+func TestContainerIsNoUse(t *testing.T) {
+	for failure, status := range map[error]importer.Status{importer.ErrGone: importer.PermanentFailure, importer.ErrExpired: importer.TemporaryFailure} {
+		w := newWorld(t)
+		w.uploadErr = fmt.Errorf("uploading: %w", failure)
+		w.request(t, state.Task{TaskID: "t", Start: at(0), End: at(9)})
+		if err := w.run(t); err != nil {
+			t.Fatal(err)
+		}
+		w.want(t, status, 1, 0)
+	}
+}
+
+// TestAgainAfterTemporaryFailure: the same task, asked for again after it ended as a
+// temporary failure, is done.
+func TestAgainAfterTemporaryFailure(t *testing.T) {
 	w := newWorld(t)
-	w.uploadErr = fmt.Errorf("uploading: %w", importer.ErrRefused)
+	w.uploadErr = importer.ErrExpired
 	w.request(t, state.Task{TaskID: "t", Start: at(0), End: at(9)})
 	if err := w.run(t); err != nil {
 		t.Fatal(err)
 	}
-	w.want(t, importer.PermanentFailure, 1, 0)
+	w.want(t, importer.TemporaryFailure, 1, 0)
+	w.uploadErr, w.events = nil, nil
+	w.request(t, state.Task{TaskID: "t", Start: at(0), End: at(9)})
+	if err := w.run(t); err != nil {
+		t.Fatal(err)
+	}
+	w.want(t, importer.Success, 1, 10)
 }
 
-// TestAltered: of a message whose bytes are not those archived nothing is delivered.
+// TestPanic: a panic over one item is that task's failed attempt, no more.
+func TestPanic(t *testing.T) {
+	w := newWorld(t)
+	w.request(t, state.Task{TaskID: "t", Start: at(0), End: at(9), Dirty: []string{"1"}})
+	w.relook = func() ([]archive.Entry, map[string]string, error) { panic("boom") }
+	if err := w.run(t); err == nil || !strings.Contains(err.Error(), "boom") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestAltered: of a message whose bytes are not those archived nothing is delivered; the
+// others are, and the task says which is lacking.
 func TestAltered(t *testing.T) {
 	w := newWorld(t)
 	e, err := w.archive.FindPost(t.Context(), "7", "4")
@@ -316,7 +348,7 @@ func TestAltered(t *testing.T) {
 	if err := w.run(t); err != nil {
 		t.Fatal(err)
 	}
-	if len(w.events) != 1 || w.events[0].Status != importer.PermanentFailure {
+	if len(w.events) != 1 || w.events[0].Status != importer.PermanentFailure || len(w.events[0].Items) != 9 {
 		t.Errorf("events %+v", w.events)
 	}
 	if _, ok := w.uploaded["j/t/4.json"]; ok {
@@ -352,7 +384,7 @@ func TestDirty(t *testing.T) {
 	if ended, _ := w.state.EndedTask(t.Context(), "j", "t"); !strings.Contains(ended.Verdict.Reason, "post 99 is not on X") {
 		t.Errorf("reason %q", ended.Verdict.Reason)
 	}
-	if !slices.Equal(w.forgotten, []string{"task-j-t"}) {
+	if !slices.Equal(w.forgotten, []string{"task/j/t"}) {
 		t.Errorf("forgotten %v", w.forgotten)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/importer"
+	"xarchive/handler/internal/panics"
 	"xarchive/handler/internal/state"
 
 	"golang.org/x/sync/errgroup"
@@ -22,8 +24,9 @@ import (
 type work struct {
 	*Deliver
 	*state.TaskClaim
-	job state.Job
-	log *slog.Logger
+	job     state.Job
+	log     *slog.Logger
+	altered map[string]string // why nothing is delivered of a post, by its id
 }
 
 // run takes the task as far as it will go now: to a verdict, and to the
@@ -60,7 +63,7 @@ func (w *work) run(ctx context.Context) error {
 }
 
 // lookKey names what Relook keeps for this task.
-func (w *work) lookKey() string { return "task-" + w.JobID + "-" + w.TaskID }
+func (w *work) lookKey() string { return "task/" + w.JobID + "/" + w.TaskID }
 
 // reachVerdict uploads the task's items. No verdict and no error: the window
 // is not captured yet.
@@ -92,10 +95,20 @@ func (w *work) reachVerdict(ctx context.Context) (*state.Verdict, error) {
 		verdict.Items = append(verdict.Items, state.VerdictItem{ID: e.PostID, Modified: e.Created, FileName: importer.FileName(e.PostID)})
 	}
 	if err := w.upload(ctx, entries); err != nil {
-		if errors.Is(err, importer.ErrRefused) || errors.Is(err, archive.ErrAltered) {
+		switch {
+		case errors.Is(err, importer.ErrGone):
 			return &state.Verdict{Status: int(importer.PermanentFailure), Reason: err.Error()}, nil
+		case errors.Is(err, importer.ErrExpired): // the Compliance Center may ask again, with a new one
+			return &state.Verdict{Status: int(importer.TemporaryFailure), Reason: err.Error()}, nil
 		}
 		return nil, err
+	}
+	if len(w.altered) > 0 {
+		verdict.Status = int(importer.PermanentFailure)
+		verdict.Items = slices.DeleteFunc(verdict.Items, func(i state.VerdictItem) bool { return w.altered[i.ID] != "" })
+		why := slices.Sorted(maps.Values(w.altered))
+		reasons = append(reasons, strings.Join(why, "; "))
+		verdict.Reason = strings.Join(reasons, "; ")
 	}
 	if len(unreachable) > 0 {
 		verdict.Status = int(importer.PermanentFailure)
@@ -191,14 +204,20 @@ func (w *work) uploadSome(ctx context.Context, inbox Inbox, entries []archive.En
 	for _, e := range entries {
 		group.Go(func() error {
 			name := importer.FileName(e.PostID)
-			err := inbox.Upload(ctx, w.JobID+"/"+w.TaskID+"/"+name, func(item io.Writer) error {
-				return w.item(ctx, item, e)
+			err := panics.Catch(func() error {
+				return inbox.Upload(ctx, w.JobID+"/"+w.TaskID+"/"+name, func(item io.Writer) error {
+					return panics.Catch(func() error { return w.item(ctx, item, e) })
+				})
 			})
+			mu.Lock()
+			defer mu.Unlock()
+			if errors.Is(err, archive.ErrAltered) {
+				w.altered[e.PostID] = err.Error() // nothing was delivered from it; the others are
+				return nil
+			}
 			if err != nil {
 				return fmt.Errorf("uploading the item of post %s: %w", e.PostID, err)
 			}
-			mu.Lock()
-			defer mu.Unlock()
 			w.Uploaded = append(w.Uploaded, name)
 			return nil
 		})

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -17,13 +18,17 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
-// ErrRefused: the task's container does not take items, and will not with the same
-// SAS: it has run out, does not allow writing, or the container is gone.
-var ErrRefused = errors.New("the task's container refuses the item")
+var (
+	// ErrGone: the task's container is not there, and nothing brings it back.
+	ErrGone = errors.New("the task's container is gone")
+	// ErrExpired: the time of the task's SAS is over. The task needs a new one.
+	ErrExpired = errors.New("the shared access signature of the task's container has expired")
+)
 
 // Container is a task's container at the Import service.
 type Container struct {
-	client *container.Client
+	client  *container.Client
+	expires time.Time // of the SAS; zero if it does not say
 }
 
 // OpenContainer opens the container of a container SAS URL. Nothing is sent yet.
@@ -32,9 +37,9 @@ func OpenContainer(sasURI string, hc *http.Client) (*Container, error) {
 	client, err := container.NewClientWithNoCredential(sasURI, &container.ClientOptions{
 		ClientOptions: policy.ClientOptions{Transport: hc}})
 	if err != nil {
-		return nil, fmt.Errorf("opening the task's container: %w: its URL cannot be read", ErrRefused)
+		return nil, fmt.Errorf("opening the task's container: %w: its URL cannot be read", ErrGone)
 	}
-	return &Container{client}, nil
+	return &Container{client, expiry(sasURI)}, nil
 }
 
 // blockSize is how much of an item is held in memory while it is uploaded, in bytes.
@@ -42,8 +47,8 @@ const blockSize = 4 << 20
 
 // Upload puts a blob of any length, as write produces it; one of that name is
 // replaced. Nothing is visible before it is whole: an error of write comes out as
-// it is and leaves nothing behind. ErrRefused: no later try with this container can
-// succeed.
+// it is and leaves nothing behind. ErrGone and ErrExpired: no later try with this
+// SAS can succeed.
 func (c *Container) Upload(ctx context.Context, name string, write func(io.Writer) error) error {
 	reader, writer := io.Pipe()
 	wrote := make(chan error, 1)
@@ -61,20 +66,39 @@ func (c *Container) Upload(ctx context.Context, name string, write func(io.Write
 		return writeErr
 	}
 	if err != nil {
-		return fmt.Errorf("uploading %s: %w", name, describe(err))
+		return fmt.Errorf("uploading %s: %w", name, c.describe(err))
 	}
 	return nil
 }
 
+// expiry is when a SAS ends (se), the zero time if it does not say.
+func expiry(sasURI string) time.Time {
+	u, err := url.Parse(sasURI)
+	if err != nil {
+		return time.Time{}
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z", time.DateOnly} {
+		if at, err := time.Parse(layout, u.Query().Get("se")); err == nil {
+			return at
+		}
+	}
+	return time.Time{}
+}
+
 // describe words an error of the storage service without the URL, whose query is a
 // secret.
-func describe(err error) error {
+func (c *Container) describe(err error) error {
 	var answer *azcore.ResponseError
 	if errors.As(err, &answer) {
 		text := fmt.Sprintf("status %d %s", answer.StatusCode, answer.ErrorCode)
 		switch answer.StatusCode {
-		case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusGone:
-			return fmt.Errorf("%w: %s", ErrRefused, text)
+		case http.StatusNotFound, http.StatusGone:
+			return fmt.Errorf("%w: %s", ErrGone, text)
+		case http.StatusUnauthorized, http.StatusForbidden:
+			// Before its time is over this may pass: clocks differ, network rules change.
+			if !c.expires.IsZero() && time.Now().After(c.expires) {
+				return fmt.Errorf("%w: %s", ErrExpired, text)
+			}
 		}
 		return errors.New(text)
 	}

@@ -77,7 +77,7 @@ func TestUploadFails(t *testing.T) {
 		}
 		return broken
 	})
-	if !errors.Is(err, broken) || errors.Is(err, importer.ErrRefused) {
+	if !errors.Is(err, broken) || errors.Is(err, importer.ErrGone) {
 		t.Errorf("%v", err)
 	}
 	if _, err := owner.NewBlobClient("a").GetProperties(t.Context(), nil); err == nil {
@@ -97,15 +97,19 @@ func TestRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, address := range map[string]string{"expired": expired, "gone": gone, "read only": readOnly} {
-		c, err := importer.OpenContainer(address, http.DefaultClient)
+	for _, task := range []struct {
+		what, address string
+		want          error // nil: it may pass
+	}{{"expired", expired, importer.ErrExpired}, {"gone", gone, importer.ErrGone}, {"read only", readOnly, nil}} {
+		c, err := importer.OpenContainer(task.address, http.DefaultClient)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, size := range []int{10, 9 << 20} {
 			err = c.Upload(t.Context(), "a", text(strings.Repeat("x", size)))
-			if !errors.Is(err, importer.ErrRefused) || strings.Contains(err.Error(), "sig") {
-				t.Errorf("%s, %d bytes: %v", what, size, err)
+			if err == nil || task.want != nil && !errors.Is(err, task.want) ||
+				task.want == nil && (errors.Is(err, importer.ErrGone) || errors.Is(err, importer.ErrExpired)) || strings.Contains(err.Error(), "sig=") {
+				t.Errorf("%s, %d bytes: %v", task.what, size, err)
 			}
 		}
 	}
@@ -113,7 +117,7 @@ func TestRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Upload(t.Context(), "a", text("x")); err == nil || errors.Is(err, importer.ErrRefused) || strings.Contains(err.Error(), "hush") {
+	if err := c.Upload(t.Context(), "a", text("x")); err == nil || errors.Is(err, importer.ErrGone) || strings.Contains(err.Error(), "hush") {
 		t.Errorf("a server that is down: %v", err)
 	}
 }

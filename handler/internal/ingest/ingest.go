@@ -5,9 +5,10 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
+
+	"xarchive/handler/internal/panics"
 )
 
 // Loop is one side of ingestion.
@@ -53,14 +54,10 @@ func (i *Ingest) Tick(ctx context.Context) error {
 }
 
 // guard turns a side's panic into its error: it must not take the other down.
-func (i *Ingest) guard(ctx context.Context, name string, side Loop) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: panic: %v", name, p)
-		}
-		if err != nil {
-			i.Log.ErrorContext(ctx, name+" failed", "error", err.Error())
-		}
-	}()
-	return side.Run(ctx)
+func (i *Ingest) guard(ctx context.Context, name string, side Loop) error {
+	err := panics.Catch(func() error { return side.Run(ctx) })
+	if err != nil {
+		i.Log.ErrorContext(ctx, name+" failed", "error", err.Error())
+	}
+	return err
 }

@@ -20,6 +20,7 @@ type Document struct {
 // Page is an answer of the X API taken apart.
 type Page struct {
 	Posts  []Document // in X's order
+	Count  int        // posts in data
 	Meta   Meta
 	Errors []Problem // what X says it could not answer
 }
@@ -111,6 +112,7 @@ func SplitPage(raw []byte) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
+	page.Count = len(data)
 	inc := newIncludes(e)
 	done := map[string]bool{}
 	for i, d := range data {

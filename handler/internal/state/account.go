@@ -64,7 +64,7 @@ type Run struct {
 	Pages     int       // pages kept so far
 	Posts     int       // posts read so far
 	OldestID  string    // the oldest post read so far
-	Thin      bool      // a page before the last came with fewer posts than asked for
+	Oldest    time.Time // UTC; when it was posted
 
 	Complete bool      // every page is kept; storing goes from the oldest page to the newest
 	From     time.Time // UTC; once complete: the time from which on nothing is missing
@@ -76,6 +76,7 @@ type Run struct {
 type Held struct {
 	Tries int
 	Why   string
+	Media []string // keys of the media that failed
 }
 
 func accountName(id string) string { return "accounts/" + id + ".json" }
@@ -132,9 +133,14 @@ func pageName(accountID, key string, n int) string {
 	return fmt.Sprintf("pages/%s/%s/%05d.json", accountID, key, n)
 }
 
-// PutPage keeps X's raw answer as page n of a run.
+// PutPage keeps X's raw answer as page n of a run. ErrLost if it is kept already:
+// another instance goes on with the run, and what it has kept must stand.
 func (s *Store) PutPage(ctx context.Context, accountID, key string, n int, raw []byte) error {
-	return s.write(ctx, pageName(accountID, key, n), raw, condition{})
+	err := s.write(ctx, pageName(accountID, key, n), raw, condition{absent: true})
+	if errors.Is(err, errExists) {
+		return fmt.Errorf("keeping page %d: %w", n, ErrLost)
+	}
+	return err
 }
 
 // Page returns page n of a run; ErrNotFound if it was not kept.

@@ -67,8 +67,11 @@ func TestOneTask(t *testing.T) {
 	}
 	newer := task
 	newer.BlobSASURI = "https://a/c?sig=two"
-	if added, err := s.AddTask(ctx, newer); err != nil || added {
+	if added, err := s.AddTask(ctx, task); err != nil || added {
 		t.Fatalf("while it is in work: %v %v", added, err)
+	}
+	if added, err := s.AddTask(ctx, newer); !errors.Is(err, state.ErrClaimed) || added {
+		t.Fatalf("with a newer SAS while it is in work, which must not be lost in silence: %v %v", added, err)
 	}
 	claim.Release()
 	if added, err := s.AddTask(ctx, newer); err != nil || added {
@@ -194,6 +197,9 @@ func TestPages(t *testing.T) {
 	}
 	if got, err := s.Page(ctx, "7", "run", 3); err != nil || string(got) != string(raw) {
 		t.Errorf("%s, %v", got, err)
+	}
+	if err := s.PutPage(ctx, "7", "run", 3, []byte("another")); !errors.Is(err, state.ErrLost) {
+		t.Errorf("keeping a page twice: %v", err)
 	}
 	if err := s.RemovePages(ctx, "7", "run"); err != nil {
 		t.Fatal(err)

@@ -49,13 +49,26 @@ func taskName(folder, jobID, taskID string) string {
 	return fmt.Sprintf("%s%s/%s.json", folder, jobID, taskID)
 }
 
+// temporaryFailure is the event API's status for a task that is to be tried again.
+const temporaryFailure = 1
+
 // AddTask makes a task durable. A task already open stays one task, as far as
 // it has come, with the newer request's SAS, which may outlive the first; a
-// task that has ended stays ended. added is false then.
+// task that has ended stays ended. added is false then. A task that ended as a
+// temporary failure and is asked for again is open again. ErrClaimed: the task is
+// being worked on with another SAS, and the newer one cannot be taken in now.
 func (s *Store) AddTask(ctx context.Context, t Task) (added bool, err error) {
-	ended, err := s.taskEnded(ctx, t.JobID, t.TaskID)
-	if err != nil || ended {
+	ended, err := s.EndedTask(ctx, t.JobID, t.TaskID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+	case err != nil:
 		return false, err
+	case ended.Verdict == nil || ended.Verdict.Status != temporaryFailure:
+		return false, nil
+	default:
+		if err := s.reopen(ctx, t.JobID, t.TaskID); err != nil {
+			return false, err
+		}
 	}
 	name := taskName(openTasks, t.JobID, t.TaskID)
 	err = s.writeJSON(ctx, name, t, condition{absent: true})
@@ -63,14 +76,17 @@ func (s *Store) AddTask(ctx context.Context, t Task) (added bool, err error) {
 		return true, nil
 	}
 	if errors.Is(err, ErrClaimed) {
-		return false, nil // in work
+		return false, s.sameSAS(ctx, t)
 	}
 	if !errors.Is(err, errExists) {
 		return false, err
 	}
 	claimed, err := s.ClaimTask(ctx, t.JobID, t.TaskID)
-	if errors.Is(err, ErrClaimed) || errors.Is(err, ErrNotFound) {
-		return false, nil // in work, or just ended
+	if errors.Is(err, ErrClaimed) {
+		return false, s.sameSAS(ctx, t)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return false, nil // just ended
 	}
 	if err != nil {
 		return false, err
@@ -82,6 +98,31 @@ func (s *Store) AddTask(ctx context.Context, t Task) (added bool, err error) {
 	claimed.BlobSASURI = t.BlobSASURI
 	claimed.Uploaded = nil // the new SAS may be of another container
 	return false, claimed.Save(ctx)
+}
+
+// reopen forgets a task's end. An open blob that a crash in End has left goes first,
+// or it would be taken for the reopened task.
+func (s *Store) reopen(ctx context.Context, jobID, taskID string) error {
+	for _, folder := range []string{openTasks, endedTasks} {
+		if err := s.remove(ctx, taskName(folder, jobID, taskID), ""); err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameSAS is nil if a task that is in work has the SAS of this request, or has just
+// ended; else ErrClaimed.
+func (s *Store) sameSAS(ctx context.Context, t Task) error {
+	var inWork Task
+	err := s.readJSON(ctx, taskName(openTasks, t.JobID, t.TaskID), &inWork)
+	if errors.Is(err, ErrNotFound) || err == nil && inWork.BlobSASURI == t.BlobSASURI {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("task %s: %w", t.TaskID, ErrClaimed)
 }
 
 func (s *Store) taskEnded(ctx context.Context, jobID, taskID string) (bool, error) {

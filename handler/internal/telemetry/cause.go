@@ -39,7 +39,7 @@ func Cause(err error) string {
 		return "key_vault"
 	case errors.Is(err, archive.ErrAltered):
 		return "archive_altered"
-	case errors.Is(err, importer.ErrRefused):
+	case errors.Is(err, importer.ErrGone), errors.Is(err, importer.ErrExpired):
 		return "sas_refused"
 	case errors.Is(err, importer.ErrSignIn):
 		return "entra_sign_in"

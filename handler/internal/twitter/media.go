@@ -15,6 +15,12 @@ import (
 // maxMedia bounds a media file: the longest video X accepts is 16 GB.
 const maxMedia = 16 << 30
 
+// mediaIdle is how long a media server may send nothing before the connection counts
+// as broken.
+const mediaIdle = time.Minute
+
+var errIdle = errors.New("nothing came for a minute")
+
 // mediaTries is how often a file is asked for before X is called unavailable.
 const mediaTries = 3
 
@@ -39,6 +45,8 @@ func (m Media) Open(ctx context.Context, address string) (io.ReadCloser, error) 
 // mediaStream is a download that survives broken connections.
 type mediaStream struct {
 	ctx     context.Context
+	cancel  context.CancelCauseFunc // of the connection at hand
+	idle    *time.Timer             // cancels it
 	media   Media
 	address string
 	etag    string
@@ -63,8 +71,10 @@ func (s *mediaStream) connect() error {
 }
 
 func (s *mediaStream) request() error {
-	req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.address, nil)
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.address, nil)
 	if err != nil {
+		cancel(nil)
 		return fmt.Errorf("%w: %s is no address", ErrNotFound, s.address)
 	}
 	if s.at > 0 {
@@ -73,8 +83,11 @@ func (s *mediaStream) request() error {
 			req.Header.Set("If-Range", s.etag)
 		}
 	}
+	idle := time.AfterFunc(mediaIdle, func() { cancel(errIdle) })
 	resp, err := s.media.HTTP.Do(req)
 	if err != nil {
+		idle.Stop()
+		cancel(nil)
 		if s.ctx.Err() != nil {
 			return context.Cause(s.ctx)
 		}
@@ -84,10 +97,13 @@ func (s *mediaStream) request() error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if err := s.accept(resp); err != nil {
+		idle.Stop()
+		cancel(nil)
 		resp.Body.Close()
 		return err
 	}
-	s.body = resp.Body
+	idle.Stop() // it runs while a reading waits
+	s.body, s.cancel, s.idle = resp.Body, cancel, idle
 	return nil
 }
 
@@ -111,7 +127,9 @@ func (s *mediaStream) accept(resp *http.Response) error {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		return nil
-	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
+	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status == http.StatusUnauthorized, status == http.StatusForbidden,
+		status == http.StatusProxyAuthRequired, status >= 500:
+		// 401, 403 and 407 are more often a proxy's or a firewall's word than X's.
 		return fmt.Errorf("%w: status %d for %s", ErrUnavailable, status, s.address)
 	}
 	return fmt.Errorf("%w: status %d for %s", ErrNotFound, status, s.address)
@@ -127,7 +145,9 @@ func strongETag(tag string) string {
 
 func (s *mediaStream) Read(p []byte) (int, error) {
 	for {
+		s.idle.Reset(mediaIdle)
 		n, err := s.body.Read(p)
+		s.idle.Stop()
 		s.at += int64(n)
 		if n > 0 {
 			s.broken = 0
@@ -148,11 +168,15 @@ func (s *mediaStream) Read(p []byte) (int, error) {
 		if s.broken++; s.broken > mediaTries {
 			return 0, fmt.Errorf("%w: %s breaks off at byte %d: %w", ErrUnavailable, s.address, s.at, err)
 		}
-		s.body.Close()
+		s.Close()
 		if err := s.connect(); err != nil {
 			return 0, err
 		}
 	}
 }
 
-func (s *mediaStream) Close() error { return s.body.Close() }
+func (s *mediaStream) Close() error {
+	s.idle.Stop()
+	s.cancel(nil)
+	return s.body.Close()
+}

@@ -75,9 +75,14 @@ type Server struct {
 const Key = "0f3e5b7a-1c2d-4e5f-8a9b-0c1d2e3f4a5b"
 
 // Start starts a server, over TLS, until the test ends.
-func Start(t testing.TB) *Server {
+func Start(t testing.TB) *Server { return start(t, httptest.NewTLSServer) }
+
+// StartPlain starts one without TLS.
+func StartPlain(t testing.TB) *Server { return start(t, httptest.NewServer) }
+
+func start(t testing.TB, listen func(http.Handler) *httptest.Server) *Server {
 	s := &Server{t: t, key: Key, answer: func(int) Answer { return Answer{Status: http.StatusOK} }}
-	s.Server = httptest.NewTLSServer(http.HandlerFunc(s.serve))
+	s.Server = listen(http.HandlerFunc(s.serve))
 	t.Cleanup(s.Close)
 	return s
 }

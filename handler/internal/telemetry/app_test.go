@@ -1,0 +1,169 @@
+package telemetry_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/telemetry"
+	"xarchive/handler/internal/telemetry/appinsights/ingestiontest"
+	"xarchive/tests/sandbox"
+	"xarchive/tests/sandbox/corpus"
+	"xarchive/tests/sandbox/importservice"
+)
+
+// TestConnector: the real binary, with everything around it, says what it did: what
+// it says is compared with what the corpus holds.
+func TestConnector(t *testing.T) {
+	app := filepath.Join(t.TempDir(), "app")
+	if err := sandbox.Stage(t.Context(), "../../..", app); err != nil {
+		t.Fatal(err)
+	}
+	server := ingestiontest.StartPlain(t)
+	var log strings.Builder
+	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: app, Stderr: &log,
+		Env: map[string]string{telemetry.ConnectionSetting: server.ConnectionString(), "WEBSITE_SITE_NAME": "func-connector"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped := false
+	stop := func() {
+		if !stopped {
+			stopped = true
+			if err := s.Stop(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	defer stop()
+	account := s.Corpus.Accounts()[0]
+	if err := s.Connect(t.Context(), "job-1", account); err != nil {
+		t.Fatal(err)
+	}
+	task := importservice.Task{JobID: "job-1", TaskID: "task-1", Start: time.Date(2006, 3, 1, 0, 0, 0, 0, time.UTC), End: time.Now().Add(-time.Hour)}
+	if status, answer, err := s.Import.Request(t.Context(), task); err != nil || status != 200 {
+		t.Fatal(status, answer, err)
+	}
+	if _, err := s.Host.Tick(t.Context(), "ingest"); err != nil {
+		t.Fatal(err)
+	}
+	// Sent before the tick was answered: it may stand still after that.
+	archived, lags, budgets, tasks := map[string]float64{}, 0, 0, 0.0
+	for _, i := range server.Of("MetricData") {
+		point := i.Metric()
+		value, _ := point["value"].(float64)
+		switch point["name"] {
+		case "xarchive.posts.archived":
+			archived[i.Property("kind")] += value
+		case "xarchive.lag":
+			lags++
+			if i.Property("account") != account || value < 30 || value > 3600 { // posts settle for 30 s
+				t.Errorf("%s", i.Raw)
+			}
+		case "xarchive.x.budget":
+			budgets++
+		case "xarchive.task.duration":
+			tasks += point["count"].(float64)
+			if i.Property("outcome") != "success" {
+				t.Errorf("%s", i.Raw)
+			}
+		default:
+			t.Errorf("%s", i.Raw)
+		}
+	}
+	for kind, want := range kinds(s.Corpus.All(account)) {
+		if archived[string(kind)] != want {
+			t.Errorf("%v posts of kind %s archived, the corpus has %v", archived[string(kind)], kind, want)
+		}
+	}
+	if lags != 1 || budgets != 1 || tasks != 1 {
+		t.Errorf("%d lags, %d budgets, %v tasks", lags, budgets, tasks)
+	}
+
+	var tick ingestiontest.Item
+	for _, r := range server.Of("RequestData") {
+		if r.Base["name"] == "ingest" {
+			tick = r
+		}
+	}
+	parents := map[string]string{} // of spans by id
+	ids := map[string]string{}     // of spans by name
+	calls := 0
+	for _, d := range server.Of("RemoteDependencyData") {
+		if d.Tags["ai.operation.id"] != tick.Tags["ai.operation.id"] {
+			continue // of the sign-in
+		}
+		id, name := d.Base["id"].(string), d.Base["name"].(string)
+		parents[id], ids[name] = d.Tags["ai.operation.parentId"], id
+		if strings.HasSuffix(name, "/2/users/*/tweets") {
+			calls++
+			if parents[id] == "" || d.Base["resultCode"] != "200" {
+				t.Errorf("%s", d.Raw)
+			}
+		}
+	}
+	if calls == 0 || ids["capture"] == "" || parents[ids["capture"]] != tick.Base["id"] || parents[ids["task"]] != tick.Base["id"] {
+		t.Errorf("%d calls of X; %v, %v", calls, ids, parents)
+	}
+	for name, id := range ids {
+		if strings.Contains(name, "/2/users/") && parents[id] != ids["capture"] {
+			t.Errorf("%s is not part of the capture", name)
+		}
+	}
+	for _, line := range []string{"tick done", "task ended", "posts archived"} {
+		found := false
+		for _, m := range server.Of("MessageData") {
+			found = found || m.Base["message"] == line && m.Tags["ai.operation.id"] == tick.Tags["ai.operation.id"]
+		}
+		if !found {
+			t.Errorf("no line %q in the tick's trace", line)
+		}
+	}
+
+	// What was asked by HTTP is sent at the end at the latest.
+	stop()
+	names := map[any]bool{}
+	for _, r := range server.Of("RequestData") {
+		names[r.Base["name"]] = true
+	}
+	for _, name := range []string{"POST /data/OnDownloadRequest", "POST /api/ConnectorSetup/StoreToken", "GET /api/ConnectorSetup/GetEntities"} {
+		if !names[name] {
+			t.Errorf("no request %q in %v", name, names)
+		}
+	}
+	token, tokenSecret := s.X.Token(account)
+	for _, i := range server.Items() {
+		for _, secret := range []string{sandbox.APISecretKey, "sandbox-x-api-key", "sandbox-x-api-secret-key", "sandbox-aad-application-secret", token, tokenSecret, "sig="} {
+			if secret != "" && strings.Contains(i.Raw, secret) {
+				t.Errorf("telemetry holds a secret: %s", i.Raw)
+			}
+		}
+	}
+	if t.Failed() {
+		t.Log(log.String())
+	}
+}
+
+// kinds counts posts by what they do, by X's own words.
+func kinds(posts []corpus.Post) map[post.Kind]float64 {
+	count := map[post.Kind]float64{}
+	for _, p := range posts {
+		refs := map[string]bool{}
+		for _, r := range p.Refs {
+			refs[r.Type] = true
+		}
+		switch {
+		case refs["retweeted"]:
+			count[post.Retweet]++
+		case refs["replied_to"]:
+			count[post.Reply]++
+		case refs["quoted"]:
+			count[post.Quote]++
+		default:
+			count[post.Tweet]++
+		}
+	}
+	return count
+}
