@@ -14,6 +14,7 @@ import (
 
 	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/pages"
+	"xarchive/handler/internal/pages/connection"
 	"xarchive/handler/internal/telemetry"
 )
 
@@ -70,8 +71,6 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 			say(false, what, sentence)
 		}
 	}
-	names := []string{"X", "Microsoft Entra", "Storage", "Key Vault"}
-
 	cfg, err := config.Load(func(name string) string {
 		value := getenv(name)
 		if name == "FUNCTIONS_CUSTOMHANDLER_PORT" && value == "" {
@@ -87,8 +86,8 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 	says, fault := telemetry.Check(getenv)
 	judge("Telemetry", says, fault)
 	if err != nil {
-		for _, name := range names {
-			fmt.Fprintf(w, "– %-15s Not tried: put the settings right first.\n", name)
+		for _, c := range pages.Connections(&connection.Checker{}, "", false) {
+			fmt.Fprintf(w, "– %-15s Not tried: put the settings right first.\n", c.Name)
 		}
 		return false
 	}
@@ -100,22 +99,11 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 		address = "http://localhost:7071"
 	}
 	callback := strings.TrimRight(address, "/") + "/Views/TwitterOAuth"
-	vault := "Secrets can be read."
-	if cfg.KeyVaultURL == "" {
-		vault = "No Key Vault is set; secrets come from the environment."
-	}
-	tries := []struct {
-		good string
-		try  func(context.Context) error
-	}{
-		{"X accepts the app's keys, and the callback address " + callback + " is registered.", func(ctx context.Context) error { return made.checker.X(ctx, callback) }},
-		{"Entra gives a token for the Office 365 Import service.", made.checker.Entra},
-		{"Both containers can be reached.", made.checker.Storage},
-		{vault, made.checker.KeyVault},
-	}
-	for i, t := range tries {
+	tries := pages.Connections(made.checker, callback, cfg.KeyVaultURL == "")
+	tries[0].Good = "X accepts the app's keys, and the callback address " + callback + " is registered."
+	for _, c := range tries {
 		ctx, cancel := context.WithTimeout(ctx, checkTime)
-		judge(names[i], t.good, t.try(ctx))
+		judge(c.Name, c.Good, c.Try(ctx))
 		cancel()
 	}
 	return well

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,24 +17,10 @@ import (
 	"xarchive/tests/sandbox"
 )
 
-// handler is the binary, built once.
-var handler string
+// app is the staged app, built once.
+var app string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "xarchive-check-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		err = sandbox.Stage(context.Background(), "../..", dir)
-		handler = filepath.Join(dir, "handler")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(sandbox.RunStaged(m, "../..", &app)) }
 
 func TestCheck(t *testing.T) {
 	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir()})
@@ -160,7 +145,7 @@ func command(t *testing.T, env map[string]string, args ...string) ran {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	c := exec.CommandContext(ctx, handler, args...)
+	c := exec.CommandContext(ctx, filepath.Join(app, "handler"), args...)
 	c.Dir = t.TempDir()
 	c.Env = []string{"HOME=" + c.Dir} // nothing of the machine's own, and no port
 	for name, value := range env {

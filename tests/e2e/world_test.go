@@ -5,14 +5,12 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -30,21 +28,7 @@ import (
 // app is the staged app, built once.
 var app string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "xarchive-e2e-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		app = filepath.Join(dir, "app")
-		err = sandbox.Stage(context.Background(), "../..", app)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(sandbox.RunStaged(m, "../..", &app)) }
 
 // beginning is before anything was posted.
 var beginning = time.Date(2006, 3, 1, 0, 0, 0, 0, time.UTC)

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 
 	"xarchive/scripts/appfolder"
@@ -15,4 +17,21 @@ func Stage(ctx context.Context, root, dir string) error {
 		return fmt.Errorf("staging the app: %w", err)
 	}
 	return nil
+}
+
+// RunStaged runs a package's tests with the app staged for them all, in a folder that
+// goes when they are through: the body of TestMain. root is the repository's, seen
+// from the package; *app is set to the folder.
+func RunStaged(m interface{ Run() int }, root string, app *string) int {
+	dir, err := os.MkdirTemp("", "xarchive-tests-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		*app = filepath.Join(dir, "app")
+		err = Stage(context.Background(), root, *app)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
 }

@@ -5,14 +5,11 @@
 package setup
 
 import (
-	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -24,27 +21,7 @@ import (
 // app is the staged app, built once.
 var app string
 
-func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "xarchive-setup-")
-	if err != nil {
-		return 1, err
-	}
-	defer os.RemoveAll(dir)
-	app = filepath.Join(dir, "app")
-	if err := sandbox.Stage(context.Background(), "../..", app); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
-}
+func TestMain(m *testing.M) { os.Exit(sandbox.RunStaged(m, "../..", &app)) }
 
 // administrator is a person with a browser: cookies, the page that is open, its forms.
 type administrator struct {

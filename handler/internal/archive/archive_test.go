@@ -14,6 +14,7 @@ import (
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/storage/storagetest"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
@@ -34,7 +35,7 @@ var noon = time.Date(2024, 6, 10, 12, 0, 0, 5e6, time.UTC)
 
 func TestPutOnce(t *testing.T) {
 	ctx := t.Context()
-	a := archive.New(newContainer(t))
+	a := archive.New(storagetest.Container(t))
 	p := at("1800", noon)
 	if _, err := a.Find(ctx, archive.Name("7", p)); !errors.Is(err, archive.ErrNotFound) {
 		t.Fatalf("before: %v", err)
@@ -65,7 +66,7 @@ func TestPutOnce(t *testing.T) {
 // TestPutInBlocks: messages around and above the block size arrive whole.
 func TestPutInBlocks(t *testing.T) {
 	ctx := t.Context()
-	a := archive.New(newContainer(t))
+	a := archive.New(storagetest.Container(t))
 	for i, size := range []int{0, 4<<20 - 1, 4 << 20, 4<<20 + 1, 9 << 20} {
 		data := make([]byte, size)
 		rng := rand.New(rand.NewPCG(uint64(size), 0))
@@ -93,7 +94,7 @@ func TestPutInBlocks(t *testing.T) {
 
 // TestPutFails: a message that breaks off is not there at all.
 func TestPutFails(t *testing.T) {
-	a := archive.New(newContainer(t))
+	a := archive.New(storagetest.Container(t))
 	broken := errors.New("broken")
 	_, _, err := a.Put(t.Context(), "7", at("1", noon), func(w io.Writer) error {
 		if _, err := w.Write(make([]byte, 5<<20)); err != nil {
@@ -111,7 +112,7 @@ func TestPutFails(t *testing.T) {
 
 func TestAlteredIsNoticed(t *testing.T) {
 	ctx := t.Context()
-	c := newContainer(t)
+	c := storagetest.Container(t)
 	a := archive.New(c)
 	e, _, err := a.Put(ctx, "7", at("1", noon), write("what was posted"))
 	if err != nil {
@@ -140,7 +141,7 @@ func TestAlteredIsNoticed(t *testing.T) {
 // with a plain filter. Both ends of a window are part of it.
 func TestList(t *testing.T) {
 	ctx := t.Context()
-	a := archive.New(newContainer(t))
+	a := archive.New(storagetest.Container(t))
 	start := time.Date(2023, 12, 30, 0, 0, 0, 0, time.UTC)
 	var times []time.Time
 	for i := range 40 {
@@ -189,7 +190,7 @@ func TestList(t *testing.T) {
 
 func TestFindPost(t *testing.T) {
 	ctx := t.Context()
-	a := archive.New(newContainer(t))
+	a := archive.New(storagetest.Container(t))
 	const id = "1800000000000000000"
 	inID, _ := post.IDTime(id)
 	for _, p := range []*post.Post{at(id, inID), at("1800000000000000001", noon.AddDate(-3, 0, 0)), at("20", time.Date(2006, 3, 21, 20, 50, 14, 0, time.UTC))} {

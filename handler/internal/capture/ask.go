@@ -16,6 +16,9 @@ import (
 // askPage reads the run's next page from X.
 func (r *run) askPage(ctx context.Context) ([]byte, error) {
 	run := r.Account.Run
+	if run.Pages >= maxPages {
+		return nil, fmt.Errorf("%w: it gives more pages than a timeline can have", twitter.ErrUnavailable)
+	}
 	raw, err := r.ask(ctx, func(x X) (twitter.Answer, error) {
 		return x.Timeline(ctx, r.ID, twitter.Query{
 			SinceID: run.SinceID, UntilID: run.UntilID, EndTime: run.EndTime, PageFrom: run.NextToken})
@@ -28,6 +31,24 @@ func (r *run) askPage(ctx context.Context) ([]byte, error) {
 		return r.askPage(ctx)
 	}
 	return raw, err
+}
+
+// page returns page n of key: the kept one, else X's answer, which is kept. Only what
+// can be read is kept, since what is kept is not asked for again.
+func (r *run) page(ctx context.Context, key string, n int, ask func(context.Context) ([]byte, error)) (post.Page, error) {
+	raw, err := r.State.Page(ctx, r.ID, key, n)
+	kept := !errors.Is(err, state.ErrNotFound)
+	if !kept {
+		raw, err = ask(ctx)
+	}
+	if err != nil {
+		return post.Page{}, err
+	}
+	page, err := readPage(raw)
+	if err == nil && !kept {
+		err = r.State.PutPage(ctx, r.ID, key, n, raw)
+	}
+	return page, err
 }
 
 // ask calls X, if it may be asked now. It waits out a rate limit that ends soon, and signs in anew once
@@ -95,24 +116,13 @@ func Pause(ctx context.Context, d time.Duration) error {
 func (r *run) lookup(ctx context.Context, key string, ids []string) (post.Page, error) {
 	var all post.Page
 	for some := range slices.Chunk(ids, twitter.MaxLookup) {
-		n := lookupPage(some)
-		raw, err := r.State.Page(ctx, r.ID, key, n)
-		if errors.Is(err, state.ErrNotFound) {
-			raw, err = r.ask(ctx, func(x X) (twitter.Answer, error) { return x.Lookup(ctx, some) })
+		page, err := r.page(ctx, key, lookupPage(some), func(ctx context.Context) ([]byte, error) {
+			raw, err := r.ask(ctx, func(x X) (twitter.Answer, error) { return x.Lookup(ctx, some) })
 			if errors.Is(err, twitter.ErrNotFound) { // one id, and X answers 404 for it
 				raw, err = fmt.Appendf(nil, `{"errors":[{"value":%q,"resource_id":%q,"title":"Not Found Error","detail":"X does not have post %s"}]}`, some[0], some[0], some[0]), nil
 			}
-			if err == nil {
-				_, err = readPage(raw)
-			}
-			if err == nil {
-				err = r.State.PutPage(ctx, r.ID, key, n, raw)
-			}
-		}
-		if err != nil {
-			return post.Page{}, err
-		}
-		page, err := readPage(raw)
+			return raw, err
+		})
 		if err != nil {
 			return post.Page{}, err
 		}

@@ -20,6 +20,7 @@ import (
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/storage/storagetest"
 	"xarchive/handler/internal/twitter"
 )
 
@@ -118,7 +119,7 @@ func newWorld(t *testing.T) *world {
 		now: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), gone: map[string]bool{}, reads: map[string]int{},
 		times: map[string]time.Time{}, tokens: map[string]int{},
 		fail: func(int) error { return nil }, after: func(int) {},
-	}, state: state.New(newContainer(t)), archive: archive.New(newContainer(t))}
+	}, state: state.New(storagetest.Container(t)), archive: archive.New(storagetest.Container(t))}
 	if err := w.state.PutJob(ctx, state.Job{ID: "j", AccountID: account}); err != nil {
 		t.Fatal(err)
 	}

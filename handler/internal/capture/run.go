@@ -2,7 +2,6 @@ package capture
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -55,24 +54,7 @@ func (r *run) bringUpToDate(ctx context.Context) error {
 func (r *run) read(ctx context.Context) error {
 	run := r.Account.Run
 	for !run.Complete {
-		raw, err := r.State.Page(ctx, r.ID, run.Key, run.Pages)
-		if errors.Is(err, state.ErrNotFound) {
-			if run.Pages >= maxPages {
-				return fmt.Errorf("%w: it gives more pages than a timeline can have", twitter.ErrUnavailable)
-			}
-			raw, err = r.askPage(ctx)
-			if err == nil {
-				// Only what can be read is kept: what is kept is not asked for again.
-				_, err = readPage(raw)
-			}
-			if err == nil {
-				err = r.State.PutPage(ctx, r.ID, run.Key, run.Pages, raw)
-			}
-		}
-		if err != nil {
-			return err
-		}
-		page, err := readPage(raw)
+		page, err := r.page(ctx, run.Key, run.Pages, r.askPage)
 		if err != nil {
 			return err
 		}

@@ -73,11 +73,7 @@ func (a *API) EndSignIn(ctx context.Context, in SignIn, token, verifier string) 
 	if err != nil {
 		return twitter.Account{}, err
 	}
-	app, err := a.app(ctx)
-	if err != nil {
-		return twitter.Account{}, err
-	}
-	key, err := a.Secrets.Get(ctx, secrets.APISecretKey)
+	app, key, err := a.keys(ctx)
 	if err != nil {
 		return twitter.Account{}, err
 	}

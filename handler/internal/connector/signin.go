@@ -50,11 +50,7 @@ func (a *API) begin(ctx context.Context, callback, kept, boundTo string) (twitte
 	if err := a.Secrets.Writable(); err != nil {
 		return twitter.Token{}, err // the sign-in could not be saved in the end
 	}
-	app, err := a.app(ctx)
-	if err != nil {
-		return twitter.Token{}, err
-	}
-	key, err := a.Secrets.Get(ctx, secrets.APISecretKey)
+	app, key, err := a.keys(ctx)
 	if err != nil {
 		return twitter.Token{}, err
 	}
@@ -71,11 +67,16 @@ func (a *API) begin(ctx context.Context, callback, kept, boundTo string) (twitte
 	return request, err
 }
 
-// app reads the app's keys anew: somebody is setting the connector up, and may
-// just have put them right.
-func (a *API) app(ctx context.Context) (twitter.App, error) {
+// keys are what every step of a sign-in needs: the app's keys, read anew, since
+// somebody is setting the connector up and may just have put them right; and the
+// secret under which the step is sealed.
+func (a *API) keys(ctx context.Context) (app twitter.App, seal string, err error) {
 	a.Secrets.ForgetX("")
-	return a.Secrets.XApp(ctx)
+	if app, err = a.Secrets.XApp(ctx); err != nil {
+		return app, "", err
+	}
+	seal, err = a.Secrets.Get(ctx, secrets.APISecretKey)
+	return app, seal, err
 }
 
 // storeToken is POST /api/ConnectorSetup/StoreToken: it ends a sign-in and keeps
@@ -176,11 +177,7 @@ func (a *API) exchange(ctx context.Context, signIns []state.SignIn, verifier str
 	if len(signIns) == 0 {
 		return twitter.Account{}, errBeginAgain
 	}
-	app, err := a.app(ctx)
-	if err != nil {
-		return twitter.Account{}, err
-	}
-	key, err := a.Secrets.Get(ctx, secrets.APISecretKey)
+	app, key, err := a.keys(ctx)
 	if err != nil {
 		return twitter.Account{}, err
 	}

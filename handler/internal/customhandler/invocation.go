@@ -10,11 +10,11 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strings"
 
 	"xarchive/handler/internal/logging"
 	"xarchive/handler/internal/loopback"
+	"xarchive/handler/internal/panics"
 )
 
 // invoke runs the timer function that the host calls and answers as the protocol
@@ -39,14 +39,11 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 func (s *Server) run(ctx context.Context, w http.ResponseWriter, function timer, inv Invocation) {
-	result, err := func() (_ Result, err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-			}
-		}()
-		return function.run(ctx, inv)
-	}()
+	var result Result
+	err := panics.Catch(func() (err error) {
+		result, err = function.run(ctx, inv)
+		return err
+	})
 	if err != nil {
 		s.log.ErrorContext(ctx, "invocation failed", "error", err.Error())
 		s.telem.Flush(ctx)

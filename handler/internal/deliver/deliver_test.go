@@ -18,6 +18,7 @@ import (
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/storage"
+	"xarchive/handler/internal/storage/storagetest"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
@@ -46,7 +47,7 @@ var noon = time.Date(2024, 6, 10, 12, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{state: state.New(newContainer(t)), container: newContainer(t), clock: noon.Add(time.Hour), uploaded: map[string]string{}}
+	w := &world{state: state.New(storagetest.Container(t)), container: storagetest.Container(t), clock: noon.Add(time.Hour), uploaded: map[string]string{}}
 	w.archive = archive.New(w.container)
 	ctx := t.Context()
 	if err := w.state.PutJob(ctx, state.Job{ID: "j", AccountID: "7"}); err != nil {

@@ -49,6 +49,31 @@ type ItemMetadata struct {
 // Resource is what a token for the event API is for.
 const Resource = "https://microsoft.onmicrosoft.com/4e476d41-2395-42be-89ff-34cb9186a1ac"
 
+// Scope is the same in the words of Entra's v2 endpoint.
+const Scope = Resource + "/.default"
+
+// App is the connector's app at Entra, and where it signs in.
+type App struct {
+	TenantID     string
+	AuthorityURL string // Entra's, without trailing slash
+	HTTP         *http.Client
+	ID, Secret   string
+}
+
+// Credential signs the app in with its secret. Nothing is sent yet; the error is of
+// an id that cannot be one.
+func (a App) Credential(retry policy.RetryOptions) (azcore.TokenCredential, error) {
+	return azidentity.NewClientSecretCredential(a.TenantID, a.ID, a.Secret, &azidentity.ClientSecretCredentialOptions{
+		ClientOptions: policy.ClientOptions{
+			Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: a.AuthorityURL},
+			Transport: a.HTTP,
+			Retry:     retry,
+		},
+		// The authority is the one that is set; who it is need not be asked of Microsoft.
+		DisableInstanceDiscovery: true,
+	})
+}
+
 var (
 	// ErrSignIn: Entra gives the connector no token for the Import service.
 	ErrSignIn = errors.New("Entra gives no token for the Office 365 Import service")
@@ -153,7 +178,7 @@ func (e *Events) token(ctx context.Context, anew bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{Resource + "/.default"}})
+	token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{Scope}})
 	if ctx.Err() != nil {
 		return "", context.Cause(ctx)
 	}
@@ -180,15 +205,8 @@ func (e *Events) signIn(ctx context.Context, anew bool) (azcore.TokenCredential,
 	if e.credential != nil && !anew && e.app[secrets.AADApplicationID] == id && e.app[secrets.AADApplicationSecret] == secret {
 		return e.credential, nil
 	}
-	credential, err := azidentity.NewClientSecretCredential(e.TenantID, id, secret, &azidentity.ClientSecretCredentialOptions{
-		ClientOptions: policy.ClientOptions{
-			Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: e.AuthorityURL},
-			Transport: e.HTTP,
-			Retry:     policy.RetryOptions{MaxRetries: 2, RetryDelay: 500 * time.Millisecond},
-		},
-		// The authority is the one that is set; who it is need not be asked of Microsoft.
-		DisableInstanceDiscovery: true,
-	})
+	credential, err := App{TenantID: e.TenantID, AuthorityURL: e.AuthorityURL, HTTP: e.HTTP, ID: id, Secret: secret}.
+		Credential(policy.RetryOptions{MaxRetries: 2, RetryDelay: 500 * time.Millisecond})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrSignIn, oneLine(err.Error()))
 	}

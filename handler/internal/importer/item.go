@@ -7,6 +7,7 @@
 package importer
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -87,7 +88,7 @@ func newItem(p *post.Post, missing map[string]string, mailboxes map[string]strin
 		ContainerID: p.Author.ID, ContainerName: name(p.Author), ThreadID: p.ConversationID,
 		Sender: user{ID: p.Author.ID, UserProfilePhotoURL: p.Author.PhotoURL, Name: name(p.Author),
 			EmailAddress: message.Mailbox(p.Author, mailboxes)},
-		Recipients: []user{}, SentTimeUTC: p.CreatedAt.UTC().Format(timeLayout), ContentType: contentHTML, Content: content,
+		Recipients: []user{}, SentTimeUTC: formatTime(p.CreatedAt), ContentType: contentHTML, Content: content,
 		NumOfLikes: p.Likes, MessagePreviewText: p.Text.Preview(previewSize),
 	}
 	if it.ThreadID == "" {
@@ -112,17 +113,10 @@ func newItem(p *post.Post, missing map[string]string, mailboxes map[string]strin
 // timeLayout is RFC 3339 in UTC, to the millisecond.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-// formatTime writes a time as the event API has it.
+// formatTime writes a time as items and the event API have it.
 func formatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
 
-func name(u post.User) string {
-	for _, n := range []string{u.Name, u.Username, u.ID} {
-		if n != "" {
-			return n
-		}
-	}
-	return "unknown"
-}
+func name(u post.User) string { return cmp.Or(u.Name, u.Username, u.ID, "unknown") }
 
 // attachment is one member of ContentAttachments but for Content, which is
 // streamed after it.

@@ -20,11 +20,13 @@
 package message
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"mime"
+	"slices"
 	"strings"
 
 	"xarchive/handler/internal/post"
@@ -135,7 +137,7 @@ func missingKey(m post.Media) string { return strings.ReplaceAll(oneLine(m.Key),
 
 // reason is why a media is missing, on one line of bounded length.
 func reason(a Attachment) string {
-	text := firstOf(oneLine(a.Missing), "it could not be had")
+	text := cmp.Or(oneLine(a.Missing), "it could not be had")
 	if r := []rune(text); len(r) > 300 {
 		return string(r[:300]) + "…"
 	}
@@ -158,7 +160,7 @@ func versionID(postID string, version int) string {
 // for an edit the versions before it.
 func thread(p *post.Post) (parent string, references []string) {
 	add := func(id string) {
-		if id != "" && id != ID(p) && !strings.Contains(strings.Join(references, " "), id) {
+		if id != "" && id != ID(p) && !slices.Contains(references, id) {
 			references = append(references, id)
 		}
 	}
@@ -207,7 +209,7 @@ func Mailbox(u post.User, mailboxes map[string]string) string {
 	if mapped := mailboxes[strings.ToLower(u.Username)]; mapped != "" && u.Username != "" {
 		return mapped
 	}
-	name := token(firstOf(u.Username, u.ID, "unknown"))
+	name := token(cmp.Or(u.Username, u.ID, "unknown"))
 	return strings.ToLower(name) + "@x.invalid"
 }
 
@@ -215,7 +217,7 @@ func Mailbox(u post.User, mailboxes map[string]string) string {
 func displayName(u post.User) string {
 	switch name := oneLine(u.Name); {
 	case u.Username == "":
-		return firstOf(name, "account "+u.ID)
+		return cmp.Or(name, "account "+u.ID)
 	case name == "":
 		return at(u)
 	default:
@@ -309,16 +311,7 @@ func token(s string) string {
 			return r
 		}
 		return '_'
-	}, firstOf(s, "_"))
-}
-
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
+	}, cmp.Or(s, "_"))
 }
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -91,7 +92,7 @@ func viewOf(p *post.Post, attached map[string]Attachment, depth int) view {
 var labels = map[post.RefType]string{post.RepliedTo: "In reply to", post.Quoted: "Quoted post", post.Retweeted: "Retweeted post"}
 
 func viewReference(p *post.Post, r post.Reference, attached map[string]Attachment, depth int) view {
-	label := firstOf(labels[r.Type], capital(firstOf(strings.ReplaceAll(string(r.Type), "_", " "), "refers to")))
+	label := cmp.Or(labels[r.Type], capital(cmp.Or(strings.ReplaceAll(string(r.Type), "_", " "), "refers to")))
 	if r.Post == nil {
 		return view{Label: label, URL: "https://x.com/i/status/" + r.ID,
 			Gone: "X did not send this post: it is deleted, protected or withheld"}

@@ -28,6 +28,27 @@ type result struct {
 	Says string
 }
 
+// Connection is one of the connector's connections and how it is tried.
+type Connection struct {
+	Name string
+	Good string // what is said when it works
+	Try  func(context.Context) error
+}
+
+// Connections are all of them, X first. readOnly tells that there is no Key Vault.
+func Connections(c Checker, callback string, readOnly bool) []Connection {
+	vault := "Secrets can be read."
+	if readOnly {
+		vault = "No Key Vault is set; secrets come from the environment."
+	}
+	return []Connection{
+		{"X", "X accepts the app's keys, and the callback address is registered.", func(ctx context.Context) error { return c.X(ctx, callback) }},
+		{"Microsoft Entra", "Entra gives a token for the Office 365 Import service.", c.Entra},
+		{"Storage", "Both containers can be reached.", c.Storage},
+		{"Key Vault", vault, c.KeyVault},
+	}
+}
+
 // testTime bounds a test; somebody is waiting for it.
 const testTime = 30 * time.Second
 
@@ -35,26 +56,15 @@ const testTime = 30 * time.Second
 func (p *Pages) test(ctx context.Context, callback string) []result {
 	ctx, cancel := context.WithTimeout(ctx, testTime)
 	defer cancel()
-	tests := []struct {
-		name, good string
-		try        func(context.Context) error
-	}{
-		{"X", "X accepts the app's keys, and the callback address is registered.", func(ctx context.Context) error { return p.Checker.X(ctx, callback) }},
-		{"Microsoft Entra", "Entra gives a token for the Office 365 Import service.", p.Checker.Entra},
-		{"Storage", "Both containers can be reached.", p.Checker.Storage},
-		{"Key Vault", "Secrets can be read.", p.Checker.KeyVault},
-	}
-	if p.API.ReadOnly() {
-		tests[3].good = "No Key Vault is set; secrets come from the environment."
-	}
+	tests := Connections(p.Checker, callback, p.API.ReadOnly())
 	results := make([]result, len(tests))
 	var all sync.WaitGroup
 	for i, t := range tests {
 		all.Go(func() {
-			results[i] = result{Name: t.name, OK: true, Says: t.good}
-			if err := t.try(ctx); err != nil {
+			results[i] = result{Name: t.Name, OK: true, Says: t.Good}
+			if err := t.Try(ctx); err != nil {
 				cause := cmp.Or(errors.Unwrap(err), err) // what is behind the words
-				p.Log.WarnContext(ctx, "a connection test failed", "connection", t.name, "says", err.Error(), "error", cause.Error())
+				p.Log.WarnContext(ctx, "a connection test failed", "connection", t.Name, "says", err.Error(), "error", cause.Error())
 				results[i].OK, results[i].Says = false, err.Error()
 			}
 		})

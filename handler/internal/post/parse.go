@@ -1,6 +1,7 @@
 package post
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -143,7 +144,7 @@ func (in *includes) parse(raw json.RawMessage, depth int) *Post {
 		Preview   string `json:"preview_text"`
 	}
 	if o.get("article", &article); article.Title != "" {
-		p.Article = &Article{Title: article.Title, Text: firstOf(article.PlainText, article.Text, article.Preview)}
+		p.Article = &Article{Title: article.Title, Text: cmp.Or(article.PlainText, article.Text, article.Preview)}
 	}
 	if w := o.members["withheld"]; w != nil {
 		p.Withheld = withheld(w)
@@ -198,7 +199,7 @@ func (e wireEntities) links() []Link {
 	var out []Link
 	for _, u := range e.URLs {
 		out = append(out, Link{Kind: PlainURL, Start: u.Start, End: u.End, URL: u.URL,
-			Target: firstOf(u.ExpandedURL, u.UnwoundURL, u.URL), Display: u.DisplayURL, Title: u.Title, MediaKey: u.MediaKey})
+			Target: cmp.Or(u.ExpandedURL, u.UnwoundURL, u.URL), Display: u.DisplayURL, Title: u.Title, MediaKey: u.MediaKey})
 	}
 	for _, m := range e.Mentions {
 		out = append(out, Link{Kind: Mention, Start: m.Start, End: m.End, Target: "https://x.com/" + m.Username})
@@ -277,13 +278,4 @@ func withheld(raw json.RawMessage) string {
 		s += " (copyright)"
 	}
 	return strings.TrimSpace(s)
-}
-
-func firstOf(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

@@ -1,29 +1,17 @@
 package state_test
 
 import (
-	"crypto/rand"
-	"net/http"
 	"os"
-	"strings"
 	"testing"
 
 	"xarchive/handler/internal/state"
-	"xarchive/handler/internal/storage"
-	"xarchive/tests/sandbox/azurite"
+	"xarchive/handler/internal/storage/storagetest"
 )
 
-// blobs is the blob server of these tests.
-var blobs *azurite.Server
+func TestMain(m *testing.M) { os.Exit(storagetest.Run(m)) }
 
-func TestMain(m *testing.M) { os.Exit(azurite.Run(m, &blobs)) }
-
+// newStore is a store of the test's own.
 func newStore(t *testing.T) *state.Store {
-	return state.New(newContainer(t))
-}
-
-// newContainer is a container of the test's own, not made yet.
-func newContainer(t *testing.T) *storage.Container {
 	t.Helper()
-	account := storage.Account{ConnectionString: blobs.ConnectionString(""), HTTP: http.DefaultClient}
-	return account.Container("t" + strings.ToLower(rand.Text()))
+	return state.New(storagetest.Container(t))
 }

@@ -17,9 +17,7 @@ import (
 	"xarchive/handler/internal/twitter"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
 // Secrets gives the secrets as they are now; *secrets.Store.
@@ -97,18 +95,12 @@ func (c *Checker) Entra(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	credential, err := azidentity.NewClientSecretCredential(c.TenantID, values[0], values[1], &azidentity.ClientSecretCredentialOptions{
-		ClientOptions: azcore.ClientOptions{
-			Transport: c.EntraHTTP,
-			Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: c.AuthorityURL},
-			Retry:     policy.RetryOptions{MaxRetries: 1, RetryDelay: 300 * time.Millisecond, TryTimeout: 10 * time.Second},
-		},
-		DisableInstanceDiscovery: true, // the authority is the operator's setting, not a caller's
-	})
+	credential, err := importer.App{TenantID: c.TenantID, AuthorityURL: c.AuthorityURL, HTTP: c.EntraHTTP, ID: values[0], Secret: values[1]}.
+		Credential(policy.RetryOptions{MaxRetries: 1, RetryDelay: 300 * time.Millisecond, TryTimeout: 10 * time.Second})
 	if err != nil {
 		return says(err, "The Application (client) ID or the client secret cannot be right. Copy both again from the app registration.")
 	}
-	_, err = credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{importer.Resource + "/.default"}})
+	_, err = credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{importer.Scope}})
 	if err != nil {
 		return entra(err)
 	}
