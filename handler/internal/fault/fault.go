@@ -1,0 +1,124 @@
+// Package fault says what a failure means, once: a word for counting, the HTTP
+// status of a call that failed for it, a sentence for a person, and what that
+// person can do.
+//
+// A failure gets its cause where it is first known. A package declares its
+// errors with [New], so that callers still compare them with errors.Is:
+//
+//	var ErrForbidden = fault.New(fault.XForbidden, "X forbids the request")
+//
+// Whoever reports a failure (log, telemetry, API, pages, terminal) asks [Of].
+// Nothing is decided by the words of an error.
+//
+// The package imports nothing of ours, so that every package may import it.
+package fault
+
+import (
+	"context"
+	"errors"
+)
+
+// Cause is one word for what is behind a failure. There are few, so that a chart
+// by cause can be read. Causes are stored and are dimensions of metrics: a word
+// never changes its meaning.
+type Cause string
+
+// The causes. What each means is in the table of meanings.
+const (
+	None Cause = "none" // no failure
+
+	XUnauthorized Cause = "x_unauthorized"
+	XForbidden    Cause = "x_forbidden"
+	XRateLimit    Cause = "x_rate_limit"
+	XRefused      Cause = "x_refused" // X takes the request itself for wrong, or has not what was asked for
+	XUnavailable  Cause = "x_unavailable"
+	XIncomplete   Cause = "x_incomplete" // an answer of X lacks what it must have
+	XSignIn       Cause = "x_sign_in"    // X refuses a sign-in
+	Clock         Cause = "clock"        // this machine's clock differs from X's
+
+	SecretNotSet   Cause = "secret_not_set"
+	SecretReadOnly Cause = "secret_read_only"
+	KeyVault       Cause = "key_vault"
+	KeyVaultAccess Cause = "key_vault_access"
+
+	Storage        Cause = "storage"
+	StorageAccess  Cause = "storage_access"
+	ArchiveAltered Cause = "archive_altered"
+	StateDamaged   Cause = "state_damaged" // a blob of ours cannot be read
+	StateNewer     Cause = "state_newer"   // a newer version of the connector wrote a blob
+	SetAside       Cause = "set_aside"     // a post that cannot be archived as a message
+
+	SASRefused  Cause = "sas_refused"
+	EntraSignIn Cause = "entra_sign_in"
+	Import      Cause = "import_service"
+	ImportFinal Cause = "import_refused" // the Import service will never take it
+
+	ClaimLost   Cause = "claim_lost"
+	Claimed     Cause = "claimed"
+	Interrupted Cause = "interrupted"
+	Panic       Cause = "panic"
+	Settings    Cause = "settings"
+
+	BadRequest   Cause = "bad_request"
+	Unauthorized Cause = "unauthorized"
+	NotFound     Cause = "not_found"
+
+	Other Cause = "other"
+)
+
+// Caused is an error that knows its cause. Error types that hold more than a
+// text, such as the end of a rate limit, implement it.
+type Caused interface {
+	error
+	FaultCause() Cause
+}
+
+// New returns an error with a cause, to be declared once and compared with
+// errors.Is.
+func New(cause Cause, text string) error { return &caused{cause: cause, text: text} }
+
+// Kind returns an error with a cause of its own that is also parent, to
+// errors.Is: a special case of it.
+func Kind(parent error, cause Cause, text string) error {
+	return &caused{cause: cause, text: text, parent: parent}
+}
+
+// Refuse returns an error whose text is the sentence a person is told. It is
+// for bad input: the sentence says what was wrong and what to do.
+func Refuse(cause Cause, sentence string) error {
+	return &caused{cause: cause, text: sentence, sentence: sentence}
+}
+
+// Wrap gives an error of another package a cause. It returns nil for nil.
+func Wrap(cause Cause, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &caused{cause: cause, text: err.Error(), parent: err}
+}
+
+type caused struct {
+	cause    Cause
+	text     string
+	sentence string // replaces the sentence of the cause; "" if there is none
+	parent   error
+}
+
+func (c *caused) Error() string     { return c.text }
+func (c *caused) Unwrap() error     { return c.parent }
+func (c *caused) FaultCause() Cause { return c.cause }
+
+// CauseOf returns the cause of an error: that of the outermost error in its
+// tree that has one.
+func CauseOf(err error) Cause {
+	var c Caused
+	switch {
+	case err == nil:
+		return None
+	case errors.As(err, &c):
+		return c.FaultCause()
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return Interrupted
+	}
+	return Other
+}

@@ -1,0 +1,103 @@
+package fault
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+)
+
+// Meaning is what a cause means to those who meet it.
+type Meaning struct {
+	Cause Cause
+	// Status is the HTTP status of a call that failed for this cause.
+	Status int
+	// Sentence says what happened, Advice what a person can do or what happens
+	// by itself. Both are whole sentences, without secrets.
+	Sentence, Advice string
+	// NeedsPerson reports whether it stays so until a person acts.
+	NeedsPerson bool
+}
+
+// Words returns sentence and advice as one text.
+func (m Meaning) Words() string {
+	if m.Advice == "" {
+		return m.Sentence
+	}
+	return m.Sentence + " " + m.Advice
+}
+
+// Of returns what an error means. For no error it is the zero Meaning with
+// cause None.
+func Of(err error) Meaning {
+	m := CauseOf(err).Meaning()
+	var c *caused
+	if errors.As(err, &c) && c.cause == m.Cause && c.sentence != "" {
+		m.Sentence, m.Advice = c.sentence, ""
+	}
+	return m
+}
+
+// Meaning returns what a cause means. A word that is not a cause, as a newer
+// version may have stored, means what Other means.
+func (c Cause) Meaning() Meaning {
+	c = cmp.Or(c, None)
+	m, known := meanings[c]
+	if !known {
+		m = meanings[Other]
+	}
+	m.Cause = c
+	return m
+}
+
+const (
+	goesOn = "The connector tries again by itself; nothing is lost."
+	safe   = "The connector tries again by itself; the posts are safe in the archive."
+)
+
+// meanings is the only place that says what a cause means.
+var meanings = map[Cause]Meaning{
+	None: {Status: http.StatusOK},
+
+	XUnauthorized: {http503, "X no longer accepts the account's sign-in or the app's keys.", "Sign in with X again; if that does not help, check the X keys under Settings.", true},
+	XForbidden:    {http500, "X does not let the app read this account.", "Give the app read permission in X's developer portal, check that the account is not suspended, then sign in with X again.", true},
+	XRateLimit:    {http503, "X's rate limit is used up.", "The connector waits and goes on by itself; nothing is lost.", false},
+	XRefused:      {http500, "X refuses the request.", "The connector's log says what X said.", true},
+	XUnavailable:  {http503, "X cannot be reached.", goesOn, false},
+	XIncomplete:   {http503, "An answer of X lacks posts that X must have sent.", "The time is not counted as covered. The connector tries again by itself.", false},
+	XSignIn:       {http500, "X refuses the sign-in.", "Check the X keys and the callback address under Settings, then sign in again.", true},
+	Clock:         {http500, "The clock of the machine that runs the connector is wrong.", "Set it right; X refuses requests that are signed with a wrong time.", true},
+
+	SecretNotSet:   {http500, "A secret is missing.", "Look under Settings which one, and enter it.", true},
+	SecretReadOnly: {http.StatusConflict, "The connector's settings come from the environment and cannot be saved.", "Set KEY_VAULT_URL to a vault in which the connector may write secrets.", true},
+	KeyVault:       {http503, "The Key Vault cannot be reached.", "The connector tries again by itself.", false},
+	KeyVaultAccess: {http503, "The Key Vault refuses the connector.", "Give the connector's identity the role Key Vault Secrets Officer on the vault, and let the vault's network rules admit it.", true},
+
+	Storage:        {http503, "The storage account does not answer as it should.", "The connector tries again by itself.", false},
+	StorageAccess:  {http503, "The storage account refuses the connector.", "Give the connector's identity the role Storage Blob Data Contributor on the account, and let the account's network rules admit it.", true},
+	ArchiveAltered: {http500, "An archived message does not have the bytes that were archived.", "Find out who changed it. Nothing is delivered from it.", true},
+	StateDamaged:   {http500, "A record of the connector cannot be read.", "Everything else goes on. Restore the blob that the log names from its versions, or report it.", true},
+	StateNewer:     {http503, "A newer version of the connector wrote a record that this version cannot read.", "Deploy the newer version again.", true},
+	SetAside:       {http500, "A post could not be made into a message.", "X's answer is kept under set-aside; a later version of the connector takes it up again.", true},
+
+	SASRefused:  {http500, "The container that the Compliance Center named cannot be written to.", safe, false},
+	EntraSignIn: {http500, "Entra gives no token for the Office 365 Import service.", "Test the connections under Settings to see why.", true},
+	Import:      {http503, "The Office 365 Import service did not take the delivery.", safe, false},
+	ImportFinal: {http500, "The Office 365 Import service refuses the delivery for good.", "The posts are safe in the archive. The task says what the service answered.", true},
+
+	ClaimLost:   {http503, "Another instance of the connector took over.", "Nothing is lost.", false},
+	Claimed:     {http503, "Another instance of the connector works on it just now.", "Send the request again later.", false},
+	Interrupted: {http503, "The time for it was over before it was done.", "The connector goes on at the next tick.", false},
+	Panic:       {http500, "The connector met an error of its own.", "The log has the details; please report it.", true},
+	Settings:    {http500, "The settings are faulty.", "The log says which, and what to set.", true},
+
+	BadRequest:   {http.StatusBadRequest, "The request is wrong.", "", false},
+	Unauthorized: {http.StatusUnauthorized, "The caller may not do this.", "", false},
+	NotFound:     {http.StatusNotFound, "There is no such thing.", "", false},
+
+	Other: {http500, "Something failed that the connector has no words for.", "It tries again by itself; its log says more.", false},
+}
+
+const (
+	http500 = http.StatusInternalServerError
+	http503 = http.StatusServiceUnavailable
+)
