@@ -1,8 +1,8 @@
-// Package storagetest gives tests containers on a real blob server, Azurite. A package
+// Package blobtest gives tests containers on a real blob server, Azurite. A package
 // whose tests need them has
 //
-//	func TestMain(m *testing.M) { os.Exit(storagetest.Run(m)) }
-package storagetest
+//	func TestMain(m *testing.M) { os.Exit(blobtest.Run(m)) }
+package blobtest
 
 import (
 	"crypto/rand"
@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"xarchive/handler/internal/storage"
+	"xarchive/handler/internal/blob"
 	"xarchive/tests/sandbox/azurite"
 )
 
@@ -21,8 +21,8 @@ var blobs *azurite.Server
 func Run(m *testing.M) int { return azurite.Run(m, &blobs) }
 
 // Container is a container of the test's own, not made yet.
-func Container(t *testing.T) *storage.Container {
+func Container(t *testing.T) *blob.Container {
 	t.Helper()
-	account := storage.Account{ConnectionString: blobs.ConnectionString(""), HTTP: http.DefaultClient}
+	account := blob.Account{ConnectionString: blobs.ConnectionString(""), HTTP: http.DefaultClient}
 	return account.Container("t" + strings.ToLower(rand.Text()))
 }
