@@ -117,11 +117,7 @@ func (r *run) lookup(ctx context.Context, key string, ids []string) (post.Page, 
 	var all post.Page
 	for some := range slices.Chunk(ids, twitter.MaxLookup) {
 		page, err := r.page(ctx, key, lookupPage(some), func(ctx context.Context) ([]byte, error) {
-			raw, err := r.ask(ctx, func(x X) (twitter.Answer, error) { return x.Lookup(ctx, some) })
-			if errors.Is(err, twitter.ErrNotFound) { // one id, and X answers 404 for it
-				raw, err = fmt.Appendf(nil, `{"errors":[{"value":%q,"resource_id":%q,"title":"Not Found Error","detail":"X does not have post %s"}]}`, some[0], some[0], some[0]), nil
-			}
-			return raw, err
+			return r.ask(ctx, func(x X) (twitter.Answer, error) { return x.Lookup(ctx, some) })
 		})
 		if err != nil {
 			return post.Page{}, err

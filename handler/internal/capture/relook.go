@@ -47,10 +47,10 @@ func (c *Capture) Relook(ctx context.Context, job state.Job, key string, ids []s
 	var own []post.Document
 	gone = map[string]string{}
 	for _, doc := range page.Posts {
-		p, err := post.Parse(doc.JSON)
-		if err != nil {
-			return nil, nil, err
+		if doc.Err != nil {
+			return nil, nil, doc.Err
 		}
+		p := doc.Post
 		if p.Author.ID != "" && p.Author.ID != job.AccountID {
 			gone[p.ID] = fmt.Sprintf("it is a post of account %s, not of this job's", p.Author.ID)
 			continue

@@ -73,19 +73,16 @@ func (r *run) read(ctx context.Context) error {
 
 // maxPages bounds a run: X's timelines have 32 full pages. X leaves posts out of
 // pages, so that there may be more; far more is a circle of page tokens.
-const maxPages = 10 * twitter.MaxTimeline / twitter.PageSize
+const maxPages = 10 * twitter.Reach / twitter.PageSize
 
-// readPage takes an answer apart. One that lacks posts that it counts, or cannot be
-// read, is none: X is unavailable, and is asked again.
+// readPage takes an answer apart. A run is not for a page with a post that cannot
+// be read: X is asked again.
 func readPage(raw []byte) (post.Page, error) {
-	page, err := post.SplitPage(raw)
-	if err != nil {
-		return post.Page{}, fmt.Errorf("%w: %w", twitter.ErrUnavailable, err)
+	page, err := twitter.ReadAnswer(raw)
+	if err == nil && len(page.Unreadable) > 0 {
+		err = fmt.Errorf("%w: %w", twitter.ErrIncomplete, page.Unreadable[0].Err)
 	}
-	if page.Meta.ResultCount > page.Count {
-		return post.Page{}, fmt.Errorf("%w: its answer counts %d posts and has %d", twitter.ErrUnavailable, page.Meta.ResultCount, page.Count)
-	}
-	return page, nil
+	return page, err
 }
 
 // note takes a kept page into account.
@@ -133,7 +130,7 @@ func (r *run) note(page post.Page) error {
 // the limit with fewer; in doubt it has. A timeline of 3,101 to 3,199 posts is then
 // said to be cut off, which is the lesser evil.
 func reachedLimit(run *state.Run) bool {
-	return run.Posts >= twitter.MaxTimeline || run.Pages >= twitter.MaxTimeline/twitter.PageSize
+	return run.Posts >= twitter.Reach || run.Pages >= twitter.Reach/twitter.PageSize
 }
 
 // store archives the kept pages, the oldest first.
@@ -145,7 +142,7 @@ func (r *run) store(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		page, err := post.SplitPage(raw)
+		page, err := readPage(raw)
 		if err != nil {
 			return err
 		}
@@ -201,11 +198,10 @@ func (r *run) missingVersions(ctx context.Context, page post.Page, versions func
 	}
 	var missing []string
 	for _, d := range page.Posts {
-		p, err := post.Parse(d.JSON)
-		if err != nil {
-			return nil, err
+		if d.Err != nil {
+			return nil, d.Err
 		}
-		for _, id := range versions(p) {
+		for _, id := range versions(d.Post) {
 			if here[id] {
 				continue
 			}
@@ -244,9 +240,8 @@ func inTimeline(page post.Page) []post.Document {
 // created is the time of the post of that id.
 func created(docs []post.Document, id string) (time.Time, error) {
 	i := slices.IndexFunc(docs, func(d post.Document) bool { return d.ID == id })
-	p, err := post.Parse(docs[i].JSON)
-	if err != nil {
-		return time.Time{}, err
+	if docs[i].Err != nil {
+		return time.Time{}, docs[i].Err
 	}
-	return p.CreatedAt, nil
+	return docs[i].Post.CreatedAt, nil
 }

@@ -81,7 +81,7 @@ func (r *run) hold(postID string, waited state.Held, broken *mediaError) {
 // false if it was there already. A mediaError: its media cannot be had just now.
 // After mediaTicks that is no reason to wait, and such media are left out.
 func (c *Capture) archivePost(ctx context.Context, accountID string, doc post.Document, waited state.Held) (stored bool, created time.Time, err error) {
-	p, err := post.Parse(doc.JSON)
+	p, err := doc.Post, doc.Err
 	if err != nil {
 		return false, time.Time{}, err
 	}
