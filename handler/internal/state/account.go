@@ -30,6 +30,14 @@ type Account struct {
 	// Gaps are times of which posts may be missing for good, oldest first.
 	Gaps []Gap `json:"gaps,omitempty"`
 
+	// Incomplete is since when X's answers lack known posts that X still has. While
+	// they do, no time is covered.
+	Incomplete time.Time `json:"incomplete,omitzero"` // UTC
+
+	// Slow counts, by post id, the ticks whose end interrupted the archiving of the
+	// post, whose media take longer than a tick.
+	Slow map[string]int `json:"slow,omitempty"`
+
 	Run     *Run               `json:"run,omitempty"`     // a read that has not been archived to its end
 	Waiting map[string]Waiting `json:"waiting,omitempty"` // what X did not give yet, by [Waiting.Key]
 	Lost    []Lost             `json:"lost,omitempty"`    // what X did not give in time; the newest 200
@@ -70,6 +78,9 @@ type GapReason string
 // run reached what was archived before.
 const BeyondReach GapReason = "beyond_reach"
 
+// LeftOut: for a day X left posts out of its answers that it still had.
+const LeftOut GapReason = "left_out"
+
 // Rate is X's rate budget for the account's timeline.
 type Rate struct {
 	Limit     int       `json:"limit"`          // calls in a window
@@ -90,14 +101,17 @@ type Run struct {
 	LastPage time.Time `json:"last,omitzero"`    // UTC, X's clock; when X gave the last page so far
 	CoverTo  time.Time `json:"coverTo,omitzero"` // UTC; up to where the run covers once it is archived
 
-	Pages     int       `json:"pages"`               // pages kept so far
-	Posts     int       `json:"posts"`               // posts read so far
-	Returned  []string  `json:"returned,omitempty"`  // ids of Recent that the answers have held so far
-	OldestID  string    `json:"oldestId,omitempty"`  // the oldest post read so far
-	Oldest    time.Time `json:"oldest,omitzero"`     // UTC; when it was posted
-	Complete  bool      `json:"complete"`            // every page is kept; archiving goes from the oldest page to the newest
-	From      time.Time `json:"from,omitzero"`       // UTC; once complete: from when on nothing is missing
-	Uncovered bool      `json:"uncovered,omitempty"` // X's answers lacked known posts: their time is not covered
+	Pages        int       `json:"pages"`                  // pages kept so far
+	Posts        int       `json:"posts"`                  // posts read so far
+	Returned     []string  `json:"returned,omitempty"`     // ids of Recent that the answers have held so far
+	NewestID     string    `json:"newestId,omitempty"`     // the newest post read so far
+	CursorBefore string    `json:"cursorBefore,omitempty"` // the account's cursor when the run began
+	OldestID     string    `json:"oldestId,omitempty"`     // the oldest post read so far
+	Oldest       time.Time `json:"oldest,omitzero"`        // UTC; when it was posted
+	Complete     bool      `json:"complete"`               // every page is kept; archiving goes from the oldest page to the newest
+	From         time.Time `json:"from,omitzero"`          // UTC; once complete: from when on nothing is missing
+	Checked      bool      `json:"checked,omitempty"`      // it is decided what the run covers
+	Uncovered    bool      `json:"uncovered,omitempty"`    // X's answers lacked known posts: their time is not covered
 
 	Stored int `json:"stored"`          // pages archived, counted from the oldest
 	Within int `json:"within,omitzero"` // posts archived of the page that is being archived
@@ -106,20 +120,21 @@ type Run struct {
 // Waiting is something of a post that X did not give yet and is asked for again:
 // media, or an earlier version.
 type Waiting struct {
-	PostID  string    `json:"postId"`            // of the archived post that it belongs to
-	Name    string    `json:"name"`              // of that post's message in the archive
-	Version string    `json:"version,omitempty"` // id of an earlier version of the post; "" for media
-	Media   []string  `json:"media,omitempty"`   // keys of the media
-	Since   time.Time `json:"since"`             // UTC; first asked for
-	Next    time.Time `json:"next,omitzero"`     // UTC; not asked for before
-	Tries   int       `json:"tries"`
-	Why     string    `json:"why"` // what X said last
+	PostID   string    `json:"postId"`             // of the archived post that it belongs to
+	Name     string    `json:"name"`               // of that post's message in the archive
+	Versions []string  `json:"versions,omitempty"` // ids of earlier versions of the post; none for media
+	Media    []string  `json:"media,omitempty"`    // keys of the media
+	Since    time.Time `json:"since"`              // UTC; first asked for
+	Next     time.Time `json:"next,omitzero"`      // UTC; not asked for before
+	Tries    int       `json:"tries"`
+	Done     int       `json:"done,omitempty"` // second messages that were archived for it
+	Why      string    `json:"why"`            // what X said last
 }
 
 // Key names what is waited for within its account.
 func (w Waiting) Key() string {
-	if w.Version != "" {
-		return "version/" + w.Version
+	if len(w.Versions) > 0 {
+		return "versions/" + w.PostID
 	}
 	return "media/" + w.PostID
 }

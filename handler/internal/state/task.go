@@ -22,13 +22,13 @@ type Task struct {
 	BlobSASURI string    `json:"blobSasUri,omitempty"` // container SAS; holds a secret; empty once the task has ended
 	ReceivedAt time.Time `json:"receivedAt"`           // UTC
 
-	Begun    bool     `json:"begun,omitempty"`   // its window is in the job's [Delivered]
+	Begun    bool     `json:"begun,omitempty"`    // its window is in the job's [Delivered]
 	Position string   `json:"position,omitempty"` // name of the message up to which the window's items are uploaded
-	Chunks   int      `json:"chunks,omitempty"`  // of [Items] that are written of the window
-	Extra    bool     `json:"extra,omitempty"`   // one more chunk, of that number, holds the items from outside the window
-	Uploads  int      `json:"uploads,omitempty"` // items that are in the container
-	Partial  *Partial `json:"partial,omitempty"` // an item that is uploaded in part
-	Left     []Left   `json:"left,omitempty"`    // messages of which nothing could be delivered
+	Chunks   int      `json:"chunks,omitempty"`   // of [Items] that are written of the window
+	Extra    bool     `json:"extra,omitempty"`    // one more chunk, of that number, holds the items from outside the window
+	Uploads  int      `json:"uploads,omitempty"`  // items that are in the container
+	Partial  *Partial `json:"partial,omitempty"`  // an item that is uploaded in part
+	Left     []Left   `json:"left,omitempty"`     // messages of which nothing could be delivered
 
 	TriedAt   time.Time `json:"triedAt,omitzero"`   // UTC; when the task last had its turn
 	Attempts  int       `json:"attempts"`           // failed or without progress, in a row
