@@ -207,13 +207,13 @@ func TestAnswers(t *testing.T) {
 // TestKeysChanged: a secret that Entra refuses, or a token that the service refuses,
 // is asked for again, once.
 func TestKeysChanged(t *testing.T) {
-	events, s, v, _ := world(t)
+	events, _, v, _ := world(t)
 	v.kept = "old"
 	if err := events.Complete(t.Context(), "j", completion); err != nil {
 		t.Errorf("with the secret changed in the vault: %v", err)
 	}
 	for _, items := range []iter.Seq2[importer.ItemMetadata, error]{completion.Items, many(large, nil)} {
-		events, s, v, _ = world(t)
+		events, s, v, _ := world(t)
 		s.statuses = []int{401}
 		if err := events.Complete(t.Context(), "j", importer.Completion{TaskID: "t", Items: items}); err != nil || v.forgotten != 1 {
 			t.Errorf("after a 401: %v, forgotten %d times, want once", err, v.forgotten)
@@ -222,7 +222,7 @@ func TestKeysChanged(t *testing.T) {
 			t.Errorf("%d requests, want the same event twice", len(s.bodies))
 		}
 	}
-	events, s, _, _ = world(t)
+	events, s, _, _ := world(t)
 	s.statuses = []int{401, 401, 401}
 	if err := events.Complete(t.Context(), "j", completion); !errors.Is(err, importer.ErrUnauthorized) || !errors.Is(err, importer.ErrNotTaken) ||
 		fault.CauseOf(err) != fault.EntraSignIn || len(s.bodies) != 2 {
