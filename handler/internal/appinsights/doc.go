@@ -1,11 +1,7 @@
 // Package appinsights exports OpenTelemetry's traces, metrics and logs to an
 // Application Insights resource through its ingestion API. [New] returns a
 // [Sender]; [Spans], [Metrics] and [Logs] are exporters for the OpenTelemetry
-// SDK that share it:
-//
-//	connection, err := appinsights.ParseConnection(os.Getenv("APPLICATIONINSIGHTS_CONNECTION_STRING"))
-//	sender := appinsights.New(appinsights.Options{Connection: connection, HTTP: client, …})
-//	spans := sdktrace.NewTracerProvider(sdktrace.WithBatcher(appinsights.Spans{Sender: sender}))
+// SDK that share it.
 //
 // It exists because no maintained exporter for Go does. Microsoft offers
 // exporters for .NET, Java, JavaScript and Python only; its ApplicationInsights-Go

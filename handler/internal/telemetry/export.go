@@ -72,7 +72,7 @@ type watch struct {
 	base   http.RoundTripper
 	to     string // URL
 	log    *slog.Logger
-	status atomic.Int64 // of the last answer
+	status atomic.Int64 // of the last answer to the present export; 0 if there is none
 
 	mu      sync.Mutex
 	problem string // the last one logged; "" if there is none
@@ -104,13 +104,13 @@ func (w *watch) exported(ctx context.Context, err error) {
 
 func (w *watch) reason(err error) string {
 	var unreachable *url.Error
-	status := w.status.Load()
+	status := w.status.Swap(0)
 	switch {
 	case err == nil:
 		return ""
 	case errors.As(err, &unreachable):
 		return "the collector cannot be reached: " + unreachable.Err.Error()
-	case status < 200 || status > 299:
+	case status > 299:
 		return fmt.Sprintf("the collector returns status %d", status)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return "the time for sending is over"

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"xarchive/handler/internal/loopback"
@@ -18,76 +19,100 @@ type target struct {
 	headers map[string]string
 }
 
-// readOTLP reads OpenTelemetry's settings of OTLP exporters. Each one,
-// OTEL_EXPORTER_OTLP_<NAME>, can be set for one signal, too:
-// OTEL_EXPORTER_OTLP_<SIGNAL>_<NAME>. A signal without an endpoint is not sent, and
-// one with a faulty setting neither.
+// readOTLP returns the targets that OpenTelemetry's settings of OTLP exporters name.
+// Each setting, OTEL_EXPORTER_OTLP_<NAME>, can be replaced for one signal by
+// OTEL_EXPORTER_OTLP_<SIGNAL>_<NAME>. A signal without an endpoint or with a faulty
+// setting has no target; the error has a line for each faulty setting.
 // https://opentelemetry.io/docs/specs/otel/protocol/exporter/
 func readOTLP(getenv func(string) string) ([]target, error) {
 	var targets []target
-	faults := faults{}
+	r := otlpReader{getenv: getenv}
 	for _, signal := range []string{"traces", "metrics", "logs"} {
-		setting := func(name string) (string, string) {
-			own := "OTEL_EXPORTER_OTLP_" + strings.ToUpper(signal) + "_" + name
-			if value := strings.TrimSpace(getenv(own)); value != "" {
-				return own, value
-			}
-			general := "OTEL_EXPORTER_OTLP_" + name
-			return general, strings.TrimSpace(getenv(general))
+		if t := r.target(signal); t != nil {
+			targets = append(targets, *t)
 		}
-		name, text := setting("ENDPOINT")
+	}
+	return targets, errors.Join(r.faults...)
+}
+
+type otlpReader struct {
+	getenv func(string) string
+	faulty []string // names of settings, each once though signals share them
+	faults []error
+}
+
+func (r *otlpReader) fault(setting string, err error) {
+	if !slices.Contains(r.faulty, setting) {
+		r.faulty = append(r.faulty, setting)
+		r.faults = append(r.faults, fmt.Errorf("%s: %w", setting, err))
+	}
+}
+
+// names returns a setting's general name and its name for a signal.
+func names(signal, name string) (general, own string) {
+	return "OTEL_EXPORTER_OTLP_" + name, "OTEL_EXPORTER_OTLP_" + strings.ToUpper(signal) + "_" + name
+}
+
+// read returns the value of a setting for a signal and the name of the setting that
+// it is from, "" if there is none. It parses the general setting even if the
+// signal's own replaces it, because the exporters do that as well and print a faulty
+// one, with its value.
+func read[T any](r *otlpReader, signal, name string, parse func(string) (T, error)) (value T, from string, ok bool) {
+	ok = true
+	general, own := names(signal, name)
+	for _, setting := range []string{general, own} {
+		text := strings.TrimSpace(r.getenv(setting))
 		if text == "" {
 			continue
 		}
-		endpoint, err := parseEndpoint(text)
-		good := faults.add(name, err)
-		if protocol, text := setting("PROTOCOL"); text != "" && text != "http/protobuf" {
-			good = faults.add(protocol, errors.New("it is not http/protobuf, the only protocol that the connector has"))
+		var err error
+		value, err = parse(text)
+		if from = setting; err != nil {
+			r.fault(setting, err)
+			ok = false
 		}
-		headers, text := setting("HEADERS")
-		values, err := parseHeaders(text)
-		good = faults.add(headers, err) && good
-		if !good {
-			continue
-		}
-		if len(values) > 0 && endpoint.Scheme != "https" && !loopback.Host(endpoint.Hostname()) {
-			faults.add(headers, fmt.Errorf("%s is not https: headers, which often hold a key, would go out unencrypted", name))
-			continue
-		}
-		switch {
-		case name == "OTEL_EXPORTER_OTLP_ENDPOINT":
-			endpoint = endpoint.JoinPath("v1", signal)
-		case endpoint.Path == "":
-			endpoint.Path = "/"
-		}
-		targets = append(targets, target{signal, endpoint.String(), values})
 	}
-	return targets, faults.err()
+	return value, from, ok
 }
 
-// faults collects one fault for each setting.
-type faults struct {
-	names map[string]bool
-	all   []error
+// target returns the target of a signal, nil if there is none.
+func (r *otlpReader) target(signal string) *target {
+	endpoint, from, ok := read(r, signal, "ENDPOINT", parseEndpoint)
+	if from == "" {
+		return nil
+	}
+	headers, fromHeaders, headersOK := read(r, signal, "HEADERS", parseHeaders)
+	protocolOK := r.protocol(signal)
+	if !ok || !headersOK || !protocolOK {
+		return nil
+	}
+	if len(headers) > 0 && endpoint.Scheme != "https" && !loopback.Host(endpoint.Hostname()) {
+		r.fault(fromHeaders, fmt.Errorf("%s is not https, so headers, which often hold a key, would be sent unencrypted", from))
+		return nil
+	}
+	switch general, _ := names(signal, "ENDPOINT"); {
+	case from == general:
+		endpoint = endpoint.JoinPath("v1", signal)
+	case endpoint.Path == "":
+		endpoint.Path = "/"
+	}
+	return &target{signal, endpoint.String(), headers}
 }
 
-// add adds a fault of a setting, unless err is nil, and reports whether there was
-// none. Settings that several signals share are named once.
-func (f *faults) add(setting string, err error) bool {
-	if err == nil {
-		return true
+// protocol reports whether the protocol of a signal is the one that is linked in. A
+// general one that the signal's own replaces may be another.
+func (r *otlpReader) protocol(signal string) bool {
+	general, own := names(signal, "PROTOCOL")
+	setting := own
+	if strings.TrimSpace(r.getenv(own)) == "" {
+		setting = general
 	}
-	if !f.names[setting] {
-		if f.names == nil {
-			f.names = map[string]bool{}
-		}
-		f.names[setting] = true
-		f.all = append(f.all, fmt.Errorf("%s: %w", setting, err))
+	if text := strings.TrimSpace(r.getenv(setting)); text != "" && text != "http/protobuf" {
+		r.fault(setting, errors.New("it is not http/protobuf, the only protocol that the connector has"))
+		return false
 	}
-	return false
+	return true
 }
-
-func (f *faults) err() error { return errors.Join(f.all...) }
 
 func parseEndpoint(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
@@ -102,9 +127,6 @@ func parseEndpoint(text string) (*url.URL, error) {
 func parseHeaders(text string) (map[string]string, error) {
 	headers := map[string]string{}
 	for pair := range strings.SplitSeq(text, ",") {
-		if strings.TrimSpace(pair) == "" {
-			continue
-		}
 		name, value, found := strings.Cut(pair, "=")
 		name = strings.TrimSpace(name)
 		value, err := url.PathUnescape(strings.TrimSpace(value))

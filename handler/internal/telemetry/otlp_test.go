@@ -43,7 +43,7 @@ func TestOTLP(t *testing.T) {
 	c := startCollector(t, httptest.NewTLSServer)
 	report, log, err := set(t, map[string]string{
 		"OTEL_EXPORTER_OTLP_ENDPOINT":      c.URL + "/base/",
-		"OTEL_EXPORTER_OTLP_HEADERS":       "api-key=" + strings.ReplaceAll(key, "=", "%3D") + ", tenant = t1,",
+		"OTEL_EXPORTER_OTLP_HEADERS":       "api-key=" + strings.ReplaceAll(key, "=", "%3D") + ", tenant = t1",
 		"OTEL_EXPORTER_OTLP_LOGS_HEADERS":  "tenant=t2",
 		"OTEL_EXPORTER_OTLP_PROTOCOL":      "http/protobuf",
 		"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": c.URL + "/own/logs",
@@ -242,10 +242,14 @@ func TestOTLPSettings(t *testing.T) {
 		"query":           {map[string]string{"ENDPOINT": base + "?key=" + secret}, nil, []string{"ENDPOINT"}},
 		"one of three":    {map[string]string{"ENDPOINT": base, "LOGS_ENDPOINT": secret}, []string{base + "/v1/traces", base + "/v1/metrics"}, []string{"LOGS_ENDPOINT"}},
 		"grpc":            {map[string]string{"ENDPOINT": base, "PROTOCOL": "grpc"}, nil, []string{"PROTOCOL"}},
+		"grpc replaced":   {map[string]string{"ENDPOINT": base, "PROTOCOL": "grpc", "TRACES_PROTOCOL": "http/protobuf"}, []string{base + "/v1/traces"}, []string{"PROTOCOL"}},
 		"grpc for one":    {map[string]string{"ENDPOINT": base, "TRACES_PROTOCOL": "grpc"}, []string{base + "/v1/metrics", base + "/v1/logs"}, []string{"TRACES_PROTOCOL"}},
 		"headers":         {map[string]string{"ENDPOINT": base, "HEADERS": secret}, nil, []string{"HEADERS"}},
 		"header's name":   {map[string]string{"ENDPOINT": base, "HEADERS": "a b=" + secret}, nil, []string{"HEADERS"}},
 		"header's value":  {map[string]string{"ENDPOINT": base, "HEADERS": "a=%0A" + secret}, nil, []string{"HEADERS"}},
+		"shared headers":  {map[string]string{"ENDPOINT": base, "HEADERS": secret, "LOGS_HEADERS": "a=b"}, nil, []string{"HEADERS"}},
+		"shared endpoint": {map[string]string{"ENDPOINT": secret, "LOGS_ENDPOINT": base}, nil, []string{"ENDPOINT"}},
+		"last comma":      {map[string]string{"ENDPOINT": base, "HEADERS": "a=" + secret + ","}, nil, []string{"HEADERS"}},
 		"two faults":      {map[string]string{"ENDPOINT": secret, "HEADERS": secret}, nil, []string{"ENDPOINT", "HEADERS"}},
 		"key unencrypted": {map[string]string{"ENDPOINT": "http://collector:4318", "HEADERS": "a=" + secret}, nil, []string{"HEADERS"}},
 	} {

@@ -66,7 +66,7 @@ func readAzure(getenv func(string) string) (*azure, error) {
 }
 
 // Check says for a person where telemetry goes, or that it is off. It sends
-// nothing. Its error is that of [New].
+// nothing. Its error has a line for each faulty setting, as that of [New] has.
 func Check(getenv func(string) string) (says string, err error) {
 	s, err := readSettings(getenv)
 	var where []string
@@ -92,11 +92,11 @@ func Check(getenv func(string) string) (says string, err error) {
 func identity(getenv func(string) string) (*resource.Resource, error) {
 	instance := getenv("WEBSITE_INSTANCE_ID")
 	if instance == "" {
-		instance, _ = os.Hostname() // it may stay empty
+		instance, _ = os.Hostname() // without it the instance is "unknown"
 	}
 	from, err := resource.New(context.Background(), resource.WithAttributes(
 		attribute.String("service.name", cmp.Or(getenv("WEBSITE_SITE_NAME"), scope)),
-		attribute.String("service.instance.id", instance),
+		attribute.String("service.instance.id", cmp.Or(instance, "unknown")),
 		attribute.String("service.version", version()),
 	), resource.WithFromEnv())
 	if err != nil {
