@@ -13,7 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"xarchive/handler/internal/loopback"
 
@@ -61,7 +61,7 @@ func (a Account) Emulated() bool {
 
 // Container returns the account's container of that name. Nothing is sent yet.
 func (a Account) Container(name string) *Container {
-	return &Container{account: a, name: name, buffers: a.Buffers}
+	return &Container{account: a, name: name, buffers: a.Buffers, opening: make(chan struct{}, 1)}
 }
 
 // Container is a blob container. One of our own account is made when it is first
@@ -71,8 +71,8 @@ type Container struct {
 	name    string
 	buffers *Buffers
 
-	mu     sync.Mutex
-	opened *container.Client
+	opening chan struct{} // held by the one request that opens the container
+	opened  atomic.Pointer[container.Client]
 }
 
 // Shared returns the container that a container SAS URL leads to. Such a
@@ -84,15 +84,24 @@ func Shared(sasURL string, hc *http.Client, buffers *Buffers) (*Container, error
 	if err != nil {
 		return nil, fmt.Errorf("opening a shared container: %w", errAddress)
 	}
-	return &Container{name: "shared", opened: client, buffers: buffers}, nil
+	c := &Container{name: "shared", buffers: buffers}
+	c.opened.Store(client)
+	return c, nil
 }
 
 // client returns the container's client, once the container is known to exist.
 func (c *Container) client(ctx context.Context) (*container.Client, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.opened != nil {
-		return c.opened, nil
+	if client := c.opened.Load(); client != nil {
+		return client, nil
+	}
+	select {
+	case c.opening <- struct{}{}:
+		defer func() { <-c.opening }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if client := c.opened.Load(); client != nil {
+		return client, nil
 	}
 	client, err := c.open()
 	if err != nil {
@@ -104,7 +113,7 @@ func (c *Container) client(ctx context.Context) (*container.Client, error) {
 	if err != nil && !bloberror.HasCode(err, bloberror.ContainerAlreadyExists, bloberror.AuthorizationPermissionMismatch, bloberror.AuthorizationFailure) {
 		return nil, fmt.Errorf("making blob container %q: %w", c.name, translate(err))
 	}
-	c.opened = client
+	c.opened.Store(client)
 	return client, nil
 }
 

@@ -19,12 +19,12 @@ import (
 const slowTicks = 2
 
 // archivePost archives one post, written at a time, with the media that X gives now.
-// slow is how many ticks have ended over it. A post that cannot be made into a
+// slow is how many ticks have ended over it, waiting what is waited for. A post that cannot be made into a
 // message is set aside.
-func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int) (outcome, error) {
+func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, waiting map[string]state.Waiting) (outcome, error) {
 	p := doc.Post
 	if doc.Err != nil {
-		return outcome{}, t.setAside(ctx, doc, doc.Err)
+		return t.setAside(ctx, doc, doc.Err)
 	}
 	for _, problem := range p.Problems {
 		t.log.WarnContext(ctx, "a part of a post could not be read; the archived document has it", "post", p.ID, "problem", problem)
@@ -33,7 +33,7 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int) (ou
 	media := p.Shown()
 	if len(media) > 0 { // spare the downloads
 		e, err := t.capture.opt.Archive.Find(ctx, out.name)
-		if err == nil {
+		if _, ok := waiting[state.Waiting{PostID: p.ID}.Key()]; err == nil && !ok {
 			out.waiting, err = t.stillMissing(ctx, p, e)
 		}
 		if !errors.Is(err, archive.ErrNotFound) {
@@ -68,7 +68,7 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int) (ou
 		case errors.As(err, &broken):
 			opened.next(broken) // the message is written again, with another source
 		case write.err == nil && fault.CauseOf(err) != fault.Storage && fault.CauseOf(err) != fault.StorageAccess:
-			return outcome{}, t.setAside(ctx, doc, err)
+			return t.setAside(ctx, doc, err)
 		default:
 			return outcome{}, err
 		}
@@ -110,22 +110,17 @@ func (w watched) Write(p []byte) (int, error) {
 
 // setAside keeps a post that cannot be archived as a message, with X's bytes, so that
 // it is not lost and does not stop the others.
-func (t *turn) setAside(ctx context.Context, doc post.Document, cause error) error {
+func (t *turn) setAside(ctx context.Context, doc post.Document, cause error) (outcome, error) {
 	added, err := t.capture.opt.State.PutAside(ctx, state.AsidePost{
 		AccountID: t.account.ID, PostID: doc.ID, Raw: doc.JSON, First: t.now().UTC(), Version: t.capture.opt.Version,
 		Problem: state.Problem{Cause: fault.SetAside, Text: cause.Error(), At: t.now().UTC()}})
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
 	if added {
-		t.mu.Lock()
-		t.account.SetAside.Posts++
-		t.account.SetAside.Version = t.capture.opt.Version
-		t.mu.Unlock()
-		t.capture.opt.Telemetry.SetAside(ctx, t.account.ID)
 		t.log.ErrorContext(ctx, "a post cannot be made into a message; X's answer is kept under set-aside", "post", doc.ID, "cause", string(fault.SetAside), "error", cause.Error())
 	}
-	return nil
+	return outcome{aside: added}, nil
 }
 
 // asideDue reports whether posts are set aside that another version of the connector
@@ -149,7 +144,7 @@ func (t *turn) retryAside(ctx context.Context) error {
 		p, err := post.Parse(aside.Raw)
 		doc := post.Document{ID: aside.PostID, JSON: aside.Raw, Post: p, Err: err}
 		if doc.Err == nil {
-			out, err := t.archivePost(ctx, doc, 0)
+			out, err := t.archivePost(ctx, doc, 0, t.account.Waiting)
 			if err != nil {
 				return fmt.Errorf("archiving post %s, which was set aside: %w", doc.ID, err)
 			}

@@ -23,8 +23,11 @@ func (t *turn) checkKnown(ctx context.Context) error {
 	}
 	var absent []string
 	for _, id := range t.expected(run.SinceID) {
-		// What was archived in this very run was in its answers.
-		if !slices.Contains(run.Returned, id) && post.CompareIDs(id, run.CursorBefore) <= 0 {
+		switch {
+		case slices.Contains(run.Returned, id):
+		case post.CompareIDs(id, run.CursorBefore) > 0: // archived in this very run
+		case !t.short(run) && run.OldestID != "" && post.CompareIDs(id, run.OldestID) < 0: // X may not reach that far
+		default:
 			absent = append(absent, id)
 		}
 	}

@@ -128,7 +128,7 @@ func (t *turn) earlierVersions(ctx context.Context, docs []post.Document, key st
 		return nil, err
 	}
 	for _, d := range docs {
-		absent := unaccountedVersions(missing[d.ID], found)
+		absent := notGiven(missing[d.ID], found)
 		if len(absent) == 0 {
 			continue
 		}
@@ -139,8 +139,8 @@ func (t *turn) earlierVersions(ctx context.Context, docs []post.Document, key st
 	return found.Posts, nil
 }
 
-// unaccountedVersions returns the ids that an answer does not have, explained or not.
-func unaccountedVersions(ids []string, page post.Page) []string {
+// notGiven returns the ids that an answer does not have, explained or not.
+func notGiven(ids []string, page post.Page) []string {
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
 		return slices.ContainsFunc(page.Posts, func(d post.Document) bool { return d.ID == id })
 	})
@@ -159,39 +159,29 @@ func (t *turn) askForVersions(ctx context.Context, w state.Waiting) error {
 	if err := t.archiveAll(ctx, answer.Page.Posts, func(int) {}); err != nil {
 		return err
 	}
-	absent := unaccountedVersions(w.Versions, answer.Page)
-	settled := w
-	w.Versions = absent
-	if len(absent) > 0 {
-		w.Why = reason(answer.Page, absent[0])
+	absent := notGiven(w.Versions, answer.Page)
+	if len(absent) == 0 {
+		t.settled(ctx, w, false)
+		return nil
 	}
-	if len(absent) > 0 && !t.overdue(w) {
+	w.Versions, w.Why = absent, reason(answer.Page, absent[0])
+	if !t.overdue(w) {
 		t.account.Waiting[w.Key()] = w
 		return nil
 	}
-	if len(absent) > 0 {
-		if err := t.stateMissing(ctx, w, answer.Page); err != nil {
-			return err
-		}
+	if err := t.stateMissing(ctx, w, answer.Page); err != nil && !errors.Is(err, archive.ErrNotFound) {
+		return err
 	}
-	delete(t.account.Waiting, settled.Key())
-	if len(absent) > 0 {
-		t.settled(ctx, w, true)
-	}
+	t.settled(ctx, w, true)
 	return nil
 }
 
 // stateMissing archives the statement that X did not give earlier versions of a post.
 func (t *turn) stateMissing(ctx context.Context, w state.Waiting, page post.Page) error {
-	e, err := t.capture.opt.Archive.Find(ctx, w.Name)
+	m, err := t.ownMessage(ctx, w)
 	if err != nil {
 		return err
 	}
-	m, closeMessage, err := t.readMessage(ctx, e)
-	if err != nil {
-		return err
-	}
-	defer closeMessage()
 	var versions []message.MissingVersion
 	for _, id := range w.Versions {
 		versions = append(versions, message.MissingVersion{ID: id, From: w.Since, To: t.now().UTC(), Said: reason(page, id)})

@@ -150,7 +150,12 @@ func (t *turn) coverFrom(since string) time.Time {
 	case len(a.Covered) > 0:
 		return a.Covered.End()
 	}
-	// Nothing is covered, but posts are known: only what is newer than they is.
+	return t.coverFromKnown(since) // nothing is covered, but posts are known: only what is newer than they is
+}
+
+// coverFromKnown returns when a known post was posted.
+func (t *turn) coverFromKnown(since string) time.Time {
+	a := t.account
 	if i := slices.IndexFunc(a.Recent, func(s state.Seen) bool { return s.ID == since }); i >= 0 {
 		return a.Recent[i].At
 	}

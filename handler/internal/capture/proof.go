@@ -34,31 +34,57 @@ func (t *turn) reached(ctx context.Context) error {
 	run := t.account.Run
 	run.From = t.coverFrom(run.SinceID)
 	proved, err := t.proved(ctx)
-	if err != nil || proved || !run.Complete {
+	switch {
+	case err != nil || !run.Complete:
 		return err
+	case !proved:
+		run.From = t.gap(ctx, run.From)
+	case t.cutOff():
+		// It reached what was known, but not all that was to be read again: what X shows
+		// late of that time was not seen.
+		t.gap(ctx, t.coverFromKnown(run.SinceID))
 	}
-	// X gives whole seconds: posts of the oldest one's very second may be missing, too.
-	gap := state.Range{From: run.From, To: run.Oldest.Add(time.Second)}
+	return nil
+}
+
+// gap records that posts may be missing from a time up to the run's oldest post, and
+// returns its end. X gives whole seconds: posts of the oldest one's very second may be
+// missing, too.
+func (t *turn) gap(ctx context.Context, from time.Time) (end time.Time) {
+	run := t.account.Run
+	gap := state.Range{From: from, To: run.Oldest.Add(time.Second)}
 	if run.Oldest.IsZero() {
 		gap.To = run.CoverTo
 	}
 	if gap.Empty() {
-		return nil
+		return from
 	}
-	run.From = gap.To
 	t.account.AddGap(state.Gap{Range: gap, Why: state.BeyondReach, Noticed: t.now().UTC()})
 	t.capture.opt.Telemetry.Gap(ctx, t.account.ID)
 	t.log.ErrorContext(ctx, "nothing proves that X's timeline reached what was archived before: posts may be missing", "from", gap.From, "to", gap.To, "postsRead", run.Posts)
-	return nil
+	return gap.To
+}
+
+// cutOff reports whether a long run ended above known posts that it was to read again.
+func (t *turn) cutOff() bool {
+	run := t.account.Run
+	return !t.short(run) && slices.ContainsFunc(t.expected(run.SinceID), func(id string) bool {
+		return !slices.Contains(run.Returned, id) && post.CompareIDs(id, run.OldestID) < 0
+	})
+}
+
+// short reports whether a run stayed well below X's reach, and was quick enough
+// that the posts which came meanwhile cannot have mattered.
+func (t *turn) short(run *state.Run) bool {
+	return run.Pages*t.capture.opt.PageSize <= t.capture.opt.Reach*5/8 && run.LastPage.Sub(run.Began) <= quickRun
 }
 
 func (t *turn) proved(ctx context.Context) (bool, error) {
 	run := t.account.Run
-	short := run.Pages*t.capture.opt.PageSize <= t.capture.opt.Reach*5/8
 	switch {
 	case len(run.Returned) > 0:
 		return true, nil
-	case short && run.LastPage.Sub(run.Began) <= quickRun:
+	case t.short(run):
 		return true, nil
 	case run.SinceID != "":
 		return t.provedByKnownPost(ctx)
@@ -105,36 +131,58 @@ func before(id string) (string, bool) {
 	return strconv.FormatUint(n-1, 10), true
 }
 
-// newerPages bounds how far the posts are counted that came during a first read.
-const newerPages = 3
+const (
+	// newerPages bounds how far the posts are counted that came during a first read.
+	newerPages = 3
+	// countTries is how often the counts are compared, where posts come in between.
+	countTries = 3
+)
 
 // provedByCount compares what the run has read of a whole account with X's own
 // count of the account's posts.
 func (t *turn) provedByCount(ctx context.Context) (bool, error) {
 	run := t.account.Run
-	var user twitter.User
-	err := t.call(ctx, func(x X) (err error) {
-		user, err = x.User(ctx, t.account.ID)
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("asking how many posts the account has: %w", err)
-	}
-	if user.PostCount <= run.Posts || user.PostCount <= t.capture.opt.Reach*15/16 {
-		return true, nil
-	}
-	// The rest may have been posted since the run began; the next run reads those
-	// again on the same day, so that counting them costs nothing.
-	newer, token := 0, ""
-	for range newerPages {
-		answer, err := t.timeline(ctx, twitter.Query{SinceID: run.NewestID, PageFrom: token})
+	last := -1
+	for range countTries {
+		// The rest may have been posted since the run began. Those are counted first: one
+		// that comes before X is asked for its count must not pass for an old one.
+		newer, counted, err := t.newer(ctx)
 		if err != nil {
 			return false, fmt.Errorf("counting the posts since the run began: %w", err)
 		}
-		newer += answer.Page.Count
-		if token = answer.Page.Meta.NextToken; token == "" {
-			return user.PostCount-newer <= run.Posts, nil
+		if !counted || newer == last {
+			return false, nil
+		}
+		last = newer
+		var user twitter.User
+		err = t.call(ctx, func(x X) (err error) {
+			user, err = x.User(ctx, t.account.ID)
+			return err
+		})
+		if err != nil {
+			return false, fmt.Errorf("asking how many posts the account has: %w", err)
+		}
+		if user.PostCount-newer <= run.Posts || user.PostCount <= t.capture.opt.Reach*15/16 {
+			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// newer counts the posts that came since the run began. The next run reads them
+// again on the same day, so that counting them costs nothing. counted is false if
+// there are too many.
+func (t *turn) newer(ctx context.Context) (n int, counted bool, err error) {
+	token := ""
+	for range newerPages {
+		answer, err := t.timeline(ctx, twitter.Query{SinceID: t.account.Run.NewestID, PageFrom: token})
+		if err != nil {
+			return 0, false, err
+		}
+		n += answer.Page.Count
+		if token = answer.Page.Meta.NextToken; token == "" {
+			return n, true, nil
+		}
+	}
+	return 0, false, nil
 }

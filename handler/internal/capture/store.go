@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"xarchive/handler/internal/panics"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // store archives the retained pages, the oldest first.
@@ -75,7 +75,11 @@ func (t *turn) page(ctx context.Context, n int) (post.Page, error) {
 func (t *turn) storePage(ctx context.Context, page post.Page) error {
 	run := t.account.Run
 	for _, u := range page.Unreadable {
-		if err := t.setAside(ctx, post.Document{JSON: u.Raw}, u.Err); err != nil {
+		out, err := t.setAside(ctx, post.Document{JSON: u.Raw}, u.Err)
+		if err != nil {
+			return err
+		}
+		if err := t.archived(ctx, out); err != nil {
 			return err
 		}
 	}
@@ -92,63 +96,102 @@ func (t *turn) storePage(ctx context.Context, page post.Page) error {
 	return t.archiveAll(ctx, docs[begin:], func(n int) { run.Within = begin + n })
 }
 
-// archiveAll archives posts, several at once. done is called, one call at a time,
-// with how many of the first posts are archived without one missing among them;
-// from time to time that is written down. So an interrupted page goes on where it stopped, post by
-// post.
+// archiveAll archives posts, several at once. done is called with how many of the
+// first posts are archived without one missing among them; from time to time that is
+// written down. So an interrupted page goes on where it stopped, post by post.
+//
+// Only this goroutine touches the account; those that archive hand over what came of
+// it.
 func (t *turn) archiveAll(ctx context.Context, docs []post.Document, done func(int)) error {
-	finished, first := make([]bool, len(docs)), 0 // guarded by t.mu, as the account is
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(postsAtOnce)
-	for i, doc := range docs {
-		group.Go(func() error {
-			if err := t.capture.posts.Acquire(ctx, 1); err != nil {
-				return context.Cause(ctx)
-			}
-			defer t.capture.posts.Release(1)
-			t.mu.Lock()
-			slow := t.account.Slow[doc.ID]
-			t.mu.Unlock()
-			var out outcome
-			err := panics.Catch(func() (err error) {
-				out, err = t.archivePost(ctx, doc, slow)
-				return err
-			})
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			if err != nil {
-				t.interrupted(ctx, doc.ID, err)
-				return fmt.Errorf("post %s: %w", doc.ID, err)
-			}
-			if err := t.archived(ctx, out); err != nil {
-				return err
-			}
-			finished[i] = true
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	results := t.archiveEach(ctx, docs)
+	finished, first := make([]bool, len(docs)), 0
+	var failed error
+	for r := range results {
+		err := r.err
+		if err == nil {
+			err = t.archived(ctx, r.out)
+		} else {
+			t.interrupted(ctx, docs[r.n].ID, err)
+		}
+		if err == nil {
+			finished[r.n] = true
 			for first < len(docs) && finished[first] {
 				first++
 			}
 			done(first)
 			if t.now().Sub(t.savedAt) >= saveEvery {
-				return t.save(ctx)
+				err = t.save(ctx)
 			}
-			return nil
-		})
+		}
+		if err != nil && failed == nil {
+			failed = fmt.Errorf("post %s: %w", docs[r.n].ID, err)
+			cancel(errNeighbour)
+		}
 	}
-	return group.Wait()
+	return failed
+}
+
+// errNeighbour stops the archiving of posts beside one that failed.
+var errNeighbour = errors.New("another post could not be archived")
+
+// result is what came of the n-th post.
+type result struct {
+	n   int
+	out outcome
+	err error
+}
+
+// archiveEach archives posts, several at once, and yields what came of each. The
+// channel is closed when all have ended.
+func (t *turn) archiveEach(ctx context.Context, docs []post.Document) <-chan result {
+	results := make(chan result, len(docs))
+	slow := make([]int, len(docs))
+	for i, doc := range docs {
+		slow[i] = t.account.Slow[doc.ID]
+	}
+	waiting := maps.Clone(t.account.Waiting)
+	go func() {
+		defer close(results)
+		var group sync.WaitGroup
+		defer group.Wait()
+		for i, doc := range docs {
+			if err := t.capture.posts.Acquire(ctx, 1); err != nil {
+				results <- result{n: i, err: context.Cause(ctx)}
+				return
+			}
+			group.Go(func() {
+				defer t.capture.posts.Release(1)
+				r := result{n: i}
+				r.err = panics.Catch(func() (err error) {
+					r.out, err = t.archivePost(ctx, doc, slow[i], waiting)
+					return err
+				})
+				results <- r
+			})
+		}
+	}()
+	return results
 }
 
 // outcome is what came of archiving a post.
 type outcome struct {
 	added   bool           // its message is new in the archive
+	aside   bool           // it was set aside just now
 	post    *post.Post     // nil if it was set aside
 	key     string         // of the message
 	name    string         // of the message
 	waiting *state.Waiting // media that did not come yet
 }
 
-// archived takes note of a post that is in the archive. It is called by one
-// goroutine at a time.
+// archived takes note of what came of a post.
 func (t *turn) archived(ctx context.Context, out outcome) error {
+	if out.aside {
+		t.account.SetAside.Posts++
+		t.account.SetAside.Version = t.capture.opt.Version
+		t.capture.opt.Telemetry.SetAside(ctx, t.account.ID)
+	}
 	if out.post == nil {
 		return nil
 	}
@@ -166,11 +209,8 @@ func (t *turn) archived(ctx context.Context, out outcome) error {
 // interrupted counts that a tick's end interrupted the archiving of a post.
 func (t *turn) interrupted(ctx context.Context, postID string, err error) {
 	var media *mediaError
-	if ctx.Err() == nil || !errors.As(err, &media) && !errors.Is(err, context.DeadlineExceeded) {
-		return
-	}
-	if !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		return // a neighbour failed, or the process is told to stop
+	if !errors.As(err, &media) && !errors.Is(err, context.DeadlineExceeded) || !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return // it failed, or a neighbour did, or the process is told to stop
 	}
 	if t.account.Slow == nil {
 		t.account.Slow = map[string]int{}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"xarchive/handler/internal/fault"
@@ -30,8 +29,6 @@ type turn struct {
 	coveredTo time.Time         // end of the covered time when the turn began
 	delivered *state.Ranges     // windows that tasks have begun to deliver; nil until asked for
 	savedAt   time.Time
-
-	mu sync.Mutex // guards account while posts are archived several at once
 }
 
 func newTurn(c *Capture, job state.Job, record *state.AccountRecord, tasks []state.Task) *turn {
@@ -91,28 +88,28 @@ func (t *turn) take(ctx context.Context) (err error) {
 // and what tasks ask about follow, and their failing does not undo what came
 // before.
 func (t *turn) work(ctx context.Context, first *twitter.Answer) error {
-	var errs []error
-	run := t.account.Run != nil || first != nil
-	if run {
-		if err := t.bringUpToDate(ctx, first); err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			errs = append(errs, err)
+	var failed, later []error
+	took := func(err error) {
+		switch {
+		case errors.Is(err, errLater):
+			later = append(later, err)
+		case err != nil:
+			failed = append(failed, err)
 		}
 	}
-	for _, do := range []func(context.Context) error{t.retryAside, t.askAgain, t.answerTasks} {
+	if t.account.Run != nil || first != nil {
+		took(t.bringUpToDate(ctx, first))
+	}
+	for _, do := range []func(context.Context) error{t.retryAside, t.askAgain, t.answerTasks, t.tidy} {
 		if ctx.Err() != nil {
-			break
+			return context.Cause(ctx)
 		}
-		if err := do(ctx); err != nil {
-			errs = append(errs, err)
-		}
+		took(do(ctx))
 	}
-	if err := t.tidy(ctx); err != nil && ctx.Err() == nil {
-		errs = append(errs, err)
+	if len(failed) == 0 {
+		return errors.Join(later...)
 	}
-	return errors.Join(errs...)
+	return errors.Join(failed...)
 }
 
 // tidy removes raw answers that nothing needs any more.

@@ -65,14 +65,10 @@ func (t *turn) waitingFor(p *post.Post, name string, m *media) *state.Waiting {
 // stillMissing returns the media that an archived message lacks. A crash between
 // archiving it and writing that down must not make them forgotten.
 func (t *turn) stillMissing(ctx context.Context, p *post.Post, e archive.Entry) (*state.Waiting, error) {
-	if _, ok := t.account.Waiting[state.Waiting{PostID: p.ID}.Key()]; ok {
-		return nil, nil
-	}
-	m, closeMessage, err := t.readMessage(ctx, e)
+	m, err := t.readMessage(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	defer closeMessage()
 	w := state.Waiting{PostID: p.ID, Name: e.Name}
 	for _, one := range p.Shown() {
 		if why, missing := m.Missing[one.Key]; missing && len(one.Sources()) > 0 {
@@ -85,18 +81,33 @@ func (t *turn) stillMissing(ctx context.Context, p *post.Post, e archive.Entry) 
 	return &w, nil
 }
 
-// readMessage reads the head of an archived message.
-func (t *turn) readMessage(ctx context.Context, e archive.Entry) (*message.Message, func(), error) {
+// readMessage reads an archived message but for its media, and compares all of it
+// with its hash.
+func (t *turn) readMessage(ctx context.Context, e archive.Entry) (*message.Message, error) {
 	body, err := t.capture.opt.Archive.Open(ctx, e)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	defer body.Close()
 	m, err := message.Read(body)
 	if err != nil {
-		body.Close()
-		return nil, nil, fmt.Errorf("reading %s: %w", e.Name, err)
+		return nil, fmt.Errorf("reading %s: %w", e.Name, err)
 	}
-	return m, func() { body.Close() }, nil
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// ownMessage reads the message of the post that something is waited for. There is
+// none if the post was set aside: then nothing can follow it, and the error wraps
+// archive.ErrNotFound.
+func (t *turn) ownMessage(ctx context.Context, w state.Waiting) (*message.Message, error) {
+	e, err := t.capture.opt.Archive.Find(ctx, w.Name)
+	if err != nil {
+		return nil, err
+	}
+	return t.readMessage(ctx, e)
 }
 
 func (t *turn) waitingDue() bool {
@@ -155,15 +166,14 @@ func (t *turn) settled(ctx context.Context, w state.Waiting, lost bool) {
 // askForMedia asks again for media of an archived post. What comes is archived as
 // the post's next second message.
 func (t *turn) askForMedia(ctx context.Context, w state.Waiting) error {
-	e, err := t.capture.opt.Archive.Find(ctx, w.Name)
+	m, err := t.ownMessage(ctx, w)
+	if errors.Is(err, archive.ErrNotFound) {
+		t.settled(ctx, w, true)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	m, closeMessage, err := t.readMessage(ctx, e)
-	if err != nil {
-		return err
-	}
-	closeMessage()
 	var wanted []post.Media
 	for _, one := range m.Post.Shown() {
 		if slices.Contains(w.Media, one.Key) {
@@ -203,8 +213,6 @@ func (t *turn) askForMedia(ctx context.Context, w state.Waiting) error {
 		t.log.InfoContext(ctx, "media that were missing are archived as a second message", "post", w.PostID, "media", len(came))
 		break
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	switch {
 	case len(w.Media) == 0:
 		t.settled(ctx, w, false)

@@ -1,0 +1,266 @@
+package capture_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/capture"
+	"xarchive/handler/internal/message"
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/twitter"
+	"xarchive/tests/sandbox/blobs"
+	"xarchive/tests/sandbox/corpus"
+	"xarchive/tests/sandbox/x"
+)
+
+const account = "7"
+
+// world is X, storage and a clock. Tests run in a bubble of testing/synctest, so
+// that time passes only where they sleep.
+type world struct {
+	t       *testing.T
+	x       *x.Server
+	blobs   *blobs.Server
+	state   *state.Store
+	archive *archive.Archive
+	log     *logs
+	skew    time.Duration // by which our clock is behind X's
+	version string
+	page    int
+	reach   int
+
+	mu     sync.Mutex
+	posted []corpus.Post // by all means
+}
+
+// newWorld returns a world at noon of a day in June 2026. files are media by name, in
+// photos of that key.
+func newWorld(t *testing.T, media ...string) *world {
+	t.Helper()
+	time.Sleep(time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC).Sub(time.Now()))
+	w := &world{t: t, version: "v1", page: 10, reach: 320, log: &logs{}}
+	w.blobs = blobs.New(blobs.Options{})
+	storage := blob.Account{ConnectionString: w.blobs.ConnectionString(), HTTP: w.blobs.Client(), Buffers: blob.NewBuffers(32 << 20)}
+	w.state, w.archive = state.New(storage.Container("state")), archive.New(storage.Container("archive"))
+	w.x = x.New(x.Options{Corpus: newCorpus(t, media), ConsumerKey: "key", ConsumerSecret: "secret", Reach: w.reach,
+		Limits: map[string]int{"GET /2/users/:id/tweets": 1 << 30, "GET /2/tweets": 1 << 30}})
+	w.job(account)
+	return w
+}
+
+// newCorpus is a corpus of accounts without posts.
+func newCorpus(t *testing.T, media []string) *corpus.Corpus {
+	t.Helper()
+	dir := t.TempDir()
+	var objects []map[string]string
+	for _, name := range media {
+		objects = append(objects, map[string]string{"media_key": "3_" + name, "type": "photo", "url": "https://pbs.twimg.com/media/" + name + ".png"})
+		write(t, filepath.Join(dir, "media", name+".png"), "\x89PNG\r\n\x1a\n"+strings.Repeat(name, 100))
+	}
+	users := []map[string]string{}
+	ids := []string{}
+	for i := range 30 {
+		id := fmt.Sprint(7 + i)
+		ids = append(ids, id)
+		users = append(users, map[string]string{"id": id, "name": "Contoso " + id, "username": "contoso" + id})
+	}
+	all, err := json.Marshal(map[string]any{"data": []any{}, "includes": map[string]any{"users": users, "media": objects}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts, _ := json.Marshal(ids)
+	write(t, filepath.Join(dir, "posts.json"), string(all))
+	write(t, filepath.Join(dir, "accounts.json"), string(accounts))
+	c, err := corpus.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func write(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// job makes a job of an account.
+func (w *world) job(account string) {
+	w.t.Helper()
+	if err := w.state.TakeAccount(w.t.Context(), account, "job"+account, time.Now()); err != nil {
+		w.t.Fatal(err)
+	}
+	err := w.state.UpdateJob(w.t.Context(), "job"+account, func(j *state.Job) error {
+		j.AccountID = account
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// capture is an instance that remembers nothing.
+func (w *world) capture() *capture.Capture {
+	media := w.x.Client()
+	return capture.New(capture.Options{
+		State: w.state, Archive: w.archive, Log: slog.New(slog.NewTextHandler(w.log, nil)), Version: w.version,
+		Now:    func() time.Time { return time.Now().Add(-w.skew) },
+		Media:  twitter.Media{HTTP: media},
+		Format: message.Format{To: "archive@contoso.example"},
+		SignIn: func(_ context.Context, jobID string, _ bool) (capture.X, error) {
+			token, secret := w.x.Token(strings.TrimPrefix(jobID, "job"))
+			return twitter.NewClient(w.x.Client(), "https://api.x.com", twitter.App{Key: "key", Secret: "secret"}, twitter.Token{Token: token, Secret: secret}), nil
+		},
+		PageSize: w.page, Reach: w.reach,
+	})
+}
+
+// tick runs capture with no time limit.
+func (w *world) tick() error { return w.capture().Run(w.t.Context()) }
+
+// mustTick is a tick that must not fail.
+func (w *world) mustTick() {
+	w.t.Helper()
+	if err := w.tick(); err != nil {
+		w.t.Fatalf("tick: %v", err)
+	}
+}
+
+// post makes n posts, a second apart, the last one just now.
+func (w *world) post(n int) {
+	for range n {
+		time.Sleep(time.Second)
+		w.posted = append(w.posted, w.x.Post(account, corpus.Post{Text: "post"}))
+	}
+}
+
+// record returns the account's record.
+func (w *world) record() state.Account {
+	w.t.Helper()
+	a, err := w.state.Account(context.WithoutCancel(w.t.Context()), account)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+// archived returns the keys of all archived messages of the account, in order.
+func (w *world) archived() []string {
+	var keys []string
+	for _, name := range w.blobs.Names("archive") {
+		if rest, ok := strings.CutPrefix(name, account+"/"); ok && strings.HasSuffix(rest, ".eml") {
+			keys = append(keys, strings.TrimSuffix(rest[strings.LastIndex(rest, "/")+1:], ".eml"))
+		}
+	}
+	slices.SortFunc(keys, func(a, b string) int { return post.CompareIDs(a, b) })
+	return keys
+}
+
+// wantArchived checks that exactly the posts are archived.
+func (w *world) wantArchived(posts ...corpus.Post) {
+	w.t.Helper()
+	var want []string
+	for _, p := range posts {
+		want = append(want, p.ID)
+	}
+	slices.SortFunc(want, post.CompareIDs)
+	if got := w.archived(); !slices.Equal(got, want) {
+		w.t.Errorf("%d messages in the archive, want %d", len(got), len(want))
+		for _, id := range want {
+			if !slices.Contains(got, id) {
+				w.t.Errorf("post %s is missing", id)
+			}
+		}
+		for _, key := range got {
+			if !slices.Contains(want, key) {
+				w.t.Errorf("message %s is too many", key)
+			}
+		}
+	}
+}
+
+// message reads an archived message's text, header and all.
+func (w *world) message(key string) string {
+	w.t.Helper()
+	for _, name := range w.blobs.Names("archive") {
+		if strings.HasSuffix(name, "/"+key+".eml") {
+			b, _ := w.blobs.Get("archive", name)
+			return string(b.Content)
+		}
+	}
+	w.t.Fatalf("there is no message %s in the archive: %v", key, w.archived())
+	return ""
+}
+
+// noPages checks that nothing of X's raw answers stayed behind.
+func (w *world) noPages() {
+	w.t.Helper()
+	for _, name := range w.blobs.Names("state") {
+		if strings.HasPrefix(name, "pages/") {
+			w.t.Errorf("%s stayed behind", name)
+		}
+	}
+}
+
+// asideNames lists what is set aside.
+func (w *world) asideNames() (names []string) {
+	for _, name := range w.blobs.Names("state") {
+		if strings.HasPrefix(name, "set-aside/") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// logs keeps log lines.
+type logs struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, string(p))
+	return len(p), nil
+}
+
+// count returns how many lines hold all the words.
+func (l *logs) count(words ...string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(line, word) }) {
+			n++
+		}
+	}
+	return n
+}
+
+var _ io.Writer = (*logs)(nil)
+
+// rangeTo is the time from its beginning to a moment.
+func rangeTo(to time.Time) state.Range { return state.Range{To: to.UTC().Truncate(time.Second)} }
+
+// instant is the time of one post.
+func instant(at time.Time) state.Range {
+	at = at.UTC().Truncate(time.Second)
+	return state.Range{From: at, To: at.Add(time.Nanosecond)}
+}
