@@ -173,7 +173,7 @@ func TestStalledMedia(t *testing.T) {
 			t.Fatal("the post is still waited for")
 		}
 		c := w.with(x)
-		c.Media = twitter.Media{HTTP: server.Client(), Pause: capture.Pause}
+		c.Media = twitter.Media{HTTP: server.Client()}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		_ = c.Run(ctx) // it runs out of time
 		cancel()
