@@ -69,6 +69,22 @@ func TestParseTakesWhatItCan(t *testing.T) {
 	if inID, _ := IDTime("1800000000000000003"); !p.CreatedAt.Equal(inID) {
 		t.Errorf("created %v, want the time in the id %v", p.CreatedAt, inID)
 	}
+	p, err = Parse([]byte(`{"data":{"id":"1800000000000000003","attachments":{"media_keys":["3_1","3_2"],"poll_ids":["5","6"]},"geo":{"place_id":"pl"},"withheld":7},
+		"includes":{"media":[{"media_key":"3_1","width":"wide","type":"photo"}],"polls":[{"id":"5","end_datetime":"soon","voting_status":1}],"places":[{"id":"pl","full_name":5}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, problem := range p.Problems {
+		name, _, _ := strings.Cut(problem, ":")
+		names = append(names, name)
+	}
+	if want := []string{"media 3_1.width", "poll 5.end_datetime", "poll 5.voting_status", "place pl.full_name"}; !slices.Equal(names, want) {
+		t.Errorf("problems of %q, want %q", names, want)
+	}
+	if p.Media[0].Type != "photo" || p.Media[1].Type != "unknown" || p.Polls[1].ID != "6" || p.Place != "pl" || p.Withheld != "7" {
+		t.Errorf("post %+v", p)
+	}
 	for _, bad := range []string{``, `[]`, `{"data":{}}`, `{"data":{"id":"12x"}}`, `{"data":{"id":"12","text":"no time"}}`, `{"data":[1]}`} {
 		if p, err := Parse([]byte(bad)); err == nil {
 			t.Errorf("%s was read as %+v", bad, p)
@@ -114,4 +130,68 @@ func FuzzText(f *testing.F) {
 			t.Error("an escape that X does not make was undone")
 		}
 	})
+}
+
+// TestKinds: a post's kind, address and version, from what X says of it.
+func TestKinds(t *testing.T) {
+	for _, c := range []struct {
+		members string // of the post's object
+		kind    Kind
+		url     string
+		version int
+	}{
+		{``, Tweet, "https://x.com/i/status/1800000000000000003", 1},
+		{`,"author_id":"7"`, Tweet, "https://x.com/ann/status/1800000000000000003", 1},
+		{`,"referenced_tweets":[{"type":"quoted","id":"5"}]`, Quote, "https://x.com/i/status/1800000000000000003", 1},
+		{`,"referenced_tweets":[{"type":"quoted","id":"5"},{"type":"replied_to","id":"6"}]`, Reply, "https://x.com/i/status/1800000000000000003", 1},
+		{`,"referenced_tweets":[{"type":"retweeted","id":"5"}]`, Retweet, "https://x.com/i/status/1800000000000000003", 1},
+		{`,"edit_history_tweet_ids":["1800000000000000001","1800000000000000002","1800000000000000003"]`, Tweet, "https://x.com/i/status/1800000000000000003", 3},
+	} {
+		p, err := Parse([]byte(`{"data":{"id":"1800000000000000003"` + c.members + `},"includes":{"users":[{"id":"7","username":"ann"}]}}`))
+		if err != nil || p.Kind() != c.kind || p.URL() != c.url || p.Version() != c.version || !slices.Contains(Kinds(), p.Kind()) {
+			t.Errorf("%s: %+v, %v; want %s, %s, version %d", c.members, p, err, c.kind, c.url, c.version)
+		}
+	}
+}
+
+// TestLongForms: the whole text is shown, not the one that X cuts off for old programs.
+func TestLongForms(t *testing.T) {
+	p, err := Parse([]byte(`{"data":{"id":"1800000000000000003","text":"the beginn…","entities":{"hashtags":[{"start":0,"end":3,"tag":"cut"}]},
+		"note_tweet":{"text":"the beginning and #the $END","entities":{"hashtags":[{"start":18,"end":22,"tag":"the"}],"cashtags":[{"start":23,"end":27,"tag":"END"}]}},
+		"article":{"title":"A title","preview_text":"cut","plain_text":"the whole article"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Text.Plain() != "the beginning and #the $END" || p.Text.Preview(10) != "the begin…" || len(p.Text.Links) != 2 || p.Text.Links[1].Target != "https://x.com/search?q=%24END" {
+		t.Errorf("text %+v", p.Text)
+	}
+	if p.Article == nil || *p.Article != (Article{"A title", "the whole article"}) {
+		t.Errorf("article %+v", p.Article)
+	}
+}
+
+func TestWithheld(t *testing.T) {
+	for raw, want := range map[string]string{
+		`{"copyright":true,"country_codes":["XY"]}`:                       "XY (copyright)",
+		`{"copyright":false,"country_codes":["DE","FR"],"scope":"tweet"}`: "tweet in DE, FR",
+		`"everywhere"`: `"everywhere"`, `null`: "",
+	} {
+		p, err := Parse([]byte(`{"data":{"id":"1800000000000000003","withheld":` + raw + `}}`))
+		if err != nil || p.Withheld != want {
+			t.Errorf("%s: %+v, %v, want %q", raw, p, err, want)
+		}
+	}
+}
+
+func TestFileName(t *testing.T) {
+	for source, want := range map[string]string{
+		"https://video.twimg.com/v/high.mp4?tag=1":               "high.mp4",
+		"https://pbs.twimg.com/media/Q?format=png&name=orig":     "Q.png",
+		"https://pbs.twimg.com/media/x.jpg?format=png&name=orig": "x.jpg",
+		"https://pbs.twimg.com/":                                 "media", "https://pbs.twimg.com": "media", "://": "media",
+	} {
+		if got := FileName(source); got != want {
+			t.Errorf("%s: %q, want %q", source, got, want)
+		}
+	}
 }
