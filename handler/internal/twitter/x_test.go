@@ -181,6 +181,21 @@ func TestAccountNotShown(t *testing.T) {
 	}
 }
 
+// TestAccountNotShownWithMeta: that an empty page also has its place in the
+// timeline makes no difference. An error about something else does not hide it.
+func TestAccountNotShownWithMeta(t *testing.T) {
+	for body, want := range map[string]error{
+		`{"errors":[{"resource_type":"user","resource_id":"7","title":"Forbidden"}],"meta":{"result_count":0}}`:                             ErrForbidden,
+		`{"errors":[{"resource_type":"tweet","resource_id":"7","title":"Authorization Error"}],"meta":{"result_count":0,"next_token":"t"}}`: nil,
+	} {
+		w := newWorld(t)
+		w.answers(http.StatusOK, body)
+		if _, err := w.client.Timeline(t.Context(), "7", Query{}); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", body, err, want)
+		}
+	}
+}
+
 func TestStalePageToken(t *testing.T) {
 	w := newWorld(t)
 	token := w.all(t, corpus.PressAccount, 0)[0].Page.Meta.NextToken
@@ -393,7 +408,7 @@ func FuzzReadAnswer(f *testing.F) {
 		if page.Meta.ResultCount > page.Count || page.Count > 0 && len(page.Posts)+len(page.Unreadable) == 0 {
 			t.Errorf("%d counted, %d in data, %d posts, %d unreadable", page.Meta.ResultCount, page.Count, len(page.Posts), len(page.Unreadable))
 		}
-		_, _ = readTimeline(raw)
+		_, _ = readTimeline(raw, "7")
 	})
 }
 
