@@ -58,7 +58,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 	toX := report.Outbound(outbound.AllowHosts(web, cfg.XAPIURL, "https://pbs.twimg.com", "https://video.twimg.com"))
 	captured := &capture.Capture{
 		State: store, Archive: mail, Now: time.Now, Log: log, Telemetry: report,
-		Media:  twitter.Media{HTTP: toX, Pause: capture.Pause},
+		Media:  twitter.Media{HTTP: toX},
 		Format: message.Format{To: cfg.ArchiveMailbox, Mailboxes: cfg.AuthorMailboxes},
 		SignIn: func(ctx context.Context, jobID string, fresh bool) (capture.X, error) {
 			if fresh {

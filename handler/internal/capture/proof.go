@@ -142,18 +142,13 @@ const (
 // count of the account's posts.
 func (t *turn) provedByCount(ctx context.Context) (bool, error) {
 	run := t.account.Run
-	last := -1
 	for range countTries {
 		// The rest may have been posted since the run began. Those are counted first: one
 		// that comes before X is asked for its count must not pass for an old one.
-		newer, counted, err := t.newer(ctx)
+		newer, err := t.newer(ctx)
 		if err != nil {
 			return false, fmt.Errorf("counting the posts since the run began: %w", err)
 		}
-		if !counted || newer == last {
-			return false, nil
-		}
-		last = newer
 		var user twitter.User
 		err = t.call(ctx, func(x X) (err error) {
 			user, err = x.User(ctx, t.account.ID)
@@ -169,20 +164,20 @@ func (t *turn) provedByCount(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// newer counts the posts that came since the run began. The next run reads them
-// again on the same day, so that counting them costs nothing. counted is false if
-// there are too many.
-func (t *turn) newer(ctx context.Context) (n int, counted bool, err error) {
+// newer counts the posts that came since the run began, or as many of them as
+// newerPages hold. The next run reads them again on the same day, so that counting
+// them costs nothing.
+func (t *turn) newer(ctx context.Context) (n int, err error) {
 	token := ""
 	for range newerPages {
 		answer, err := t.timeline(ctx, twitter.Query{SinceID: t.account.Run.NewestID, PageFrom: token})
 		if err != nil {
-			return 0, false, err
+			return 0, err
 		}
 		n += answer.Page.Count
 		if token = answer.Page.Meta.NextToken; token == "" {
-			return n, true, nil
+			break
 		}
 	}
-	return 0, false, nil
+	return n, nil
 }

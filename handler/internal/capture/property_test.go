@@ -202,6 +202,11 @@ func (w *world) nothingIsMissing() {
 	if a.Run != nil {
 		w.t.Errorf("a run is under way: %+v", *a.Run)
 	}
+	// What a crash left behind is removed by the daily sweep once it is old enough.
+	time.Sleep(8 * 24 * time.Hour)
+	if _, _, err := w.state.Sweep(w.t.Context(), time.Now()); err != nil {
+		w.t.Error(err)
+	}
 	w.noPages()
 }
 

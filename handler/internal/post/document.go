@@ -126,7 +126,7 @@ func SplitPage(raw []byte) (Page, error) {
 func (page *Page) read(data []json.RawMessage) (posts []*object[wirePost]) {
 	byID := map[string]*object[wirePost]{}
 	for i, raw := range data {
-		p := readObject[wirePost](raw, "post")
+		p := readObject[wirePost](raw)
 		err := CheckID(p.value.ID)
 		if !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) {
 			err = fmt.Errorf("it is not a JSON object")

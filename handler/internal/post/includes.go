@@ -2,33 +2,30 @@ package post
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
 
 // object is a JSON object that X sent, with what was read of it.
 type object[T any] struct {
 	raw      json.RawMessage
 	value    T
-	problems []string // members that could not be read, in words
+	problems []string // members that could not be read, each "member: why"
 }
 
 // readObject reads an object. A member of an unexpected type costs that member
 // and not the object: it is named in problems.
-func readObject[T any](raw json.RawMessage, name string) *object[T] {
+func readObject[T any](raw json.RawMessage) *object[T] {
 	o := &object[T]{raw: raw}
-	err := json.Unmarshal(raw, &o.value) // reads what it can, and reports the first mismatch only
-	if err == nil {
+	if json.Unmarshal(raw, &o.value) == nil {
 		return o
 	}
+	// Unmarshal read what it could, and reported only the first mismatch.
 	var members map[string]json.RawMessage
-	if mismatch := (*json.UnmarshalTypeError)(nil); !errors.As(err, &mismatch) || json.Unmarshal(raw, &members) != nil {
-		o.problems = []string{fmt.Sprintf("%s: %v", name, err)}
-		return o
+	if json.Unmarshal(raw, &members) != nil {
+		return o // not an object: its id is missing, and it is refused for that
 	}
 	for _, member := range slices.Sorted(maps.Keys(members)) {
 		alone, err := json.Marshal(map[string]json.RawMessage{member: members[member]})
@@ -36,22 +33,18 @@ func readObject[T any](raw json.RawMessage, name string) *object[T] {
 			err = json.Unmarshal(alone, new(T))
 		}
 		if err != nil {
-			o.problems = append(o.problems, fmt.Sprintf("%s.%s: %v", name, member, err))
+			o.problems = append(o.problems, fmt.Sprintf("%s: %v", member, err))
 		}
 	}
 	return o
 }
 
-// time reads an RFC 3339 time; "" is the zero time.
-func (o *object[T]) time(name, text string) time.Time {
-	if text == "" {
-		return time.Time{}
+// named returns the problems with the name of the object that has them.
+func (o *object[T]) named(name string) (out []string) {
+	for _, problem := range o.problems {
+		out = append(out, name+"."+problem)
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		o.problems = append(o.problems, fmt.Sprintf("%s: %v", name, err))
-	}
-	return t.UTC()
+	return out
 }
 
 // group holds objects of one kind by id, each id once.
@@ -99,11 +92,11 @@ type includes struct {
 
 func newIncludes(w wireIncludes) *includes {
 	in := &includes{byHandle: map[string]string{}}
-	index(&in.tweets, w.Tweets, "post", func(o *object[wirePost]) string { return o.value.ID })
-	index(&in.users, w.Users, "user", func(o *object[wireUser]) string { return o.value.ID })
-	index(&in.media, w.Media, "media", func(o *object[wireMedia]) string { return o.value.Key })
-	index(&in.polls, w.Polls, "poll", func(o *object[wirePoll]) string { return o.value.ID })
-	index(&in.places, w.Places, "place", func(o *object[wirePlace]) string { return o.value.ID })
+	index(&in.tweets, w.Tweets, func(o *object[wirePost]) string { return o.value.ID })
+	index(&in.users, w.Users, func(o *object[wireUser]) string { return o.value.ID })
+	index(&in.media, w.Media, func(o *object[wireMedia]) string { return o.value.Key })
+	index(&in.polls, w.Polls, func(o *object[wirePoll]) string { return o.value.ID })
+	index(&in.places, w.Places, func(o *object[wirePlace]) string { return o.value.ID })
 	for id, u := range in.users.byID {
 		in.byHandle[strings.ToLower(u.value.Username)] = id
 	}
@@ -112,9 +105,9 @@ func newIncludes(w wireIncludes) *includes {
 
 // index decodes a list and adds its objects. One without an id cannot be
 // referred to and is left out.
-func index[T any](g *group[T], list []json.RawMessage, name string, id func(*object[T]) string) {
+func index[T any](g *group[T], list []json.RawMessage, id func(*object[T]) string) {
 	for _, raw := range list {
-		o := readObject[T](raw, name)
+		o := readObject[T](raw)
 		g.add(id(o), o)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -18,7 +17,7 @@ func Parse(document []byte) (*Post, error) {
 	if err := json.Unmarshal(document, &e); err != nil {
 		return nil, fmt.Errorf("reading a post's document: %w", err)
 	}
-	p := readObject[wirePost](e.Data, "post")
+	p := readObject[wirePost](e.Data)
 	if err := CheckID(p.value.ID); err != nil {
 		return nil, fmt.Errorf("reading a post's document: %w", err)
 	}
@@ -39,15 +38,14 @@ func (in *includes) post(o *object[wirePost]) (*Post, error) {
 const maxDepth = 3
 
 func (in *includes) make(o *object[wirePost], depth int) *Post {
-	o = &object[wirePost]{value: o.value, problems: slices.Clone(o.problems)}
 	w := o.value
 	p := &Post{
-		ID: w.ID, CreatedAt: o.time("post.created_at", w.CreatedAt), Author: in.user(w.AuthorID), InReplyToUser: in.user(w.ReplyTo),
+		ID: w.ID, Author: in.user(w.AuthorID), InReplyToUser: in.user(w.ReplyTo), Problems: o.named("post"),
 		ConversationID: w.ConversationID, Language: w.Language, Source: w.Source, Sensitive: w.Sensitive,
 		EditHistory: w.EditHistory, Likes: w.Metrics.Likes, Withheld: withheld(w.Withheld),
 		Text: Text{Wire: w.Text, Links: w.Entities.links()},
 	}
-	if p.CreatedAt.IsZero() {
+	if p.CreatedAt = p.time("post.created_at", w.CreatedAt); p.CreatedAt.IsZero() {
 		p.CreatedAt, _ = IDTime(p.ID)
 	}
 	if w.Note.Text != "" {
@@ -57,17 +55,16 @@ func (in *includes) make(o *object[wirePost], depth int) *Post {
 		p.Article = &Article{Title: a.Title, Text: cmp.Or(a.PlainText, a.Text, a.Preview)}
 	}
 	for _, key := range w.Attachments.MediaKeys {
-		m, problems := in.makeMedia(key)
-		p.Media, o.problems = append(p.Media, m), append(o.problems, problems...)
+		p.addMedia(key, in.media.byID[key])
 	}
 	for _, id := range w.Attachments.PollIDs {
-		poll, problems := in.makePoll(id)
-		p.Polls, o.problems = append(p.Polls, poll), append(o.problems, problems...)
+		p.addPoll(id, in.polls.byID[id])
 	}
 	if id := w.Geo.PlaceID; id != "" {
 		p.Place = id
 		if place := in.places.byID[id]; place != nil {
-			p.Place, o.problems = cmp.Or(place.value.FullName, id), append(o.problems, place.problems...)
+			p.Place = cmp.Or(place.value.FullName, id)
+			p.Problems = append(p.Problems, place.named("place "+id)...)
 		}
 	}
 	for _, r := range w.Referenced {
@@ -77,8 +74,19 @@ func (in *includes) make(o *object[wirePost], depth int) *Post {
 		}
 		p.References = append(p.References, ref)
 	}
-	p.Problems = o.problems
 	return p
+}
+
+// time reads an RFC 3339 time; "" is the zero time.
+func (p *Post) time(name, text string) time.Time {
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		p.Problems = append(p.Problems, fmt.Sprintf("%s: %v", name, err))
+	}
+	return t.UTC()
 }
 
 // user returns the user of that id: with nothing but the id where X did not
@@ -108,31 +116,33 @@ func (e wireEntities) links() []Link {
 	return out
 }
 
-func (in *includes) makeMedia(key string) (Media, []string) {
-	o := in.media.byID[key]
-	if o == nil {
-		return Media{Key: key, Type: "unknown"}, nil
+// addMedia adds a media of the post; o is nil where X did not include it.
+func (p *Post) addMedia(key string, o *object[wireMedia]) {
+	m := Media{Key: key, Type: "unknown"}
+	if o != nil {
+		w := o.value
+		m = Media{Key: key, Type: cmp.Or(w.Type, "unknown"), URL: w.URL, PreviewURL: w.PreviewURL, AltText: w.AltText,
+			Width: w.Width, Height: w.Height, Duration: time.Duration(w.DurationMS) * time.Millisecond}
+		for _, v := range w.Variants {
+			m.Variants = append(m.Variants, Variant(v))
+		}
+		p.Problems = append(p.Problems, o.named("media "+key)...)
 	}
-	w := o.value
-	m := Media{Key: key, Type: cmp.Or(w.Type, "unknown"), URL: w.URL, PreviewURL: w.PreviewURL, AltText: w.AltText,
-		Width: w.Width, Height: w.Height, Duration: time.Duration(w.DurationMS) * time.Millisecond}
-	for _, v := range w.Variants {
-		m.Variants = append(m.Variants, Variant(v))
-	}
-	return m, o.problems
+	p.Media = append(p.Media, m)
 }
 
-func (in *includes) makePoll(id string) (Poll, []string) {
-	o := in.polls.byID[id]
-	if o == nil {
-		return Poll{ID: id}, nil
+// addPoll adds a poll of the post; o is nil where X did not include it.
+func (p *Post) addPoll(id string, o *object[wirePoll]) {
+	poll := Poll{ID: id}
+	if o != nil {
+		poll.Status = o.value.Status
+		poll.Ends = p.time("poll "+id+".end_datetime", o.value.Ends)
+		for _, option := range o.value.Options {
+			poll.Options = append(poll.Options, PollOption(option))
+		}
+		p.Problems = append(p.Problems, o.named("poll "+id)...)
 	}
-	o = &object[wirePoll]{value: o.value, problems: slices.Clone(o.problems)}
-	p := Poll{ID: id, Status: o.value.Status, Ends: o.time("poll.end_datetime", o.value.Ends)}
-	for _, option := range o.value.Options {
-		p.Options = append(p.Options, PollOption(option))
-	}
-	return p, o.problems
+	p.Polls = append(p.Polls, poll)
 }
 
 // withheld says in words where and why X withholds a post.

@@ -1,11 +1,20 @@
 // Package post is the connector's domain: a post on X, who wrote it, what it
-// carries and what it refers to. It imports nothing else of ours.
+// carries and what it refers to. Of ours it imports fault, for its errors, and
+// nothing else.
 //
 // A post travels as a [Document]: the JSON objects that X sent, untouched, in
-// the form of a single-post answer of the X API v2. [SplitPage] makes documents
-// from an answer with many posts, and [Parse] reads one into a [Post]. The
-// document is what the archive keeps as evidence; everything shown to a
-// person is derived from it and can be derived again.
+// the form of a single-post answer of the X API v2. [SplitPage] takes an answer
+// with many posts apart into documents, each with the [Post] that it holds;
+// [Parse] reads the same Post from a document alone. The document is what the
+// archive keeps as evidence; everything shown to a person is derived from it and
+// can be derived again.
+//
+// # Times
+//
+// X's created_at has whole seconds. The milliseconds of a post are in its id
+// only, where there are any: see [IDTime]. So two posts with one CreatedAt are in
+// the order of their ids, and a range of time that ends within a second cuts
+// through posts that bear the same time.
 //
 // Format: https://docs.x.com/x-api/fundamentals/data-dictionary
 package post
@@ -36,7 +45,7 @@ func Kinds() []Kind { return []Kind{Tweet, Retweet, Reply, Quote} }
 type Post struct {
 	ID             string    // decimal, an unsigned 64-bit number
 	Author         User      // ID at least, where X did not send the user
-	CreatedAt      time.Time // UTC, to the millisecond
+	CreatedAt      time.Time // UTC, whole seconds; to the millisecond where X sent no created_at and it is from the id
 	Text           Text      // the whole text: of note_tweet where there is one
 	ConversationID string    // id of the post that began the conversation
 	InReplyToUser  User
@@ -101,8 +110,8 @@ type Article struct {
 	Title, Text string
 }
 
-// Media is a photo, video or animated GIF. What it is worth archiving from is
-// in Sources.
+// Media is a photo, video or animated GIF. Sources lists where its file can be
+// had.
 type Media struct {
 	Key        string
 	Type       string // photo, video, animated_gif
@@ -122,7 +131,7 @@ type Variant struct {
 	URL         string
 }
 
-// Kind tells what the post does.
+// Kind returns what the post does.
 func (p *Post) Kind() Kind {
 	switch {
 	case p.Ref(Retweeted) != nil:
@@ -135,7 +144,7 @@ func (p *Post) Kind() Kind {
 	return Tweet
 }
 
-// Ref returns the post's reference of that type, nil if it has none.
+// Ref returns the post's reference of that type, or nil if it has none.
 func (p *Post) Ref(t RefType) *Reference {
 	for i := range p.References {
 		if p.References[i].Type == t {
@@ -145,7 +154,7 @@ func (p *Post) Ref(t RefType) *Reference {
 	return nil
 }
 
-// Version is the post's place in its edit history: 1 for a post as it was
+// Version returns the post's place in its edit history: 1 for a post as it was
 // first written, 2 for its first edit.
 func (p *Post) Version() int {
 	if i := slices.Index(p.EditHistory, p.ID); i > 0 {
@@ -159,7 +168,7 @@ func (p *Post) EarlierVersions() []string {
 	return p.EditHistory[:max(slices.Index(p.EditHistory, p.ID), 0)]
 }
 
-// URL is the post's address on X.
+// URL returns the post's address on X.
 func (p *Post) URL() string {
 	user := p.Author.Username
 	if user == "" {
@@ -220,7 +229,7 @@ func (m Media) Sources() []string {
 	return out
 }
 
-// FileName is the name of the file behind one of the media's sources: the
+// FileName returns the name of the file behind one of the media's sources: the
 // last element of its path, with the extension that X gives in the query where
 // the path has none.
 func FileName(source string) string {
@@ -239,7 +248,8 @@ func FileName(source string) string {
 }
 
 // CompareIDs orders post ids as X does: by number, which for all posts since
-// November 2010 is by time. An id that is no number comes first.
+// November 2010 is by time, to the millisecond and finer than created_at. An id
+// that is no number comes first.
 func CompareIDs(a, b string) int {
 	x, _ := strconv.ParseUint(a, 10, 64)
 	y, _ := strconv.ParseUint(b, 10, 64)
@@ -252,7 +262,7 @@ func CompareIDs(a, b string) int {
 	return 0
 }
 
-// CheckID tells what is wrong with a post or account id, nil if nothing is.
+// CheckID returns what is wrong with a post or account id, or nil.
 func CheckID(id string) error {
 	if _, err := strconv.ParseUint(id, 10, 64); err != nil || id[0] == '+' || id == "0" {
 		return fmt.Errorf("%q is not an id: an unsigned 64-bit decimal number is expected", id)
@@ -266,8 +276,10 @@ const firstSnowflake = 29_700_859_247
 // snowflakeEpoch is 4 November 2010 01:42:54.657 UTC, in Unix milliseconds.
 const snowflakeEpoch = 1_288_834_974_657
 
-// IDTime is the time, to the millisecond in UTC, that is in a post's id. It is
-// false for ids given before November 2010, which were plain numbers.
+// IDTime returns the time that is in a post's id, in UTC and to the millisecond.
+// created_at is the same time cut off to whole seconds. It returns false for ids
+// given before November 2010, which were plain numbers.
+// https://docs.x.com/resources/fundamentals/x-ids
 func IDTime(id string) (time.Time, bool) {
 	n, err := strconv.ParseUint(id, 10, 64)
 	if err != nil || n < firstSnowflake {

@@ -1,91 +1,11 @@
 package post
 
 import (
-	"bytes"
-	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 )
-
-// page is an answer of the X API with the things that are easily lost.
-const page = `{"data":[
- {"id":"1800000000000000003","text":"Look &amp; see https://t.co/a 😀 @bob &lt;3","author_id":"7","created_at":"2024-06-10T08:00:00.123Z",
-  "conversation_id":"1800000000000000001","in_reply_to_user_id":"8","edit_history_tweet_ids":["1800000000000000002","1800000000000000003"],
-  "referenced_tweets":[{"type":"quoted","id":"1700000000000000001"},{"type":"replied_to","id":"1700000000000000002"}],
-  "attachments":{"media_keys":["3_1","7_2"],"poll_ids":["5"]},"geo":{"place_id":"pl"},
-  "entities":{"urls":[{"start":15,"end":29,"url":"https://t.co/a","expanded_url":"https://example.com/?a=1&b=2","display_url":"example.com"}],
-   "mentions":[{"start":32,"end":36,"username":"Bob"}]},
-  "public_metrics":{"like_count":5}, "unknown":{"kept":[1,2]}},
- {"id":"1800000000000000001","text":"plain","author_id":"7","created_at":"2024-06-10T07:00:00.000Z"}
-],
-"includes":{
- "tweets":[{"id":"1700000000000000001","text":"quoted","author_id":"8","attachments":{"media_keys":["3_9"]}},
-           {"id":"1800000000000000002","text":"before the edit","author_id":"7","edit_history_tweet_ids":["1800000000000000002","1800000000000000003"]},
-           {"id":"1600000000000000000","text":"nobody refers to this","author_id":"9"}],
- "users":[{"id":"7","username":"ann","name":"Ann"},{"id":"8","username":"bob","name":"Bob \"B\""},{"id":"9","username":"eve","name":"Eve"}],
- "media":[{"media_key":"3_1","type":"photo","url":"https://pbs.twimg.com/media/x.jpg"},
-          {"media_key":"7_2","type":"video","variants":[
-            {"bit_rate":256,"content_type":"video/mp4","url":"https://video.twimg.com/v/low.mp4?tag=1"},
-            {"content_type":"application/x-mpegURL","url":"https://video.twimg.com/v/p.m3u8"},
-            {"bit_rate":2176,"content_type":"video/mp4","url":"https://video.twimg.com/v/high.mp4?tag=1"}]},
-          {"media_key":"3_9","type":"photo","url":"https://pbs.twimg.com/media/Q?format=png&name=small"},
-          {"media_key":"3_8","type":"photo","url":"https://pbs.twimg.com/media/other.jpg"}],
- "polls":[{"id":"5","options":[{"label":"yes","votes":3}],"voting_status":"closed","end_datetime":"2024-06-11T08:00:00.000Z"}],
- "places":[{"id":"pl","full_name":"Oslo, Norway"}]},
-"errors":[{"value":"1700000000000000002","resource_id":"1700000000000000002","resource_type":"tweet","title":"Not Found Error","detail":"gone"},
-          {"value":"1","resource_id":"1","title":"of another post"}],
-"meta":{"result_count":2,"newest_id":"1800000000000000003","oldest_id":"1800000000000000001","next_token":"t"}}`
-
-func split(t *testing.T) []Document {
-	t.Helper()
-	p, err := SplitPage([]byte(page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p.Meta.NextToken != "t" || p.Meta.ResultCount != 2 || len(p.Errors) != 2 {
-		t.Errorf("meta %+v, errors %+v", p.Meta, p.Errors)
-	}
-	return p.Posts
-}
-
-func TestSplitPage(t *testing.T) {
-	docs := split(t)
-	var ids []string
-	for _, d := range docs {
-		ids = append(ids, d.ID)
-	}
-	if want := []string{"1800000000000000002", "1800000000000000003", "1800000000000000001"}; !slices.Equal(ids, want) {
-		t.Fatalf("documents %v, want %v", ids, want)
-	}
-	if !docs[0].Earlier || docs[1].Earlier || docs[2].Earlier {
-		t.Error("the earlier version is not marked, or another is")
-	}
-	for _, d := range docs {
-		if !json.Valid(d.JSON) {
-			t.Fatalf("document %s is no JSON: %s", d.ID, d.JSON)
-		}
-	}
-	edited := docs[1].JSON
-	for _, part := range []string{
-		"{\"id\":\"1800000000000000003\",\"text\":\"Look &amp; see", `"unknown":{"kept":[1,2]}`, // bytes as they came
-		`{"id":"7","username":"ann"`, `{"id":"8","username":"bob"`, `"media_key":"3_1"`, `"media_key":"7_2"`, `"media_key":"3_9"`,
-		`"full_name":"Oslo, Norway"`, `"votes":3`, `"text":"quoted"`, `"detail":"gone"`,
-	} {
-		if !bytes.Contains(edited, []byte(part)) {
-			t.Errorf("document lacks %s", part)
-		}
-	}
-	for _, part := range []string{"nobody refers to this", "Eve", "3_8", "of another post", "plain"} {
-		if bytes.Contains(edited, []byte(part)) {
-			t.Errorf("document holds %s, which is not of this post", part)
-		}
-	}
-	if bytes.Contains(docs[2].JSON, []byte("includes\":{\"tweets")) {
-		t.Error("a plain post includes posts")
-	}
-}
 
 func TestParse(t *testing.T) {
 	p, err := Parse(split(t)[1].JSON)
@@ -149,6 +69,22 @@ func TestParseTakesWhatItCan(t *testing.T) {
 	if inID, _ := IDTime("1800000000000000003"); !p.CreatedAt.Equal(inID) {
 		t.Errorf("created %v, want the time in the id %v", p.CreatedAt, inID)
 	}
+	p, err = Parse([]byte(`{"data":{"id":"1800000000000000003","attachments":{"media_keys":["3_1","3_2"],"poll_ids":["5","6"]},"geo":{"place_id":"pl"},"withheld":7},
+		"includes":{"media":[{"media_key":"3_1","width":"wide","type":"photo"}],"polls":[{"id":"5","end_datetime":"soon","voting_status":1}],"places":[{"id":"pl","full_name":5}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, problem := range p.Problems {
+		name, _, _ := strings.Cut(problem, ":")
+		names = append(names, name)
+	}
+	if want := []string{"media 3_1.width", "poll 5.end_datetime", "poll 5.voting_status", "place pl.full_name"}; !slices.Equal(names, want) {
+		t.Errorf("problems of %q, want %q", names, want)
+	}
+	if p.Media[0].Type != "photo" || p.Media[1].Type != "unknown" || p.Polls[1].ID != "6" || p.Place != "pl" || p.Withheld != "7" {
+		t.Errorf("post %+v", p)
+	}
 	for _, bad := range []string{``, `[]`, `{"data":{}}`, `{"data":{"id":"12x"}}`, `{"data":{"id":"12","text":"no time"}}`, `{"data":[1]}`} {
 		if p, err := Parse([]byte(bad)); err == nil {
 			t.Errorf("%s was read as %+v", bad, p)
@@ -196,62 +132,66 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// FuzzSplitPage: an answer is refused or every post of it comes out, as a
-// document that holds that post's bytes.
-func FuzzSplitPage(f *testing.F) {
-	f.Add([]byte(page))
-	f.Add([]byte(`{"data":{"id":"5"},"includes":{"tweets":[{"id":"5"}]}}`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		got, err := SplitPage(raw)
-		if err != nil {
-			return
+// TestKinds: a post's kind, address and version, from what X says of it.
+func TestKinds(t *testing.T) {
+	for _, c := range []struct {
+		members string // of the post's object
+		kind    Kind
+		url     string
+		version int
+	}{
+		{``, Tweet, "https://x.com/i/status/1800000000000000003", 1},
+		{`,"author_id":"7"`, Tweet, "https://x.com/ann/status/1800000000000000003", 1},
+		{`,"referenced_tweets":[{"type":"quoted","id":"5"}]`, Quote, "https://x.com/i/status/1800000000000000003", 1},
+		{`,"referenced_tweets":[{"type":"quoted","id":"5"},{"type":"replied_to","id":"6"}]`, Reply, "https://x.com/i/status/1800000000000000003", 1},
+		{`,"referenced_tweets":[{"type":"retweeted","id":"5"}]`, Retweet, "https://x.com/i/status/1800000000000000003", 1},
+		{`,"edit_history_tweet_ids":["1800000000000000001","1800000000000000002","1800000000000000003"]`, Tweet, "https://x.com/i/status/1800000000000000003", 3},
+	} {
+		p, err := Parse([]byte(`{"data":{"id":"1800000000000000003"` + c.members + `},"includes":{"users":[{"id":"7","username":"ann"}]}}`))
+		if err != nil || p.Kind() != c.kind || p.URL() != c.url || p.Version() != c.version || !slices.Contains(Kinds(), p.Kind()) {
+			t.Errorf("%s: %+v, %v; want %s, %s, version %d", c.members, p, err, c.kind, c.url, c.version)
 		}
-		for _, d := range got.Posts {
-			if !json.Valid(d.JSON) {
-				t.Fatalf("document is no JSON: %q", d.JSON)
-			}
-			if p, err := Parse(d.JSON); err == nil && p.ID != d.ID {
-				t.Fatalf("document of %s holds %s", d.ID, p.ID)
-			}
-		}
-	})
-}
-
-// TestNeighbours: a post's document is the same whatever else is on its page.
-func TestNeighbours(t *testing.T) {
-	const own = `{"id":"1800000000000000003","text":"a","author_id":"7","referenced_tweets":[{"type":"quoted","id":"1700000000000000001"}]}`
-	const quoted = `{"id":"1700000000000000001","text":"b","author_id":"8","entities":{"mentions":[{"username":"eve"}]},"referenced_tweets":[{"type":"replied_to","id":"1600000000000000000"}]}`
-	alone, err := SplitPage([]byte(`{"data":` + own + `,"includes":{"tweets":[` + quoted + `],"users":[{"id":"7","username":"ann"},{"id":"8","username":"bob"}]}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	among, err := SplitPage([]byte(`{"data":[{"id":"1900000000000000003","text":"@eve","author_id":"7"},` + own + `],
-		"includes":{"tweets":[{"id":"1600000000000000000","text":"c","author_id":"9"},` + quoted + `],
-		"users":[{"id":"9","username":"eve"},{"id":"8","username":"bob"},{"id":"7","username":"ann"}]}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(alone.Posts[0].JSON, among.Posts[1].JSON) {
-		t.Errorf("alone\n%s\namong others\n%s", alone.Posts[0].JSON, among.Posts[1].JSON)
 	}
 }
 
-// TestIncompleteVersion: an earlier version whose photo X did not include is left to
-// a look-up.
-func TestIncompleteVersion(t *testing.T) {
-	page := func(media string) int {
-		p, err := SplitPage([]byte(`{"data":[{"id":"1800000000000000003","text":"a","author_id":"7","edit_history_tweet_ids":["1800000000000000002","1800000000000000003"]}],
-			"includes":{"users":[{"id":"7","username":"ann"}],"media":[` + media + `],
-			"tweets":[{"id":"1800000000000000002","text":"a","author_id":"7","attachments":{"media_keys":["3_1"]}}]}}`))
-		if err != nil {
-			t.Fatal(err)
+// TestLongForms: the whole text is shown, not the one that X cuts off for old programs.
+func TestLongForms(t *testing.T) {
+	p, err := Parse([]byte(`{"data":{"id":"1800000000000000003","text":"the beginn…","entities":{"hashtags":[{"start":0,"end":3,"tag":"cut"}]},
+		"note_tweet":{"text":"the beginning and #the $END","entities":{"hashtags":[{"start":18,"end":22,"tag":"the"}],"cashtags":[{"start":23,"end":27,"tag":"END"}]}},
+		"article":{"title":"A title","preview_text":"cut","plain_text":"the whole article"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Text.Plain() != "the beginning and #the $END" || p.Text.Preview(10) != "the begin…" || len(p.Text.Links) != 2 || p.Text.Links[1].Target != "https://x.com/search?q=%24END" {
+		t.Errorf("text %+v", p.Text)
+	}
+	if p.Article == nil || *p.Article != (Article{"A title", "the whole article"}) {
+		t.Errorf("article %+v", p.Article)
+	}
+}
+
+func TestWithheld(t *testing.T) {
+	for raw, want := range map[string]string{
+		`{"copyright":true,"country_codes":["XY"]}`:                       "XY (copyright)",
+		`{"copyright":false,"country_codes":["DE","FR"],"scope":"tweet"}`: "tweet in DE, FR",
+		`"everywhere"`: `"everywhere"`, `null`: "",
+	} {
+		p, err := Parse([]byte(`{"data":{"id":"1800000000000000003","withheld":` + raw + `}}`))
+		if err != nil || p.Withheld != want {
+			t.Errorf("%s: %+v, %v, want %q", raw, p, err, want)
 		}
-		return len(p.Posts)
 	}
-	if n := page(""); n != 1 {
-		t.Errorf("without the photo: %d posts", n)
-	}
-	if n := page(`{"media_key":"3_1","type":"photo","url":"https://pbs.twimg.com/media/x.jpg"}`); n != 2 {
-		t.Errorf("with the photo: %d posts", n)
+}
+
+func TestFileName(t *testing.T) {
+	for source, want := range map[string]string{
+		"https://video.twimg.com/v/high.mp4?tag=1":               "high.mp4",
+		"https://pbs.twimg.com/media/Q?format=png&name=orig":     "Q.png",
+		"https://pbs.twimg.com/media/x.jpg?format=png&name=orig": "x.jpg",
+		"https://pbs.twimg.com/":                                 "media", "https://pbs.twimg.com": "media", "://": "media",
+	} {
+		if got := FileName(source); got != want {
+			t.Errorf("%s: %q, want %q", source, got, want)
+		}
 	}
 }

@@ -35,13 +35,13 @@ type Link struct {
 	MediaKey string // set where the address stands for the post's own media
 }
 
-// unescape undoes the three escapes that X makes, and no other: an author who
+// unescape undoes the three escapes that X makes, and no others: an author who
 // wrote "&copy;" wrote those six characters.
 func unescape(s string) string { return escapes.Replace(s) }
 
 var escapes = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&")
 
-// Plain is the text as its author wrote it: unescaped, nothing else changed.
+// Plain returns the text as its author wrote it: unescaped, nothing else changed.
 func (t Text) Plain() string { return unescape(t.Wire) }
 
 // Span is a stretch of a text, unescaped; Link is nil for plain text.
@@ -50,10 +50,9 @@ type Span struct {
 	Link *Link
 }
 
-// Spans cuts the text at its links. Put together again the spans' texts are
-// Plain(). Links that overlap or lie outside the text are left out, as is a
-// PlainURL whose positions do not hold its address; positions are X's word, not
-// to be trusted blindly.
+// Spans cuts the text at its links. The spans' texts put together are Plain().
+// Links that overlap or lie outside the text are left out, as is a PlainURL that
+// is not at its positions: the positions are X's word, not to be trusted blindly.
 func (t Text) Spans() []Span {
 	runes := []rune(t.Wire)
 	links := slices.Clone(t.Links)
@@ -85,7 +84,7 @@ func (t Text) Spans() []Span {
 	return out
 }
 
-// cutsEscape tells whether a cut at start or end would fall inside an escape
+// cutsEscape reports whether a cut at start or end would fall inside an escape
 // such as &amp;, which would then come out as two broken halves.
 func cutsEscape(runes []rune, start, end int) bool {
 	whole := unescape(string(runes))
@@ -95,7 +94,7 @@ func cutsEscape(runes []rune, start, end int) bool {
 	return whole != parts
 }
 
-// Preview is the first n code points of the text on one line.
+// Preview returns the first n code points of the text on one line.
 func (t Text) Preview(n int) string {
 	line := strings.Join(strings.Fields(t.Plain()), " ")
 	if r := []rune(line); len(r) > n {

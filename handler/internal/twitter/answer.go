@@ -34,15 +34,23 @@ func ReadAnswer(raw []byte) (post.Page, error) {
 	return page, nil
 }
 
-// readTimeline is ReadAnswer for the answer of a timeline.
-func readTimeline(raw []byte) (post.Page, error) {
+// readTimeline is ReadAnswer for an account's timeline.
+func readTimeline(raw []byte, accountID string) (post.Page, error) {
 	page, err := ReadAnswer(raw)
-	switch {
-	case err != nil || page.HasMeta:
-		return page, err
-	case page.Count == 0:
-		// A protected or suspended account: status 200, and errors alone.
-		return post.Page{}, fmt.Errorf("%w: %s: %s", ErrForbidden, page.Errors[0].Title, page.Errors[0].Detail)
+	if err != nil {
+		return post.Page{}, err
 	}
-	return post.Page{}, fmt.Errorf("%w: it does not say where in the timeline it is", ErrIncomplete)
+	if page.Count == 0 {
+		// For a protected or suspended account X answers with status 200 and
+		// errors, as a rule without meta.
+		for _, p := range page.Errors {
+			if !page.HasMeta || p.ResourceType == "user" && (p.ResourceID == accountID || p.Value == accountID) {
+				return post.Page{}, fmt.Errorf("%w: %s: %s", ErrForbidden, p.Title, p.Detail)
+			}
+		}
+	}
+	if !page.HasMeta {
+		return post.Page{}, fmt.Errorf("%w: it does not say where in the timeline it is", ErrIncomplete)
+	}
+	return page, nil
 }

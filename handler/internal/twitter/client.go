@@ -69,8 +69,8 @@ func signing(hc *http.Client, app App, token Token) *http.Client {
 	return signed
 }
 
-// maxAnswer bounds an answer's body. A page of 100 posts with everything they
-// refer to is below 2 MiB.
+// maxAnswer bounds an answer's body, in bytes. A page of 100 posts with everything
+// they refer to is below 2 MiB.
 const maxAnswer = 32 << 20
 
 // record is an answer as it came over the wire.

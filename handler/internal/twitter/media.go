@@ -6,177 +6,183 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"xarchive/handler/internal/outbound"
 )
 
-// maxMedia bounds a media file: the longest video X accepts is 16 GB.
-const maxMedia = 16 << 30
+const (
+	// maxMedia bounds a media file, in bytes: the longest video X accepts has 16 GB.
+	maxMedia = 16 << 30
 
-// mediaIdle is how long a media server may send nothing before the connection counts
-// as broken.
-const mediaIdle = time.Minute
+	// mediaIdle is how long a media server may send nothing before the
+	// connection counts as broken.
+	mediaIdle = time.Minute
 
-var errIdle = errors.New("nothing came for a minute")
+	// mediaTries is how many connections in a row may bring no byte before X is
+	// called unavailable.
+	mediaTries = 3
 
-// mediaTries is how often a file is asked for before X is called unavailable.
-const mediaTries = 3
+	// mediaPause is the wait after the first of them; after the n-th it is n times
+	// as long.
+	mediaPause = time.Second
+
+	// userAgent names this program. X's video servers refuse the default of some
+	// libraries.
+	userAgent = "xarchive (archive connector for X)"
+)
 
 // Media reads photos and videos from X's media servers, which need no sign-in and
-// bill nothing. Its HTTP client reaches no other hosts.
+// bill nothing. HTTP must reach no other hosts.
 type Media struct {
-	HTTP  *http.Client
-	Pause func(ctx context.Context, d time.Duration) error // waits between tries
+	HTTP *http.Client
 }
 
 // Open starts reading a file. The stream goes on where it was cut off when a
-// connection breaks. ErrNotFound: X does not have or does not give the file;
-// asking again is useless. ErrUnavailable: a later try can succeed.
+// connection breaks; it ends with ctx. Errors of Open and of the stream:
+//
+//   - [ErrNotFound]: asking for this address again is useless. X does not have the
+//     file, it is too long, or the address is not one of X's media servers.
+//   - [ErrUnavailable]: a later try can succeed. Where the file has other sources,
+//     one of them may have it now.
 func (m Media) Open(ctx context.Context, address string) (io.ReadCloser, error) {
-	s := &mediaStream{ctx: ctx, media: m, address: address}
-	if err := s.connect(); err != nil {
+	hc := *m.HTTP
+	hc.CheckRedirect = redirect
+	d := &download{ctx: ctx, http: &hc, address: address, max: maxMedia, size: -1}
+	if err := d.connect(); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return d, nil
 }
 
-// mediaStream is a download that survives broken connections.
-type mediaStream struct {
-	ctx     context.Context
-	cancel  context.CancelCauseFunc // of the connection at hand
-	idle    *time.Timer             // cancels it
-	media   Media
-	address string
-	etag    string
-	body    io.ReadCloser
-	at      int64 // bytes read
-	size    int64 // -1 while unknown
-	broken  int   // connections that broke since the last byte came
-}
-
-// connect asks for the file from where the stream is, trying again while X's
-// servers fail.
-func (s *mediaStream) connect() error {
-	for try := 1; ; try++ {
-		err := s.request()
-		if err == nil || !errors.Is(err, ErrUnavailable) || try == mediaTries {
-			return err
-		}
-		if err := s.media.Pause(s.ctx, time.Duration(try)*time.Second); err != nil {
-			return err
-		}
+// redirect follows up to ten redirects. It takes back the Referer that net/http
+// adds: X's video servers refuse requests that have one.
+func redirect(r *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errors.New("more than 10 redirects")
 	}
-}
-
-func (s *mediaStream) request() error {
-	ctx, cancel := context.WithCancelCause(s.ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.address, nil)
-	if err != nil {
-		cancel(nil)
-		return fmt.Errorf("%w: %s is no address", ErrNotFound, s.address)
-	}
-	if s.at > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", s.at))
-		if s.etag != "" {
-			req.Header.Set("If-Range", s.etag)
-		}
-	}
-	idle := time.AfterFunc(mediaIdle, func() { cancel(errIdle) })
-	resp, err := s.media.HTTP.Do(req)
-	if err != nil {
-		idle.Stop()
-		cancel(nil)
-		if s.ctx.Err() != nil {
-			return context.Cause(s.ctx)
-		}
-		if errors.Is(err, outbound.ErrHostNotAllowed) {
-			return fmt.Errorf("%w: %s is not on X's media servers", ErrNotFound, s.address)
-		}
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	if err := s.accept(resp); err != nil {
-		idle.Stop()
-		cancel(nil)
-		resp.Body.Close()
-		return err
-	}
-	idle.Stop() // it runs while a reading waits
-	s.body, s.cancel, s.idle = resp.Body, cancel, idle
+	r.Header.Del("Referer")
 	return nil
 }
 
-func (s *mediaStream) accept(resp *http.Response) error {
-	status := resp.StatusCode
+// temporary is a failure after which another connection may help at once.
+type temporary struct{ cause error }
+
+func (t temporary) Error() string { return t.cause.Error() }
+func (t temporary) Unwrap() error { return t.cause }
+
+// request asks for the file from where the download is. The server's answer is
+// good, and its body stands there. A temporary error: another try may help.
+func (d *download) request() (*connection, error) {
+	c, ctx := newConnection(d.ctx)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.address, nil)
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("%w: %s is no address", ErrNotFound, d.address)
+	}
+	req.Header.Set("User-Agent", userAgent)
+	// Positions are counted in the bytes of the file, not of a compressed form.
+	req.Header.Set("Accept-Encoding", "identity")
+	if d.at > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", d.at))
+		if d.version != "" {
+			req.Header.Set("If-Range", d.version)
+		}
+	}
+	resp, err := c.do(d.http, req)
 	switch {
-	case s.at == 0 && status == http.StatusOK:
-		s.size, s.etag = resp.ContentLength, strongETag(resp.Header.Get("ETag"))
-		if s.size > maxMedia {
-			return fmt.Errorf("%w: %s has %d bytes, more than the %d that are accepted", ErrNotFound, s.address, s.size, int64(maxMedia))
-		}
-		return nil
-	case s.at > 0 && s.etag != "" && status < 300 && resp.Header.Get("ETag") != s.etag:
-		return fmt.Errorf("%w: %s changed while it was read", ErrUnavailable, s.address)
-	case s.at > 0 && status == http.StatusPartialContent &&
-		strings.HasPrefix(resp.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", s.at)):
-		return nil
-	case s.at > 0 && status == http.StatusOK:
-		// The server begins anew: what was read already is read past.
-		if _, err := io.CopyN(io.Discard, resp.Body, s.at); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		return nil
-	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status == http.StatusUnauthorized, status == http.StatusForbidden,
-		status == http.StatusProxyAuthRequired, status >= 500:
-		// 401, 403 and 407 are more often a proxy's or a firewall's word than X's.
-		return fmt.Errorf("%w: status %d for %s", ErrUnavailable, status, s.address)
+	case err == nil:
+	case d.ctx.Err() != nil:
+		return nil, context.Cause(d.ctx)
+	case errors.Is(err, outbound.ErrHostNotAllowed):
+		return nil, fmt.Errorf("%w: %s is not on X's media servers", ErrNotFound, d.address)
+	default:
+		return nil, temporary{err}
 	}
-	return fmt.Errorf("%w: status %d for %s", ErrNotFound, status, s.address)
+	if err := d.accept(resp, c); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
-// strongETag is the tag if If-Range may be used with it (RFC 9110, 13.1.5).
-func strongETag(tag string) string {
-	if strings.HasPrefix(tag, "W/") {
-		return ""
-	}
-	return tag
-}
-
-func (s *mediaStream) Read(p []byte) (int, error) {
-	for {
-		s.idle.Reset(mediaIdle)
-		n, err := s.body.Read(p)
-		s.idle.Stop()
-		s.at += int64(n)
-		if n > 0 {
-			s.broken = 0
-			if s.at > maxMedia {
-				return n, fmt.Errorf("%w: %s is longer than %d bytes", ErrNotFound, s.address, int64(maxMedia))
-			}
-			return n, nil
+// accept judges an answer, and brings the connection to the byte where the
+// download is.
+func (d *download) accept(resp *http.Response, c *connection) error {
+	switch status := resp.StatusCode; {
+	case status == http.StatusOK && d.at == 0:
+		d.size, d.version = resp.ContentLength, version(resp.Header)
+		if d.size > d.max {
+			return d.tooLong()
 		}
-		if err == nil {
-			continue
+		return nil
+	case status == http.StatusOK || status == http.StatusPartialContent:
+		if d.version != "" && d.version != version(resp.Header) {
+			return d.changed()
 		}
-		if err == io.EOF && (s.size < 0 || s.at == s.size) {
-			return 0, io.EOF
+		if status == http.StatusOK {
+			return d.skip(resp, c)
 		}
-		if s.ctx.Err() != nil {
-			return 0, context.Cause(s.ctx)
-		}
-		if s.broken++; s.broken > mediaTries {
-			return 0, fmt.Errorf("%w: %s breaks off at byte %d: %w", ErrUnavailable, s.address, s.at, err)
-		}
-		s.Close()
-		if err := s.connect(); err != nil {
-			return 0, err
-		}
+		return d.acceptPart(resp.Header.Get("Content-Range"))
+	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
+		return temporary{fmt.Errorf("status %d for %s", status, d.address)}
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
+		// More often the word of a proxy, a firewall or X's guard against
+		// strangers than about the file; nothing that changes within seconds.
+		return fmt.Errorf("%w: status %d for %s", ErrUnavailable, status, d.address)
+	default:
+		return fmt.Errorf("%w: status %d for %s", ErrNotFound, status, d.address)
 	}
 }
 
-func (s *mediaStream) Close() error {
-	s.idle.Stop()
-	s.cancel(nil)
-	return s.body.Close()
+// acceptPart reads the Content-Range of a 206 (RFC 9110, 14.4).
+func (d *download) acceptPart(contentRange string) error {
+	rest, ok := strings.CutPrefix(contentRange, fmt.Sprintf("bytes %d-", d.at))
+	if !ok {
+		return temporary{fmt.Errorf("asked for bytes from %d, the server sends %q", d.at, contentRange)}
+	}
+	_, total, _ := strings.Cut(rest, "/")
+	size, err := strconv.ParseInt(total, 10, 64)
+	switch {
+	case err != nil: // "*": the server does not know
+	case d.size < 0:
+		d.size = size
+	case d.size != size:
+		return d.changed()
+	}
+	return nil
+}
+
+// skip reads past what the download has. The server ignores Range and begins at
+// the first byte.
+func (d *download) skip(resp *http.Response, c *connection) error {
+	if d.size >= 0 && resp.ContentLength >= 0 && resp.ContentLength != d.size {
+		return d.changed()
+	}
+	if _, err := io.CopyN(io.Discard, c, d.at); err != nil {
+		if d.ctx.Err() != nil {
+			return context.Cause(d.ctx)
+		}
+		return temporary{fmt.Errorf("reading up to byte %d again: %w", d.at, err)}
+	}
+	return nil
+}
+
+func (d *download) changed() error {
+	return fmt.Errorf("%w: %s changed while it was read", ErrUnavailable, d.address)
+}
+
+func (d *download) tooLong() error {
+	return fmt.Errorf("%w: %s has more than the %d bytes that are accepted", ErrNotFound, d.address, d.max)
+}
+
+// version is what If-Range may name a file's version with: its strong entity tag,
+// else the time of its last change (RFC 9110, 13.1.5); "" if the server has neither.
+func version(h http.Header) string {
+	if tag := h.Get("ETag"); tag != "" && !strings.HasPrefix(tag, "W/") {
+		return tag
+	}
+	return h.Get("Last-Modified")
 }

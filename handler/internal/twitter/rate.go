@@ -49,8 +49,12 @@ const (
 	// maxWait bounds it from above: X's longest windows have 24 hours.
 	maxWait = 25 * time.Hour
 
-	// window is X's usual one, for a 429 that names none.
+	// window is X's usual one, for a 429 that names none or makes no sense.
 	window = 15 * time.Minute
+
+	// lastSecond is the end of the year 9999 in Unix seconds. Beyond it are
+	// numbers in other units.
+	lastSecond = 253_402_300_799
 )
 
 func newRateLimitError(h http.Header, now time.Time) *RateLimitError {
@@ -62,7 +66,7 @@ func newRateLimitError(h http.Header, now time.Time) *RateLimitError {
 // that a wrong clock here changes nothing.
 func untilReset(h http.Header, now time.Time) time.Duration {
 	seconds, err := strconv.ParseInt(h.Get("x-rate-limit-reset"), 10, 64)
-	if err != nil || seconds <= 0 {
+	if err != nil || seconds <= 0 || seconds > lastSecond {
 		return window
 	}
 	answered := date(h)

@@ -17,9 +17,9 @@ import (
 	"xarchive/handler/internal/fault"
 )
 
-// Sign-in is OAuth 1.0a's three-legged flow (RFC 5849, section 2):
+// A sign-in is OAuth 1.0a's three-legged flow (RFC 5849, section 2):
 // [RequestToken], the browser at [AuthenticateURL], then [AccessToken] with
-// what X sent the browser back with.
+// what X gave the browser for the way back.
 // https://docs.x.com/resources/fundamentals/authentication/oauth-1-0a/obtaining-user-access-tokens
 
 // Account is an account of X that has signed in.
@@ -53,8 +53,9 @@ func (e *SignInError) FaultCause() fault.Cause {
 const codeClock = 135
 
 // RequestToken begins a sign-in. X will send the browser back to callback, which
-// must be registered with the app, character for character. Errors: a
-// [*SignInError], [*RateLimitError] or [ErrUnavailable].
+// must be registered with the app, character for character. It returns a
+// [*SignInError] if X refuses, [ErrClock] if it does so because this machine's
+// clock is wrong, a [*RateLimitError], or [ErrUnavailable].
 func RequestToken(ctx context.Context, hc *http.Client, baseURL string, app App, callback string) (Token, error) {
 	var token Token
 	_, err := signInStep(ctx, hc, baseURL, app, callback, func(c *oauth1.Config) (err error) {
@@ -67,14 +68,15 @@ func RequestToken(ctx context.Context, hc *http.Client, baseURL string, app App,
 	return token, nil
 }
 
-// AuthenticateURL is where the browser goes to sign in, for a request token.
+// AuthenticateURL returns where the browser goes to sign in, for a request token.
 func AuthenticateURL(baseURL string, request Token) string {
 	return baseURL + "/oauth/authenticate?" + url.Values{"oauth_token": {request.Token}}.Encode()
 }
 
-// AccessToken ends a sign-in: the request token and the verifier that X gave the
-// browser are exchanged for the account's access token, once. Errors as
-// RequestToken's.
+// AccessToken ends a sign-in: it exchanges the request token and the verifier that
+// X gave the browser for the account's access token, which X does once. It returns
+// a [*SignInError] if X refuses, [ErrClock], a [*RateLimitError], or
+// [ErrUnavailable].
 func AccessToken(ctx context.Context, hc *http.Client, baseURL string, app App, request Token, verifier string) (Account, error) {
 	var token Token
 	body, err := signInStep(ctx, hc, baseURL, app, "", func(c *oauth1.Config) (err error) {
@@ -84,7 +86,7 @@ func AccessToken(ctx context.Context, hc *http.Client, baseURL string, app App, 
 	if err != nil {
 		return Account{}, fmt.Errorf("ending a sign-in with X: %w", err)
 	}
-	// The library leaves out whose token it is.
+	// The oauth1 library drops whose token it is.
 	answer, err := url.ParseQuery(strings.TrimSpace(string(body)))
 	account := Account{Token: token, UserID: answer.Get("user_id"), ScreenName: answer.Get("screen_name")}
 	if err != nil || account.UserID == "" {
@@ -93,7 +95,9 @@ func AccessToken(ctx context.Context, hc *http.Client, baseURL string, app App, 
 	return account, nil
 }
 
-// Me asks X whose token it is. It returns the same errors as [Client.User].
+// Me asks X whose token it is. It returns [ErrUnauthorized] if X does not accept
+// the token or the keys, [ErrForbidden] if the app has no read permission or the
+// account is suspended, or another of this package's errors.
 func Me(ctx context.Context, hc *http.Client, baseURL string, app App, token Token) (User, error) {
 	const what = "asking X whose token it is"
 	c := NewClient(hc, baseURL, app, token)
@@ -115,7 +119,7 @@ func Me(ctx context.Context, hc *http.Client, baseURL string, app App, token Tok
 const signInTimeout = 20 * time.Second
 
 // signInStep makes one call with the oauth1 library and returns the answer's
-// body. The library knows no context, reads any length of answer and hides the
+// body. The library knows no context, reads an answer of any length and hides the
 // status, so the client given to it brings all three.
 func signInStep(ctx context.Context, hc *http.Client, baseURL string, app App, callback string, do func(*oauth1.Config) error) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, signInTimeout)
@@ -138,7 +142,8 @@ func signInStep(ctx context.Context, hc *http.Client, baseURL string, app App, c
 	return nil, signInError(rec, callback)
 }
 
-// withContext sends requests under a context of its own.
+// withContext sends requests under a context of its own. It keeps the context
+// because the oauth1 library takes a client and none: it lives for one step.
 type withContext struct {
 	ctx  context.Context
 	base http.RoundTripper

@@ -35,8 +35,9 @@ type Query struct {
 }
 
 // Timeline reads one page of an account's posts, newest first. Every post in
-// the answer is billed. X counts posts towards a page that it then leaves out:
-// a page may be short or empty and not be the last.
+// the answer is billed. X first fills a page and then takes out what it does not
+// show, so that a page may be short or empty and not be the last: the last has no
+// NextToken.
 //
 // An account that X does not show at all (protected, suspended, gone) is
 // [ErrForbidden], never an empty page. An answer that is not whole is
@@ -60,7 +61,7 @@ func (c *Client) Timeline(ctx context.Context, accountID string, q Query) (Answe
 	if err != nil {
 		return Answer{}, err
 	}
-	return rec.answer(what, readTimeline)
+	return rec.answer(what, func(raw []byte) (post.Page, error) { return readTimeline(raw, accountID) })
 }
 
 // Lookup reads posts by id, [MaxLookup] at most. Every post in the answer is
