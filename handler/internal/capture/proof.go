@@ -37,12 +37,17 @@ func (t *turn) reached(ctx context.Context) error {
 	switch {
 	case err != nil || !run.Complete:
 		return err
-	case !proved:
-		run.From = t.gap(ctx, run.From)
-	case t.cutOff():
-		// It reached what was known, but not all that was to be read again: what X shows
-		// late of that time was not seen.
-		t.gap(ctx, t.coverFromKnown(run.SinceID))
+	case !proved, t.cutOff():
+		// What was to be read again was not reached either: posts that X showed late were
+		// not seen, so the gap begins with it.
+		from := run.From
+		if run.SinceID != "" {
+			from = earliest(from, t.coverFromKnown(run.SinceID))
+		}
+		end := t.gap(ctx, from)
+		if !proved {
+			run.From = end
+		}
 	}
 	return nil
 }
