@@ -1,6 +1,8 @@
 // Package archive keeps the messages: one .eml blob a post, written once, never
 // overwritten, with its SHA-256 beside it. It is the record that the company
-// relies on, and the only source from which anything is delivered.
+// relies on, and the only source from which anything is delivered. [Archive.Put]
+// writes, [Archive.FindPost] and [Archive.Walk] find, [Archive.Open] reads and
+// compares the hash. docs/format.md describes the blobs.
 //
 // A message is at `<accountId>/<yyyy>/<mm>/<dd>/<key>.eml`, by the UTC date of the
 // post. The key of a post's message is the post's id. A second message about the
@@ -37,7 +39,7 @@ var (
 	// ErrAltered: a message's bytes are not those that were archived.
 	ErrAltered = fault.New(fault.ArchiveAltered, "archived message does not have its SHA-256")
 	// ErrForeign: a blob among the messages is not one of this archive: its
-	// metadata has no created and sha256.
+	// metadata has no created and sha256, or they are not those of its name.
 	ErrForeign = fault.New(fault.StateDamaged, "not a message of this archive")
 )
 
@@ -158,7 +160,7 @@ func (a *Archive) Put(ctx context.Context, accountID string, m Message, write fu
 	if err != nil {
 		return Entry{}, false, fmt.Errorf("archiving message %s: %w", m.Key, err)
 	}
-	return Entry{Name: name, Key: m.Key, PostID: m.PostID, Created: m.Created.UTC(), Kind: m.Kind, SHA256: info.Metadata["sha256"]}, true, nil
+	return Entry{Name: name, Key: m.Key, PostID: m.PostID, Created: m.Created.UTC().Truncate(time.Millisecond), Kind: m.Kind, SHA256: info.Metadata["sha256"]}, true, nil
 }
 
 // noteID writes down where a post is whose id does not tell it. It is done before
@@ -222,6 +224,10 @@ func entry(info blob.Info) (Entry, error) {
 		return Entry{Name: info.Name}, fmt.Errorf("%s: %w", info.Name, ErrForeign)
 	}
 	key := strings.TrimSuffix(path.Base(info.Name), ".eml")
+	account, _, _ := strings.Cut(info.Name, "/")
+	if info.Name != Name(account, created, key) {
+		return Entry{Name: info.Name}, fmt.Errorf("%s: %w", info.Name, ErrForeign)
+	}
 	postID, _, _ := strings.Cut(key, ".")
 	return Entry{Name: info.Name, Key: key, PostID: postID, Created: created.UTC(),
 		Kind: post.Kind(info.Metadata["kind"]), SHA256: info.Metadata["sha256"]}, nil
