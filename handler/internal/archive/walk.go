@@ -18,7 +18,7 @@ import (
 // that name, its whole day is yielded: rather twice than not at all. An error that wraps ErrForeign concerns the blob of the entry's name
 // alone, and the walk goes on; any other error ends it.
 //
-// A window of up to three days costs a listing a day; a longer one a listing for
+// A window of less than two days costs a listing a day; a longer one a listing for
 // each day, month and year in it that has messages, and one for the years. What
 // else the archive holds costs nothing.
 func (a *Archive) Walk(ctx context.Context, accountID string, start, end time.Time, after string) iter.Seq2[Entry, error] {
