@@ -76,7 +76,9 @@ func Name(accountID string, created time.Time, key string) string {
 	return fmt.Sprintf("%s/%s%s.eml", accountID, dayFolder(created), key)
 }
 
-func dayFolder(t time.Time) string { return t.UTC().Format("2006/01/02/") }
+const dayLayout = "2006/01/02/"
+
+func dayFolder(t time.Time) string { return t.UTC().Format(dayLayout) }
 
 // Find returns the entry of that name. It returns ErrNotFound if there is none.
 func (a *Archive) Find(ctx context.Context, name string) (Entry, error) {
@@ -90,8 +92,11 @@ func (a *Archive) Find(ctx context.Context, name string) (Entry, error) {
 	return entry(info)
 }
 
-// FindPost returns the entry of an account's post by its id alone, in at most two
-// requests. It returns ErrNotFound if the post is not archived.
+// FindPost returns the entry of an account's post by its id alone: in one request if
+// the id tells the post's day, in two if it tells no time, in three if it tells
+// another day. Only for posts from before November 2010 that an earlier version
+// archived, and for those not archived, it lists these few years, too. It returns
+// ErrNotFound if the post is not archived.
 func (a *Archive) FindPost(ctx context.Context, accountID, postID string) (Entry, error) {
 	if created, ok := post.IDTime(postID); ok {
 		e, err := a.Find(ctx, Name(accountID, created, postID))

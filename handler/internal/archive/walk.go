@@ -24,19 +24,30 @@ import (
 func (a *Archive) Walk(ctx context.Context, accountID string, start, end time.Time, after string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		start, end := start.UTC(), end.UTC()
-		for folder, err := range a.days(ctx, accountID, start, end) {
+		first := start
+		if day, ok := dayOf(accountID, after); ok && day.After(first) {
+			first = day
+		}
+		for folder, err := range a.days(ctx, accountID, first, end) {
 			if err != nil {
 				yield(Entry{}, err)
 				return
-			}
-			if len(after) > len(folder) && folder < after[:len(folder)] {
-				continue // it is behind us
 			}
 			if !a.day(ctx, folder, start, end, after, yield) {
 				return
 			}
 		}
 	}
+}
+
+// dayOf returns the day in whose folder a message of the account is.
+func dayOf(accountID, name string) (time.Time, bool) {
+	rest, ok := strings.CutPrefix(name, accountID+"/")
+	if !ok || len(rest) < len(dayLayout) {
+		return time.Time{}, false
+	}
+	day, err := time.Parse(dayLayout, rest[:len(dayLayout)])
+	return day, err == nil
 }
 
 // day yields a day's messages; it reports whether the walk goes on.
