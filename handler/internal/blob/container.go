@@ -233,7 +233,9 @@ func newInfo(name string, metadata map[string]*string, size *int64, modified *ti
 		info.Modified = modified.UTC()
 	}
 	if etag != nil {
-		info.ETag = string(*etag)
+		// Listings give it without the quotes that headers give it with, and that a
+		// condition needs.
+		info.ETag = `"` + strings.Trim(string(*etag), `"`) + `"`
 	}
 	if len(metadata) > 0 {
 		info.Metadata = map[string]string{}

@@ -82,6 +82,9 @@ func TestListing(t *testing.T) {
 				t.Fatal(err)
 			}
 			names = append(names, info.Name)
+			if stat, err := c.Stat(ctx, info.Name); err != nil || stat.ETag != info.ETag || !stat.Modified.Equal(info.Modified) {
+				t.Errorf("listed %+v, looked for %+v, %v; expected the same version", info, stat, err)
+			}
 			if info.Metadata["kind"] != "k" || info.Size != int64(len(info.Name)) || info.ETag == "" {
 				t.Errorf("%+v: expected its metadata in lower case, its size and an ETag", info)
 			}
@@ -89,7 +92,10 @@ func TestListing(t *testing.T) {
 		if want := []string{"7/2024/01/a b+c%.eml", "7/2024/02/ü.eml", "7/2025/01/x.eml", "7/z"}; !slices.Equal(names, want) {
 			t.Errorf("listed %q, expected %q", names, want)
 		}
-		for range c.List(ctx, "", false) {
+		for info := range c.List(ctx, "70/", false) {
+			is(t, "removing the version that was listed", c.Remove(ctx, info.Name, blob.Condition{ETag: info.ETag}), nil)
+			put(t, c, info.Name, "again")
+			is(t, "removing it when it was replaced", c.Remove(ctx, info.Name, blob.Condition{ETag: info.ETag}), blob.ErrChanged)
 			break // a listing may be left
 		}
 		for prefix, want := range map[string][]string{"": {"7/", "70/"}, "7/": {"7/2024/", "7/2025/"}, "7/2024/": {"7/2024/01/", "7/2024/02/"}, "8/": nil} {
