@@ -34,6 +34,7 @@ type world struct {
 	t       *testing.T
 	x       *x.Server
 	blobs   *blobs.Server
+	storage blob.Account
 	state   *state.Store
 	archive *archive.Archive
 	log     *logs
@@ -53,8 +54,8 @@ func newWorld(t *testing.T, media ...string) *world {
 	time.Sleep(time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC).Sub(time.Now()))
 	w := &world{t: t, version: "v1", page: 10, reach: 320, log: &logs{}}
 	w.blobs = blobs.New(blobs.Options{})
-	storage := blob.Account{ConnectionString: w.blobs.ConnectionString(), HTTP: w.blobs.Client(), Buffers: blob.NewBuffers(32 << 20)}
-	w.state, w.archive = state.New(storage.Container("state")), archive.New(storage.Container("archive"))
+	w.storage = blob.Account{ConnectionString: w.blobs.ConnectionString(), HTTP: w.blobs.Client(), Buffers: blob.NewBuffers(32 << 20)}
+	w.state, w.archive = state.New(w.storage.Container("state")), archive.New(w.storage.Container("archive"))
 	w.x = x.New(x.Options{Corpus: newCorpus(t, media), ConsumerKey: "key", ConsumerSecret: "secret", Reach: w.reach,
 		Limits: map[string]int{"GET /2/users/:id/tweets": 1 << 30, "GET /2/tweets": 1 << 30}})
 	w.job(account)
