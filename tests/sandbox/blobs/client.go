@@ -73,7 +73,7 @@ func (w *recorder) run(s *Server, r *http.Request) (err error) {
 		if b, ok := reason.(*broken); ok {
 			err = b.cause
 			if drop, ok := err.(*Drop); ok && drop.Final {
-				err = final{drop}
+				err = &final{drop}
 			}
 		} else if reason != nil {
 			panic(reason)
@@ -84,7 +84,10 @@ func (w *recorder) run(s *Server, r *http.Request) (err error) {
 }
 
 // final is an error after which azcore's retry policy does not try again.
-type final struct{ *Drop }
+type final struct{ drop *Drop }
+
+func (f *final) Error() string { return f.drop.Error() }
+func (f *final) Unwrap() error { return f.drop }
 
 // NonRetriable marks the error for azcore (its errorinfo.NonRetriable).
-func (final) NonRetriable() {}
+func (*final) NonRetriable() {}
