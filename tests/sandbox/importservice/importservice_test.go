@@ -24,9 +24,9 @@ import (
 	"xarchive/tests/sandbox/importservice"
 )
 
-var real *azurite.Server
+var emulator *azurite.Server
 
-func TestMain(m *testing.M) { os.Exit(azurite.Run(m, &real)) }
+func TestMain(m *testing.M) { os.Exit(azurite.Run(m, &emulator)) }
 
 const (
 	tenant = "5f8a1c1e-7a52-4d0e-9d0b-3b6f0e6f2a10"
@@ -57,7 +57,7 @@ type world struct {
 	t         *testing.T
 }
 
-func start(t *testing.T) *world { return startWith(t, real.ConnectionString("")) }
+func start(t *testing.T) *world { return startWith(t, emulator.ConnectionString("")) }
 
 func startWith(t *testing.T, storage string) *world {
 	w := &world{connector: &connector{status: 200}, t: t}
