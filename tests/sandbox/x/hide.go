@@ -7,9 +7,8 @@ import (
 	"xarchive/tests/sandbox/corpus"
 )
 
-// hiding is what X does not show though it exists. X documents none of this; each has
-// been seen or reported, and a client that believes an answer to be complete loses
-// posts by it.
+// hiding is what X does not show though it exists. X documents none of this and rules
+// none of it out; a client that believes an answer to be complete loses posts by it.
 type hiding struct {
 	until    map[string]time.Time // ShowLate, by post
 	answers  map[string]int       // ShowLateAfter, by post: timeline answers still without it
