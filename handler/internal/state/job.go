@@ -13,8 +13,9 @@ import (
 type Job struct {
 	ID           string
 	TenantID     string
-	AccountID    string // on X
-	AccountName  string
+	AccountID    string    // on X
+	AccountName  string    // as shown on X; "" if X did not say
+	Handle       string    // without @
 	CreatedAt    time.Time // UTC
 	SignInNeeded bool      // the account must sign in again
 }
@@ -43,7 +44,8 @@ func (s *Store) PutJob(ctx context.Context, j Job) error {
 // where this one stopped. A task that is being delivered just now is left to the
 // instance that delivers it, which finds the job gone.
 func (s *Store) DeleteJob(ctx context.Context, id string) error {
-	if _, err := s.Job(ctx, id); err != nil {
+	j, err := s.Job(ctx, id)
+	if err != nil {
 		return err
 	}
 	tasks, err := s.names(ctx, openTasks+id+"/")
@@ -55,6 +57,9 @@ func (s *Store) DeleteJob(ctx context.Context, id string) error {
 			return err
 		}
 	}
+	if err := s.ReleaseOwner(ctx, j.AccountID, id); err != nil {
+		return err
+	}
 	return s.remove(ctx, jobName(id), "")
 }
 
@@ -64,6 +69,7 @@ type SignIn struct {
 	Token       string
 	Sealed      []byte
 	RedirectURL string
+	Page        bool      // a page began it, not a call
 	CreatedAt   time.Time // UTC
 	ExpiresAt   time.Time // UTC
 }
@@ -76,6 +82,13 @@ func signInName(token string) string {
 // PutSignIn keeps a sign-in.
 func (s *Store) PutSignIn(ctx context.Context, in SignIn) error {
 	return s.writeJSON(ctx, signInName(in.Token), in, condition{})
+}
+
+// SignIn reads the sign-in of a request token; ErrNotFound if there is none.
+func (s *Store) SignIn(ctx context.Context, token string) (SignIn, error) {
+	var in SignIn
+	err := s.readJSON(ctx, signInName(token), &in)
+	return in, err
 }
 
 // SignIns reads the sign-ins that have not expired and removes those that have.

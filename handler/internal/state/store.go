@@ -6,6 +6,7 @@
 // by itself when an instance dies.
 //
 //	jobs/<jobId>.json              Job
+//	owners/<accountId>.json        which job archives the account
 //	accounts/<accountId>.json      Account; leased while being captured
 //	pages/<accountId>/<key>/…      raw answers of X, until what they hold is stored
 //	tasks/open/<jobId>/<id>.json   Task; leased while being delivered
@@ -97,8 +98,9 @@ func (s *Store) readJSON(ctx context.Context, name string, v any) error {
 
 // condition of a write.
 type condition struct {
-	absent bool   // the blob must not be there: errExists
-	lease  string // the lease under which it is written: ErrLost
+	absent bool         // the blob must not be there: errExists
+	etag   *azcore.ETag // the blob must still be this version: errExists
+	lease  string       // the lease under which it is written: ErrLost
 }
 
 func (s *Store) write(ctx context.Context, name string, data []byte, c condition) error {
@@ -109,6 +111,9 @@ func (s *Store) write(ctx context.Context, name string, data []byte, c condition
 	access := &blob.AccessConditions{}
 	if c.absent {
 		access.ModifiedAccessConditions = &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
+	}
+	if c.etag != nil {
+		access.ModifiedAccessConditions = &blob.ModifiedAccessConditions{IfMatch: c.etag}
 	}
 	if c.lease != "" {
 		access.LeaseAccessConditions = &blob.LeaseAccessConditions{LeaseID: &c.lease}
