@@ -87,17 +87,17 @@ func (a *API) handler(do call) http.HandlerFunc {
 // fail answers {"Message":…}. An error that is not meant for the caller goes to
 // the log alone, under a reference that the caller is given.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	told := web.Explain(r.Context(), a.log, r.Pattern, err)
-	if told.Status == http.StatusUnauthorized {
+	problem := web.Explain(r.Context(), a.log, r.Pattern, err)
+	if problem.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Basic realm="connector", charset="UTF-8"`)
 		w.Header().Add("WWW-Authenticate", "Bearer")
 	}
-	told.SetRetry(w.Header())
-	answer(w, told.Status, problem{told.Message})
+	problem.SetRetry(w.Header())
+	answer(w, problem.Status, failure{problem.Message})
 }
 
-// problem is the body of every failure.
-type problem struct{ Message string }
+// failure is the body of every failure.
+type failure struct{ Message string }
 
 // Refuse answers a request that no route takes, with 404 or 405.
 func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int) {
@@ -106,5 +106,5 @@ func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int) {
 		message = "This call is made with " + allow + "."
 	}
 	a.log.InfoContext(r.Context(), "no route takes the request", "method", r.Method, "path", strings.ToLower(r.URL.Path), "status", status)
-	answer(w, status, problem{message})
+	answer(w, status, failure{message})
 }

@@ -47,7 +47,7 @@ func (a *API) getEntities(r *http.Request) (any, error) {
 		return nil, err
 	}
 	account, err := a.jobs.Candidate(r.Context(), id)
-	return []entity{{ID: account.ID, Name: account.Name, AlreadyUsed: account.Used}}, err
+	return []entity{{ID: account.User.ID, Name: account.User.Name, AlreadyUsed: account.Used}}, err
 }
 
 var accountIDForm = regexp.MustCompile(`^[0-9]{1,20}$`)

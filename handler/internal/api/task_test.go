@@ -64,6 +64,21 @@ func TestDownloadRequest(t *testing.T) {
 	}
 }
 
+// TestTaskThatIsBeingDelivered: its new container cannot be noted now, and the
+// Compliance Center is told to send it again.
+func TestTaskThatIsBeingDelivered(t *testing.T) {
+	w := newWorld(t)
+	w.Save(state.Job{ID: "j-1", AccountID: jobstest.Press})
+	w.expect("POST", "/data/OnDownloadRequest", request(), 200, "")
+	claim, err := w.State.ClaimTask(t.Context(), "j-1", "t-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer claim.Release()
+	w.expect("POST", "/data/OnDownloadRequest", request(), 200, "")
+	w.expect("POST", "/data/OnDownloadRequest", request("BlobSasUri", strings.Replace(sas, "task-17", "task-18", 1)), 503, "The task is being delivered just now.")
+}
+
 func TestDownloadRequestRefused(t *testing.T) {
 	w := newWorld(t)
 	w.Save(state.Job{ID: "j-1", AccountID: jobstest.Press})

@@ -12,7 +12,7 @@ import (
 
 // Candidate is an account that a job can archive.
 type Candidate struct {
-	twitter.User
+	User twitter.User
 	Used bool // another job archives it
 }
 

@@ -71,7 +71,7 @@ func TestOneJobForAnAccount(t *testing.T) {
 	if !save("j-1", jobstest.Press, jobstest.PressHandle) || save("j-2", jobstest.Press, jobstest.PressHandle) {
 		t.Fatal("two jobs have one account")
 	}
-	if c, err := w.Jobs.Candidate(ctx, "j-2"); err != nil || !c.Used || c.Name != jobstest.PressName {
+	if c, err := w.Jobs.Candidate(ctx, "j-2"); err != nil || !c.Used || c.User.Name != jobstest.PressName {
 		t.Errorf("the second job may choose %+v, %v", c, err)
 	}
 	if c, err := w.Jobs.Candidate(ctx, "j-1"); err != nil || c.Used {

@@ -96,17 +96,17 @@ func (q *request) configure() {
 				q.redirect("/Configure?saved=" + strconv.Itoa(saved))
 				return
 			}
-			told := q.explain("saving settings", jobs.WithWords(err, label))
-			page.Problem, status = told.Message, told.Status
+			problem := q.explain("saving settings", jobs.WithWords(err, label))
+			page.Problem, status = problem.Message, problem.Status
 		case "test":
 			page.Results = q.test()
 		}
 	}
 	infos, err := q.pages.opt.Jobs.Settings(ctx)
 	if err != nil {
-		told := q.explain("reading settings", err)
+		problem := q.explain("reading settings", err)
 		if page.Problem == "" {
-			page.Problem, status = told.Message, told.Status
+			page.Problem, status = problem.Message, problem.Status
 		}
 		page.Unknown = true
 		for _, s := range jobs.Settings() {

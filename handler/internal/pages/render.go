@@ -22,7 +22,7 @@ func parseTemplates() templates {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"number": number, "day": day, "minute": minute, "moment": moment, "iso": iso,
 	}).ParseFS(files, "assets/layout.html"))
-	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "leaving", "returned", "status"} {
+	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "opening", "returned", "status"} {
 		t.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(files, "assets/"+name+".html"))
 	}
 	for _, name := range []string{"style.css", "page.js", "icon.svg"} {
@@ -44,7 +44,7 @@ type view struct {
 	Style, Script  string
 	Action         string // where the page's forms go: to the page itself
 	Now            time.Time
-	Leave          string // where the browser is to go at once
+	GoTo           string // where the browser is to go at once
 	Data           any
 }
 

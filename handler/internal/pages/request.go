@@ -73,7 +73,7 @@ func (q *request) field(name string) string { return q.r.PostForm.Get(name) }
 func (q *request) redirect(to string) { http.Redirect(q.w, q.r, to, http.StatusSeeOther) }
 
 // explain returns what the person is told of an error, which goes to the log.
-func (q *request) explain(doing string, err error) web.Told {
+func (q *request) explain(doing string, err error) web.Problem {
 	return web.Explain(q.r.Context(), q.pages.opt.Log, doing, err)
 }
 

@@ -118,12 +118,12 @@ func (q *request) enter() bool {
 // admit begins a session for a person who knows the shared secret.
 func (q *request) admit() {
 	if err := q.pages.opt.Access.Admit(q.r, strings.TrimSpace(q.field("tenantId")), q.field("secret")); err != nil {
-		told := q.explain("beginning a session on "+q.r.Pattern, err)
-		told.SetRetry(q.w.Header())
-		if told.Status == http.StatusUnauthorized {
-			told.Status, told.Message = http.StatusForbidden, "The tenant ID and the secret do not match. The secret is the APISecretKey that you chose at deployment; it is kept in the Key Vault under the name api-secret-key."
+		problem := q.explain("beginning a session on "+q.r.Pattern, err)
+		problem.SetRetry(q.w.Header())
+		if problem.Status == http.StatusUnauthorized {
+			problem.Status, problem.Message = http.StatusForbidden, "The tenant ID and the secret do not match. The secret is the APISecretKey that you chose at deployment; it is kept in the Key Vault under the name api-secret-key."
 		}
-		q.askWhoItIs(told.Status, told.Message)
+		q.askWhoItIs(problem.Status, problem.Message)
 		return
 	}
 	// The secret may have been changed a moment ago, so the signer is made again.

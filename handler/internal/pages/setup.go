@@ -52,19 +52,19 @@ func (q *request) setUp() {
 				return
 			}
 			if err != nil {
-				told := q.explain("saving a job", err)
-				problem, status = told.Message, told.Status
+				p := q.explain("saving a job", err)
+				problem, status = p.Message, p.Status
 			}
 		}
 	}
 	setup, err := q.pages.opt.Jobs.Setup(q.r.Context(), jobID)
 	if err != nil {
-		told := q.explain("setting up a job", err)
+		p := q.explain("setting up a job", err)
 		if problem == "" {
-			problem = told.Message
+			problem = p.Message
 		}
 		if status == http.StatusOK {
-			status = told.Status
+			status = p.Status
 		}
 	}
 	page := newSetupPage(jobID, setup)

@@ -27,7 +27,7 @@ type signInCookie struct {
 	Ends     int64  `json:"e"` // Unix seconds
 }
 
-const signInPurpose = "leaving"
+const signInPurpose = "sign-in with X"
 
 // signInCookieName is the cookie's name: one for each sign-in, so that jobs can be
 // set up in several tabs.
@@ -48,15 +48,15 @@ func (q *request) beginSignIn(jobID string) {
 	token, address, err := q.pages.opt.Jobs.BeginSignIn(q.r.Context(), in)
 	window := q.field("window") == "1"
 	if err != nil {
-		told := q.explain("beginning a sign-in with X", err)
-		told.SetRetry(q.w.Header())
-		q.showReturned(told.Status, returnedPage{Title: "X did not begin the sign-in", Advice: told.Message, JobID: jobID, Window: window})
+		problem := q.explain("beginning a sign-in with X", err)
+		problem.SetRetry(q.w.Header())
+		q.showReturned(problem.Status, returnedPage{Title: "X did not begin the sign-in", Advice: problem.Message, JobID: jobID, Window: window})
 		return
 	}
 	kept := signInCookie{token, jobID, in.Browser, in.Callback, window, q.pages.opt.Now().Add(jobs.SignInLife).Unix()}
 	q.setCookie(signInCookieName(token), signer.Sign(signInPurpose, kept), jobs.SignInLife)
 	start := "/Views/TwitterOAuth?" + url.Values{"loginUrl": {address}}.Encode()
-	q.render(http.StatusOK, view{Name: "leaving", Title: "Opening X", Leave: start, Bare: window})
+	q.render(http.StatusOK, view{Name: "opening", Title: "Opening X", GoTo: start, Bare: window})
 }
 
 // twitterOAuth is GET /Views/TwitterOAuth: to X, and back.
@@ -126,12 +126,12 @@ func (q *request) endSignIn(token, verifier string) {
 	in := jobs.SignIn{JobID: kept.JobID, Browser: kept.Browser, Callback: kept.Callback}
 	account, err := q.pages.opt.Jobs.EndSignIn(q.r.Context(), in, token, verifier)
 	if err != nil {
-		told := q.explain("ending a sign-in with X", err)
-		told.SetRetry(q.w.Header())
-		if told.Status < 500 {
+		problem := q.explain("ending a sign-in with X", err)
+		problem.SetRetry(q.w.Header())
+		if problem.Status < 500 {
 			q.setCookie(signInCookieName(token), "", 0)
 		}
-		q.showReturned(told.Status, returnedPage{Title: "The sign-in did not succeed", Advice: told.Message, JobID: kept.JobID, Window: kept.Window})
+		q.showReturned(problem.Status, returnedPage{Title: "The sign-in did not succeed", Advice: problem.Message, JobID: kept.JobID, Window: kept.Window})
 		return
 	}
 	q.setCookie(signInCookieName(token), "", 0)

@@ -32,8 +32,8 @@ func (q *request) status() {
 	}
 	code := http.StatusOK
 	if err != nil {
-		told := q.explain("reading the archive's state", err)
-		page.Problem, code = told.Message, told.Status
+		problem := q.explain("reading the archive's state", err)
+		page.Problem, code = problem.Message, problem.Status
 	}
 	q.show(code, "status", "Status", page)
 }
@@ -70,7 +70,7 @@ func newTaskLine(t state.Task, now time.Time) taskLine {
 	case !t.EndedAt.IsZero():
 		line.Summary, line.Detail = "Ended", ""
 	case t.Verdict != nil:
-		line.Summary, line.Detail = "Reporting", "All items are uploaded; the Import service has yet to be told."
+		line.Summary, line.Detail = "Reporting", "All items are uploaded; the Import service has yet to be problem."
 	case failed(t.LastError):
 		line.Summary, line.Detail = fmt.Sprintf("Trying again, %s failed", plural(t.Attempts, "attempt")), problemWords(storedCause(t.LastError))
 		if t.NotBefore.After(now) {
