@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// askEvery is the least time between two questions of the same kind to Entra.
+	// askEvery is the least time between two requests for the same thing to Entra.
 	askEvery = time.Minute
 	// fresh is how long keys serve before discovery is made again. Microsoft's
 	// advice is a day.
@@ -27,29 +27,30 @@ const (
 )
 
 // errTooSoon: Entra was asked a short while ago.
-var errTooSoon = errors.New("Entra was asked for its keys less than a minute ago")
+var errTooSoon = errors.New("Entra was asked for this less than a minute ago")
 
 // keySet is the tenant's signing keys. It finds them by discovery when they are
-// first needed. It implements oidc.KeySet with oidc's own remote key set, which
-// reads the keys again for every signature that none of them fits; gate bounds that.
+// first needed, and again once a day, so that a key that Entra has withdrawn does not
+// serve for ever. The keys themselves are kept by oidc's remote key set, which reads
+// them again for every signature that none of them fits; gate bounds that.
 // https://learn.microsoft.com/entra/identity-platform/signing-key-rollover
 type keySet struct {
 	issuer string
-	http   *http.Client
+	http   *http.Client // through gate
+	gate   *gate
 	now    func() time.Time
 
 	mu     sync.Mutex
 	remote *oidc.RemoteKeySet // nil until discovery has succeeded
+	url    string             // of the keys
 	since  time.Time          // of that discovery
-	tried  time.Time          // the last discovery
-	failed error              // how it went
-	gate   *gate              // to the keys
 }
 
 func newKeySet(issuer string, hc *http.Client, now func() time.Time) *keySet {
-	bounded := &http.Client{Transport: &boundedBody{hc.Transport}, Timeout: askTimeout,
+	g := &gate{base: hc.Transport, now: now, asked: map[string]asked{}}
+	client := &http.Client{Transport: g, Timeout: askTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	return &keySet{issuer: issuer, http: bounded, now: now}
+	return &keySet{issuer: issuer, http: client, gate: g, now: now}
 }
 
 // VerifySignature checks a token's signature; oidc.IDTokenVerifier calls it.
@@ -61,12 +62,12 @@ func (k *keySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 	return remote.VerifySignature(ctx, token)
 }
 
-// undecided wraps ErrUndecided if the keys at hand may not be Entra's
-// present ones, and is otherwise an error without words.
+// undecided wraps ErrUndecided if the keys at hand may not be Entra's present ones,
+// and is otherwise errRefused.
 func (k *keySet) undecided(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if ctx.Err() != nil || k.remote == nil || k.now().Sub(k.since) >= stale || k.gate.lastFailed() {
+	if ctx.Err() != nil || k.remote == nil || k.now().Sub(k.since) >= stale || k.gate.failed(k.url) {
 		return fmt.Errorf("%w: ", ErrUndecided)
 	}
 	return errRefused
@@ -78,17 +79,13 @@ var errRefused = errors.New("it is refused: ")
 func (k *keySet) discover(ctx context.Context) (*oidc.RemoteKeySet, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := k.now()
-	if k.remote != nil && now.Sub(k.since) < fresh {
+	if k.remote != nil && k.now().Sub(k.since) < fresh {
 		return k.remote, nil
 	}
-	if k.tried.IsZero() || now.Sub(k.tried) >= askEvery {
-		k.tried = now
-		// Other callers rely on its outcome, so this caller's hanging up must not decide it.
-		k.failed = k.ask(context.WithoutCancel(ctx))
-	}
-	if k.failed != nil && (k.remote == nil || now.Sub(k.since) >= stale) {
-		return nil, fmt.Errorf("finding Entra's keys: %w", k.failed)
+	// Other callers rely on its outcome, so this caller's hanging up must not decide it.
+	err := k.ask(context.WithoutCancel(ctx))
+	if err != nil && (k.remote == nil || k.now().Sub(k.since) >= stale) {
+		return nil, fmt.Errorf("finding Entra's keys: %w", err)
 	}
 	return k.remote, nil
 }
@@ -112,60 +109,61 @@ func (k *keySet) ask(ctx context.Context) error {
 	if err != nil || issuerErr != nil || keys.Scheme != issuer.Scheme || keys.Host != issuer.Host {
 		return fmt.Errorf("the discovery document of %s leads to keys on another host", k.issuer)
 	}
-	gate := &gate{base: k.http.Transport, now: k.now}
-	client := &http.Client{Transport: gate, Timeout: askTimeout, CheckRedirect: k.http.CheckRedirect}
-	k.remote, k.since, k.gate = oidc.NewRemoteKeySet(oidc.ClientContext(ctx, client), keys.String()), k.now(), gate
+	k.remote, k.url, k.since = oidc.NewRemoteKeySet(ctx, keys.String()), keys.String(), k.now()
+	k.gate.open(k.url) // the new set has no keys yet
 	return nil
 }
 
-// gate lets a request through once in askEvery.
+// gate lets a request through once in askEvery for each URL, and cuts answers that
+// are longer than maxAnswer.
 type gate struct {
 	base http.RoundTripper
 	now  func() time.Time
 
-	mu     sync.Mutex
-	tried  time.Time
+	mu    sync.Mutex
+	asked map[string]asked // by URL
+}
+
+// asked is the last request for a URL.
+type asked struct {
+	at     time.Time
 	failed bool
 }
 
 // RoundTrip fails with errTooSoon where it does not let the request through.
 func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
+	address, now := r.URL.String(), g.now()
 	g.mu.Lock()
-	now := g.now()
-	if !g.tried.IsZero() && now.Sub(g.tried) < askEvery {
+	if last, ok := g.asked[address]; ok && now.Sub(last.at) < askEvery {
 		g.mu.Unlock()
 		return nil, errTooSoon
 	}
-	g.tried, g.failed = now, true // until it is known better
+	g.asked[address] = asked{now, true} // until it is known better
 	g.mu.Unlock()
 	resp, err := g.base.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
 	g.mu.Lock()
-	g.failed = err != nil || resp.StatusCode != http.StatusOK
+	g.asked[address] = asked{now, resp.StatusCode != http.StatusOK}
 	g.mu.Unlock()
-	return resp, err
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
+	return resp, nil
 }
 
-// lastFailed tells whether the keys could not be read when that was last tried.
-func (g *gate) lastFailed() bool {
+// open lets the next request for a URL through.
+func (g *gate) open(address string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.failed
+	delete(g.asked, address)
 }
 
-// boundedBody cuts answers that are longer than maxAnswer.
-type boundedBody struct{ base http.RoundTripper }
-
-func (b *boundedBody) RoundTrip(r *http.Request) (*http.Response, error) {
-	base := b.base
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	resp, err := base.RoundTrip(r)
-	if err == nil {
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(resp.Body, maxAnswer), resp.Body}
-	}
-	return resp, err
+// failed reports whether the last request for a URL failed.
+func (g *gate) failed(address string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asked[address].failed
 }
