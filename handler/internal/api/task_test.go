@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -34,7 +33,7 @@ func request(changes ...any) string {
 // task is the only open task.
 func (w *world) task() state.Task {
 	w.T.Helper()
-	tasks, err := w.State.OpenTasks(w.T.Context())
+	tasks, _, err := w.State.OpenTasks(w.T.Context())
 	if err != nil || len(tasks) != 1 {
 		w.T.Fatalf("there are %d tasks, %v; want one", len(tasks), err)
 	}
@@ -49,14 +48,14 @@ func TestDownloadRequest(t *testing.T) {
 		w.expect("POST", "/data/OnDownloadRequest", body, 200, "")
 		task := w.task()
 		if !task.Start.Equal(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) || !task.End.Equal(time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)) ||
-			task.JobID != "j-1" || !slices.Equal(task.Dirty, []string{"12", "34", "56"}) || task.BlobSASURI != sas || !task.ReceivedAt.Equal(w.Now()) {
+			task.JobID != "j-1" || task.AccountID != jobstest.Press || !slices.Equal(task.Dirty, []string{"12", "34", "56"}) || task.BlobSASURI != sas || !task.ReceivedAt.Equal(w.Now()) {
 			t.Errorf("the task is %+v", task)
 		}
 	}
 	// Names in any case, after a byte order mark, as .NET takes them.
 	lower := strings.NewReplacer(`"JobId"`, `"jobid"`, `"TaskId"`, `"taskId"`, `"BlobSasUri"`, `"blobSasUri"`, "t-1", "t-2").Replace(request())
 	w.expect("POST", "/data/OnDownloadRequest", "\ufeff "+lower, 200, "")
-	if tasks, err := w.State.OpenTasks(t.Context()); err != nil || len(tasks) != 2 {
+	if tasks, _, err := w.State.OpenTasks(t.Context()); err != nil || len(tasks) != 2 {
 		t.Errorf("there are %d tasks, %v; want two", len(tasks), err)
 	}
 	if strings.Contains(w.Log.String(), "aGlkZGVu") {
@@ -114,11 +113,11 @@ func TestDownloadRequestRefused(t *testing.T) {
 	} {
 		w.expect("POST", "/data/OnDownloadRequest", c.body, c.status, c.want)
 	}
-	if tasks, err := w.State.OpenTasks(t.Context()); err != nil || len(tasks) != 0 {
+	if tasks, _, err := w.State.OpenTasks(t.Context()); err != nil || len(tasks) != 0 {
 		t.Errorf("something was stored: %v, %v", tasks, err)
 	}
-	w.BreakState(errors.New("storage is down"))
-	w.expect("POST", "/data/OnDownloadRequest", request(), 500, "reference")
+	w.BreakState(true)
+	w.expect("POST", "/data/OnDownloadRequest", request(), 503, "reference")
 }
 
 func TestTimes(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
@@ -14,8 +13,6 @@ import (
 	"xarchive/handler/internal/jobs/jobstest"
 	"xarchive/handler/internal/web"
 )
-
-func TestMain(m *testing.M) { os.Exit(jobstest.Run(m)) }
 
 // world is the API, served over HTTP, with what stands around it.
 type world struct {

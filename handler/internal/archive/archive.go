@@ -2,9 +2,15 @@
 // overwritten, with its SHA-256 beside it. It is the record that the company
 // relies on, and the only source from which anything is delivered.
 //
-// A message is at `<accountId>/<yyyy>/<mm>/<dd>/<postId>.eml`, by the UTC date of
-// the post. Its blob metadata: `postid`, `created` (RFC 3339, UTC, ms), `kind`,
-// `sha256` (hex, of the blob's bytes).
+// A message is at `<accountId>/<yyyy>/<mm>/<dd>/<key>.eml`, by the UTC date of the
+// post. The key of a post's message is the post's id. A second message about the
+// same post (a supplement) has a key such as `<postId>.media`. Blob metadata:
+// `postid`, `created` (RFC 3339, UTC, ms; X's own times have whole seconds),
+// `kind`, `sha256` (hex, of the blob's bytes).
+//
+// A post whose id does not tell that date has an empty blob at
+// `<accountId>/ids/<postId>` whose metadata `name` is the message's, so that it is
+// found by its id alone.
 package archive
 
 import (
@@ -15,34 +21,39 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"iter"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
+	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/post"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
 var (
 	// ErrNotFound: the post is not in the archive.
-	ErrNotFound = errors.New("not in the archive")
+	ErrNotFound = fault.New(fault.NotFound, "not in the archive")
 	// ErrAltered: a message's bytes are not those that were archived.
-	ErrAltered = errors.New("archived message does not have its SHA-256")
+	ErrAltered = fault.New(fault.ArchiveAltered, "archived message does not have its SHA-256")
+	// ErrForeign: a blob among the messages is not one of this archive: its
+	// metadata has no created and sha256.
+	ErrForeign = fault.New(fault.StateDamaged, "not a message of this archive")
 )
 
-// Container gives the archive container's client; it may make the container.
+// Container keeps the blobs; *blob.Container. A read that fails for another reason
+// than absence must not return blob.ErrNotFound.
 type Container interface {
-	Client(ctx context.Context) (*container.Client, error)
+	Stat(ctx context.Context, name string) (blob.Info, error)
+	Open(ctx context.Context, name string) (io.ReadCloser, blob.Info, error)
+	List(ctx context.Context, prefix string, metadata bool) iter.Seq2[blob.Info, error]
+	Folders(ctx context.Context, prefix string) ([]string, error)
+	Upload(ctx context.Context, name string, o blob.Upload, write func(io.Writer) error) (blob.Info, error)
 }
 
 // Archive is the archive container.
 type Archive struct {
-	container Container
+	blobs Container
 }
 
 // New returns the archive in a container. Nothing is sent yet.
@@ -50,165 +61,148 @@ func New(c Container) *Archive { return &Archive{c} }
 
 // Entry is an archived message.
 type Entry struct {
-	Name    string // of the blob
-	PostID  string
-	Created time.Time // of the post; UTC, ms
+	Name    string    // of the blob
+	Key     string    // the blob's file name without .eml
+	PostID  string    // of the post that the message is about
+	Created time.Time // of the post; UTC
 	Kind    post.Kind
 	SHA256  string // hex, of the message's bytes
-	Size    int64  // bytes
-	Stored  time.Time
 }
 
-// Name is where an account's post is kept.
-func Name(accountID string, p *post.Post) string {
-	return fmt.Sprintf("%s/%s/%s.eml", accountID, p.CreatedAt.UTC().Format("2006/01/02"), p.ID)
+// Name returns where an account's message is kept.
+func Name(accountID string, created time.Time, key string) string {
+	return fmt.Sprintf("%s/%s%s.eml", accountID, dayFolder(created), key)
 }
 
-// Find returns the entry of that name; ErrNotFound if there is none.
+func dayFolder(t time.Time) string { return t.UTC().Format("2006/01/02/") }
+
+// Find returns the entry of that name. It returns ErrNotFound if there is none.
 func (a *Archive) Find(ctx context.Context, name string) (Entry, error) {
-	c, err := a.container.Client(ctx)
-	if err != nil {
-		return Entry{}, err
-	}
-	got, err := c.NewBlobClient(name).GetProperties(ctx, nil)
-	if bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound) {
+	info, err := a.blobs.Stat(ctx, name)
+	if errors.Is(err, blob.ErrNotFound) {
 		return Entry{}, fmt.Errorf("%s: %w", name, ErrNotFound)
 	}
 	if err != nil {
-		return Entry{}, fmt.Errorf("looking for %s in the archive: %w", name, err)
+		return Entry{}, err
 	}
-	return entry(name, got.Metadata, got.ContentLength, got.LastModified)
+	return entry(info)
 }
 
-// FindPost returns the entry of an account's post by its id alone; ErrNotFound
-// if it is not archived.
+// FindPost returns the entry of an account's post by its id alone, in at most two
+// requests. It returns ErrNotFound if the post is not archived.
 func (a *Archive) FindPost(ctx context.Context, accountID, postID string) (Entry, error) {
 	if created, ok := post.IDTime(postID); ok {
-		e, err := a.Find(ctx, Name(accountID, &post.Post{ID: postID, CreatedAt: created}))
+		e, err := a.Find(ctx, Name(accountID, created, postID))
 		if !errors.Is(err, ErrNotFound) {
 			return e, err
 		}
 	}
-	// The id tells no time, or not the one X gave the post: look everywhere.
-	entries, err := a.List(ctx, accountID, time.Time{}, time.Unix(1<<40, 0))
-	if err != nil {
+	info, err := a.blobs.Stat(ctx, idName(accountID, postID))
+	if err == nil && info.Metadata["name"] != "" {
+		return a.Find(ctx, info.Metadata["name"])
+	}
+	if err != nil && !errors.Is(err, blob.ErrNotFound) {
 		return Entry{}, err
 	}
-	if i := slices.IndexFunc(entries, func(e Entry) bool { return e.PostID == postID }); i >= 0 {
-		return entries[i], nil
+	if _, ok := post.IDTime(postID); !ok {
+		return a.findBeforeIDs(ctx, accountID, postID)
 	}
 	return Entry{}, fmt.Errorf("post %s of account %s: %w", postID, accountID, ErrNotFound)
 }
 
-// Put archives a post's message as write produces it, in pieces of bounded
-// size. A message that is already there stays as it is: its entry is
-// returned, and created is false. Nothing is visible before it is whole.
-func (a *Archive) Put(ctx context.Context, accountID string, p *post.Post, write func(io.Writer) error) (e Entry, created bool, err error) {
-	name := Name(accountID, p)
-	c, err := a.container.Client(ctx)
-	if err != nil {
+// findBeforeIDs looks for a post whose id tells no time, from before November
+// 2010, that was archived before such ids were noted: through the few years in
+// which it can have been posted.
+func (a *Archive) findBeforeIDs(ctx context.Context, accountID, postID string) (Entry, error) {
+	for year := 2006; year <= 2010; year++ {
+		for info, err := range a.blobs.List(ctx, fmt.Sprintf("%s/%d/", accountID, year), true) {
+			if err != nil {
+				return Entry{}, err
+			}
+			if path.Base(info.Name) == postID+".eml" {
+				return entry(info)
+			}
+		}
+	}
+	return Entry{}, fmt.Errorf("post %s of account %s: %w", postID, accountID, ErrNotFound)
+}
+
+func idName(accountID, postID string) string { return accountID + "/ids/" + postID }
+
+// Message says what is to be archived.
+type Message struct {
+	Key     string // the post's id, or that of a supplement
+	PostID  string
+	Created time.Time // of the post
+	Kind    post.Kind
+}
+
+// Put archives a message as write produces it, in pieces of bounded size. A
+// message that is already there stays as it is: its entry is returned, and added
+// is false. Nothing is visible before it is whole.
+func (a *Archive) Put(ctx context.Context, accountID string, m Message, write func(io.Writer) error) (e Entry, added bool, err error) {
+	name := Name(accountID, m.Created, m.Key)
+	if err := a.noteID(ctx, accountID, m, name); err != nil {
 		return Entry{}, false, err
 	}
-	w := newBlobWriter(ctx, c.NewBlockBlobClient(name))
-	if err := write(w); err != nil {
-		return Entry{}, false, fmt.Errorf("archiving post %s: %w", p.ID, err)
-	}
-	err = w.commit(map[string]*string{
-		"postid":  to.Ptr(p.ID),
-		"created": to.Ptr(p.CreatedAt.UTC().Format(timeLayout)),
-		"kind":    to.Ptr(string(p.Kind())),
-	})
-	if bloberror.HasCode(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet, bloberror.BlobImmutableDueToPolicy) {
+	info, err := a.blobs.Upload(ctx, name, blob.Upload{
+		Type: "message/rfc822", If: blob.Condition{Absent: true},
+		Metadata: func(sum string) map[string]string {
+			return map[string]string{"postid": m.PostID, "created": m.Created.UTC().Format(timeLayout), "kind": string(m.Kind), "sha256": sum}
+		},
+	}, write)
+	if errors.Is(err, blob.ErrExists) {
 		e, err := a.Find(ctx, name)
 		return e, false, err
 	}
 	if err != nil {
-		return Entry{}, false, fmt.Errorf("archiving post %s: %w", p.ID, err)
+		return Entry{}, false, fmt.Errorf("archiving message %s: %w", m.Key, err)
 	}
-	return Entry{Name: name, PostID: p.ID, Created: p.CreatedAt.UTC(), Kind: p.Kind(), SHA256: w.sum(), Size: w.size, Stored: w.stored}, true, nil
+	return Entry{Name: name, Key: m.Key, PostID: m.PostID, Created: m.Created.UTC(), Kind: m.Kind, SHA256: info.Metadata["sha256"]}, true, nil
 }
 
-// List returns an account's messages of posts created from start to end, both
-// inclusive, oldest first.
-func (a *Archive) List(ctx context.Context, accountID string, start, end time.Time) ([]Entry, error) {
-	c, err := a.container.Client(ctx)
-	if err != nil {
-		return nil, err
+// noteID writes down where a post is whose id does not tell it. It is done before
+// the message is written: a note without a message is harmless, a message
+// without a note could not be found.
+func (a *Archive) noteID(ctx context.Context, accountID string, m Message, name string) error {
+	if m.Key != m.PostID {
+		return nil
 	}
-	prefix := accountID + "/" + commonDate(start.UTC(), end.UTC())
-	pager := c.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{
-		Prefix: &prefix, Include: container.ListBlobsInclude{Metadata: true}})
-	var out []Entry
-	for pager.More() {
-		page, err := pager.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("listing the archive below %s: %w", prefix, err)
-		}
-		for _, b := range page.Segment.BlobItems {
-			if !strings.HasSuffix(*b.Name, ".eml") {
-				continue
-			}
-			e, err := entry(*b.Name, b.Metadata, b.Properties.ContentLength, b.Properties.LastModified)
-			if err != nil {
-				return nil, err
-			}
-			if !e.Created.Before(start) && !e.Created.After(end) {
-				out = append(out, e)
-			}
-		}
+	if at, ok := post.IDTime(m.PostID); ok && dayFolder(at) == dayFolder(m.Created) {
+		return nil
 	}
-	slices.SortFunc(out, Oldest)
-	return out, nil
-}
-
-// Oldest orders entries by time, then by post id.
-func Oldest(a, b Entry) int {
-	if c := a.Created.Compare(b.Created); c != 0 {
-		return c
+	_, err := a.blobs.Upload(ctx, idName(accountID, m.PostID), blob.Upload{
+		Type: "text/plain", If: blob.Condition{Absent: true},
+		Metadata: func(string) map[string]string { return map[string]string{"name": name} },
+	}, func(io.Writer) error { return nil })
+	if errors.Is(err, blob.ErrExists) {
+		return nil
 	}
-	return post.CompareIDs(a.PostID, b.PostID)
-}
-
-// commonDate is the longest prefix of yyyy/mm/dd/ that all days from start to
-// end share.
-func commonDate(start, end time.Time) string {
-	switch {
-	case start.Year() != end.Year():
-		return ""
-	case start.Month() != end.Month():
-		return start.Format("2006/")
-	case start.Day() != end.Day():
-		return start.Format("2006/01/")
-	}
-	return start.Format("2006/01/02/")
+	return err
 }
 
 // Open streams a message. Reading its end compares the bytes with the SHA-256
-// and gives ErrAltered instead of io.EOF if they differ.
+// and returns ErrAltered instead of io.EOF if they differ.
 func (a *Archive) Open(ctx context.Context, e Entry) (io.ReadCloser, error) {
-	c, err := a.container.Client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	got, err := c.NewBlobClient(e.Name).DownloadStream(ctx, nil)
-	if bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound) {
+	body, _, err := a.blobs.Open(ctx, e.Name)
+	if errors.Is(err, blob.ErrNotFound) {
 		return nil, fmt.Errorf("%s: %w", e.Name, ErrNotFound)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s from the archive: %w", e.Name, err)
+		return nil, err
 	}
-	body := got.NewRetryReader(ctx, &blob.RetryReaderOptions{MaxRetries: 3})
-	return &verified{ReadCloser: body, entry: e, hash: sha256.New()}, nil
+	return &verified{body: body, entry: e, hash: sha256.New()}, nil
 }
 
+// verified is a message's bytes, compared with its hash at their end.
 type verified struct {
-	io.ReadCloser
+	body  io.ReadCloser
 	entry Entry
 	hash  hash.Hash
 }
 
 func (v *verified) Read(p []byte) (int, error) {
-	n, err := v.ReadCloser.Read(p)
+	n, err := v.body.Read(p)
 	v.hash.Write(p[:n])
 	if err == io.EOF && hex.EncodeToString(v.hash.Sum(nil)) != v.entry.SHA256 {
 		err = fmt.Errorf("%s: %w", v.entry.Name, ErrAltered)
@@ -216,26 +210,19 @@ func (v *verified) Read(p []byte) (int, error) {
 	return n, err
 }
 
+func (v *verified) Close() error { return v.body.Close() }
+
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
-func entry(name string, metadata map[string]*string, size *int64, stored *time.Time) (Entry, error) {
-	meta := map[string]string{}
-	for k, v := range metadata {
-		if v != nil {
-			meta[strings.ToLower(k)] = *v
-		}
+// entry reads a blob's metadata. It returns ErrForeign if they are not those of a
+// message of ours.
+func entry(info blob.Info) (Entry, error) {
+	created, err := time.Parse(timeLayout, info.Metadata["created"])
+	if err != nil || info.Metadata["sha256"] == "" {
+		return Entry{Name: info.Name}, fmt.Errorf("%s: %w", info.Name, ErrForeign)
 	}
-	created, err := time.Parse(timeLayout, meta["created"])
-	if err != nil || meta["sha256"] == "" {
-		return Entry{}, fmt.Errorf("%s is not a message of this archive: its metadata has no created and sha256", name)
-	}
-	e := Entry{Name: name, PostID: strings.TrimSuffix(path.Base(name), ".eml"), Created: created.UTC(),
-		Kind: post.Kind(meta["kind"]), SHA256: meta["sha256"]}
-	if size != nil {
-		e.Size = *size
-	}
-	if stored != nil {
-		e.Stored = stored.UTC()
-	}
-	return e, nil
+	key := strings.TrimSuffix(path.Base(info.Name), ".eml")
+	postID, _, _ := strings.Cut(key, ".")
+	return Entry{Name: info.Name, Key: key, PostID: postID, Created: created.UTC(),
+		Kind: post.Kind(info.Metadata["kind"]), SHA256: info.Metadata["sha256"]}, nil
 }

@@ -1,12 +1,28 @@
 // Package capture brings what accounts post on X into the archive: what is new,
-// in which order, and what is covered. It is the heart of the connector.
+// in which order, and what is covered. It is the heart of the connector, and the
+// only part of it that asks X for posts.
 //
-// A run reads an account's timeline newest first, because X gives it so, from
-// a moment that has settled back to the newest post stored. Every raw page is kept
-// in the state container as it comes. Only when all pages are there are they
-// stored, the oldest first; after each one the cursor moves up and the covered
-// time grows. So whatever interrupts a run, nothing between cursor and now is
-// skipped, and no post is read from X twice.
+// An account's turn begins with a question: what is newer than the newest known
+// post? If nothing is, the account's record is written once, and that is all.
+// Else the account is claimed and a run begins. It reads the timeline newest
+// first, because X gives it so. Every raw page is retained in the state container.
+// When all pages are there, their posts are archived, the oldest first; after
+// each page the cursor moves up and the covered time grows. So whatever interrupts a
+// run, nothing between the cursor and now is skipped.
+//
+// Time is covered only if something proves it:
+//
+//   - X's timelines reach back 3,200 posts, counted from the newest post at the
+//     time of the call. A run that comes near that must show that it reached what was
+//     known before, or the time in between is recorded as a gap; see proof.go.
+//   - Each run reads the posts of the last minutes again, which X bills once a day.
+//     That finds posts that X shows late, and shows that the known ones are still in
+//     the answer. If X leaves known posts out, the time is not covered; see overlap.go.
+//   - "Now" is X's own Date. This machine's clock decides nothing about posts.
+//
+// What X does not give at once (media, earlier versions of edited posts) never
+// holds a post up: the post is archived with what is there, and the rest follows
+// as a second message; see waiting.go.
 package capture
 
 import (
@@ -14,6 +30,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"xarchive/handler/internal/archive"
@@ -24,21 +42,26 @@ import (
 	"xarchive/handler/internal/twitter"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 )
 
-// X reads from X on behalf of one account; *twitter.Client.
+// X reads from X on behalf of one account; *twitter.Client. Its errors are those
+// of package twitter: ErrUnauthorized has a sign-in with fresh keys tried once, a
+// RateLimitError ends the account's turn until its reset, ErrInvalid for a page
+// with a token lets the run go on below the oldest post, every other error ends the turn
+// and is recorded.
 type X interface {
 	Timeline(ctx context.Context, accountID string, q twitter.Query) (twitter.Answer, error)
 	Lookup(ctx context.Context, ids []string) (twitter.Answer, error)
+	User(ctx context.Context, id string) (twitter.User, error)
 }
 
-// SignIn opens X for a job's account. fresh asks for keys and token anew,
+// SignIn opens X for a job's account. fresh asks for keys and token from the vault,
 // because X has refused those at hand.
 type SignIn func(ctx context.Context, jobID string, fresh bool) (X, error)
 
-// Capture reads the accounts of all jobs. Its methods may run in several
-// instances at once.
-type Capture struct {
+// Options is what Capture needs.
+type Options struct {
 	State   *state.Store
 	Archive *archive.Archive
 	SignIn  SignIn
@@ -46,96 +69,177 @@ type Capture struct {
 	Format  message.Format
 	Now     func() time.Time
 	Log     *slog.Logger
+	Version string // of the connector; posts that were set aside by another are tried again
 
 	Telemetry *telemetry.Telemetry // nil: none
+
+	PageSize int // posts a page; 0 for X's maximum
+	Reach    int // posts that a timeline reaches back; 0 for X's own
+}
+
+// Capture reads the accounts of all jobs. Several instances may run at once.
+type Capture struct {
+	opt   Options
+	posts *semaphore.Weighted // how many posts are archived at the same time
 }
 
 const (
-	// settle is how old a post is before it is read. X shows posts in its
-	// timelines with some delay and not always in the order of their ids;
-	// reading up to the present could move the cursor past one not yet shown.
-	// X itself wants end_time to be 10 seconds ago or more.
-	settle = 30 * time.Second
+	// accountsAtOnce is how many accounts have their turn at the same time.
+	accountsAtOnce = 8
 
-	// longestWait is how long a tick waits for X's rate limit; a reset further
-	// off is left to a later tick, so that no execution is paid for waiting.
-	longestWait = time.Minute
+	// postsAtOnce is how many posts are archived at the same time, of all accounts
+	// together.
+	postsAtOnce = 16
 
-	accountsAtOnce = 2
-	postsAtOnce    = 4
+	// leastShare is the least time that an account's turn gets of a tick, however
+	// many accounts there are.
+	leastShare = 5 * time.Second
+
+	// grace is how long writing down may take after a tick's time is over.
+	grace = 5 * time.Second
 )
 
-// Run brings every account up to date, or as far as the context's time goes:
-// what is left, a later run continues. One account's trouble does not stop the
-// others; all of it is in the error.
+// New returns a Capture. Nothing is sent yet.
+func New(o Options) *Capture {
+	if o.PageSize == 0 {
+		o.PageSize = twitter.PageSize
+	}
+	if o.Reach == 0 {
+		o.Reach = twitter.Reach
+	}
+	return &Capture{opt: o, posts: semaphore.NewWeighted(postsAtOnce)}
+}
+
+// Run gives every account its turn, those that have waited longest first, as far as
+// the context's time goes. One account's trouble does not stop the others; all
+// of it is in the error. What is left, a later run continues.
 func (c *Capture) Run(ctx context.Context) error {
-	jobs, err := c.State.Jobs(ctx)
+	jobs, failures, err := c.jobs(ctx)
 	if err != nil {
 		return fmt.Errorf("capture: reading the jobs: %w", err)
 	}
-	seen := map[string]bool{}
-	var group errgroup.Group
+	asking, err := c.asking(ctx)
+	if err != nil {
+		failures = append(failures, fmt.Errorf("capture: reading the tasks: %w", err))
+	}
+	turns, more := c.turns(ctx, jobs, asking)
+	failures = append(failures, more...)
+
+	var (
+		mu      sync.Mutex
+		skipped int
+		group   errgroup.Group
+	)
 	group.SetLimit(accountsAtOnce)
-	failures := make([]error, len(jobs))
-	for i, job := range jobs {
-		if job.AccountID == "" || seen[job.AccountID] {
-			continue
-		}
-		seen[job.AccountID] = true
+	for i, t := range turns {
 		group.Go(func() error {
-			failures[i] = panics.Catch(func() error { return c.account(ctx, job) })
+			if ctx.Err() != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				skipped++
+				return nil
+			}
+			ctx, cancel := share(ctx, len(turns)-i)
+			defer cancel()
+			if err := panics.Catch(func() error { return t.take(ctx) }); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failures = append(failures, fmt.Errorf("capturing account %s: %w", t.account.ID, err))
+			}
 			return nil
 		})
 	}
 	_ = group.Wait() // failures are collected one by one
+	if skipped > 0 {
+		c.opt.Log.WarnContext(ctx, "the tick's time was over before every account had its turn; the next tick begins with them", "accounts", len(turns), "skipped", skipped)
+		c.opt.Telemetry.Skipped(ctx, "account", skipped)
+	}
 	return errors.Join(failures...)
 }
 
-// account brings one account up to date under its claim.
-func (c *Capture) account(ctx context.Context, job state.Job) (err error) {
-	log := c.Log.With("job", job.ID, "account", job.AccountID)
-	claim, err := c.State.ClaimAccount(ctx, job.AccountID)
-	if errors.Is(err, state.ErrClaimed) {
-		log.DebugContext(ctx, "another instance captures the account")
-		return nil
+// share returns a context that ends with an account's fair share of the time that
+// is left, when so many accounts have yet to have their turn.
+func share(ctx context.Context, left int) (context.Context, context.CancelFunc) {
+	deadline, bounded := ctx.Deadline()
+	if !bounded {
+		return context.WithCancel(ctx)
 	}
-	if err != nil {
-		return fmt.Errorf("capturing account %s: %w", job.AccountID, err)
-	}
-	defer claim.Release()
-
-	r := &run{Capture: c, AccountClaim: claim, job: job, log: log}
-	before := claim.Account.PostsTotal
-	work, span := c.Telemetry.Capture(claim.Context(), job.ID, job.AccountID)
-	defer func() { span.End(err) }()
-	err = r.bringUpToDate(work)
-	c.Telemetry.Lag(work, job.AccountID, claim.Covered.End(), c.Now())
-	if n := claim.Account.PostsTotal - before; n > 0 {
-		log.InfoContext(ctx, "posts archived", "posts", n, "cursor", claim.Cursor, "coveredTo", claim.Covered.End())
-	}
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errLater):
-		log.InfoContext(ctx, "capture continues at a later tick", "reason", err.Error())
-		return nil
-	case ctx.Err() != nil:
-		log.InfoContext(ctx, "capture interrupted, a later tick continues", "reason", context.Cause(ctx).Error())
-		// Which posts waited for media is written down even now, or a video too long for
-		// a tick would be begun anew for ever; the claim may still be ours.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if err := claim.Save(ctx); err != nil {
-			log.WarnContext(ctx, "how far capture came is not written down", "error", err.Error())
-		}
-		return nil
-	}
-	claim.Account.LastError = err.Error()
-	if saveErr := claim.Save(claim.Context()); saveErr != nil {
-		err = errors.Join(err, saveErr)
-	}
-	return fmt.Errorf("capturing account %s: %w", job.AccountID, err)
+	rounds := (left + accountsAtOnce - 1) / accountsAtOnce
+	fair := time.Until(deadline) / time.Duration(rounds)
+	return context.WithTimeout(ctx, max(fair, leastShare))
 }
 
-// errLater ends an account's run before it is through, for no fault.
+// jobs reads the jobs that have an account. Records that cannot be read are set
+// aside and reported; they stop nothing.
+func (c *Capture) jobs(ctx context.Context) (jobs []state.Job, failures []error, err error) {
+	all, damaged, err := c.opt.State.Jobs(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, d := range damaged {
+		failures = append(failures, c.damaged(ctx, d))
+	}
+	seen := map[string]bool{}
+	for _, job := range all {
+		if job.AccountID == "" || seen[job.AccountID] {
+			continue
+		}
+		seen[job.AccountID] = true
+		if job.V == 0 {
+			if err := c.upgrade(ctx, job); err != nil {
+				failures = append(failures, fmt.Errorf("capture: upgrading job %s: %w", job.ID, err))
+			}
+		}
+		jobs = append(jobs, job)
+	}
+	return jobs, failures, nil
+}
+
+// upgrade gives a job from before the format was versioned its hold on the account.
+func (c *Capture) upgrade(ctx context.Context, job state.Job) error {
+	if err := c.opt.State.TakeAccount(ctx, job.AccountID, job.ID, c.opt.Now()); err != nil {
+		return err
+	}
+	return c.opt.State.UpdateJob(ctx, job.ID, func(*state.Job) error { return nil })
+}
+
+// damaged sets a record aside that cannot be read, and returns what is wrong.
+func (c *Capture) damaged(ctx context.Context, d state.Damaged) error {
+	added, err := c.opt.State.PutDamaged(ctx, d)
+	if added {
+		c.opt.Log.ErrorContext(ctx, "a record of the connector cannot be read; its bytes are kept under set-aside", "record", d.Name, "error", d.Err.Error())
+	}
+	return errors.Join(d.Err, err)
+}
+
+// turns reads the accounts, several at once, and returns their turns: those that
+// have waited longest first.
+func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string][]state.Task) (turns []*turn, failures []error) {
+	var mu sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(16)
+	for _, job := range jobs {
+		group.Go(func() error {
+			record, err := c.opt.State.LoadAccount(ctx, job.AccountID)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failures = append(failures, fmt.Errorf("capture: reading account %s: %w", job.AccountID, err))
+				return nil
+			}
+			turns = append(turns, newTurn(c, job, record, asking[job.AccountID]))
+			return nil
+		})
+	}
+	_ = group.Wait() // failures are collected one by one
+	slices.SortFunc(turns, func(a, b *turn) int {
+		if d := a.account.TriedAt.Compare(b.account.TriedAt); d != 0 {
+			return d
+		}
+		return a.account.LastRun.Compare(b.account.LastRun)
+	})
+	return turns, failures
+}
+
+// errLater ends an account's turn before it is through, for no fault.
 var errLater = errors.New("to be continued")

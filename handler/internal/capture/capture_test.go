@@ -68,7 +68,7 @@ func (x *timeline) Timeline(ctx context.Context, id string, q twitter.Query) (tw
 		return twitter.Answer{}, err
 	}
 	var all []string
-	reach := x.posts[:min(len(x.posts), twitter.MaxTimeline)]
+	reach := x.posts[:min(len(x.posts), twitter.Reach)]
 	for _, p := range reach {
 		if post.CompareIDs(p, q.SinceID) > 0 && (q.UntilID == "" || post.CompareIDs(p, q.UntilID) < 0) && x.times[p].Before(q.EndTime) {
 			all = append(all, p)
@@ -339,11 +339,11 @@ func TestBeyondReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost := map[string]bool{}
-	for _, id := range w.x.posts[twitter.MaxTimeline : len(w.x.posts)-20] {
+	for _, id := range w.x.posts[twitter.Reach : len(w.x.posts)-20] {
 		lost[id] = true
 	}
 	a := w.invariant(t, lost)
-	if got, want := len(w.archived(t)), twitter.MaxTimeline+20; got != want {
+	if got, want := len(w.archived(t)), twitter.Reach+20; got != want {
 		t.Errorf("%d posts archived, want %d", got, want)
 	}
 	for id := range lost {

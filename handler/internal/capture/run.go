@@ -2,8 +2,9 @@ package capture
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strconv"
 	"time"
@@ -13,240 +14,227 @@ import (
 	"xarchive/handler/internal/twitter"
 )
 
-// run is the work on one claimed account.
-type run struct {
-	*Capture
-	*state.AccountClaim
-	job state.Job
-	log *slog.Logger
-	x   X
-}
-
-// bringUpToDate finishes the run that is under way, if there is one, else makes
-// one if there can be anything new.
-func (r *run) bringUpToDate(ctx context.Context) error {
-	if r.Account.Run == nil {
-		end := r.Now().Add(-settle).UTC().Truncate(time.Second)
-		if !end.After(r.Covered.End()) || r.Now().Before(r.RateReset) {
-			return nil
-		}
-		r.Account.Run = &state.Run{
-			Key:     strconv.FormatInt(end.Unix(), 10),
-			SinceID: r.Cursor,
-			EndTime: end,
-		}
-		// Saved before X is asked: a page kept under the run's key is found
-		// again even if nothing else is written after it.
-		if err := r.Save(ctx); err != nil {
+// bringUpToDate finishes the run that is under way, or begins one with the first
+// page that X just gave.
+func (t *turn) bringUpToDate(ctx context.Context, first *twitter.Answer) error {
+	if first != nil {
+		if err := t.begin(ctx, *first); err != nil {
 			return err
 		}
 	}
-	if err := r.read(ctx); err != nil {
+	resumed := first == nil
+	for run := t.account.Run; !run.Checked; resumed = false {
+		if err := t.read(ctx, resumed); err != nil {
+			return err
+		}
+		if err := t.reached(ctx); err != nil {
+			return err
+		}
+		if !run.Complete {
+			continue // it was not at its end
+		}
+		if err := t.checkKnown(ctx); err != nil {
+			return err
+		}
+		// What was decided is written down together with the first page that is
+		// archived; until then it can be decided again.
+		run.Checked = true
+	}
+	if err := t.store(ctx); err != nil {
 		return err
 	}
-	if err := r.store(ctx); err != nil {
-		return err
-	}
-	return r.finish(ctx)
+	return t.finish(ctx)
 }
 
-// read keeps pages until X has no more.
-func (r *run) read(ctx context.Context) error {
-	run := r.Account.Run
+// dropEmptyRun forgets a run that has read nothing: it can be begun again.
+func (t *turn) dropEmptyRun() {
+	if run := t.account.Run; run != nil && run.Pages == 0 {
+		t.account.Run = nil
+	}
+}
+
+// begin makes a run of a first page. The page is retained before the run is written
+// down: a page without a run is swept, a run without its page would stand still.
+func (t *turn) begin(ctx context.Context, first twitter.Answer) error {
+	began := t.xTime(first)
+	t.account.Run = &state.Run{
+		// No other run may find this one's pages, not even one that begins in the same
+		// second on another instance.
+		Key:     strconv.FormatInt(began.Unix(), 10) + "-" + rand.Text()[:8],
+		SinceID: t.sinceID, CursorBefore: t.account.Cursor,
+		Began:   began,
+		CoverTo: began.Add(-settle),
+	}
+	return t.keep(ctx, 0, first)
+}
+
+// keep retains a page and takes it into account.
+func (t *turn) keep(ctx context.Context, n int, answer twitter.Answer) error {
+	run := t.account.Run
+	if err := t.capture.opt.State.PutPage(ctx, t.account.ID, run.Key, n, answer.Raw); err != nil {
+		return err
+	}
+	t.retained = true
+	if len(answer.Raw) <= pageKept {
+		t.pages[n] = answer.Page
+	}
+	t.note(answer.Page, t.xTime(answer))
+	return t.save(ctx)
+}
+
+// pageKept is up to how many bytes a page of this turn is held in memory until it is
+// archived, instead of being read again.
+const pageKept = 1 << 20
+
+// read keeps pages until X has no more. While a page is retained, X is asked for the
+// next one.
+func (t *turn) read(ctx context.Context, resumed bool) error {
+	run := t.account.Run
 	for !run.Complete {
-		page, err := r.page(ctx, run.Key, run.Pages, r.askPage)
-		if err != nil {
-			return err
+		if run.Pages >= t.maxPages() {
+			return fmt.Errorf("%w: it gives more pages than a timeline can have", twitter.ErrUnavailable)
 		}
-		if page.Meta.NextToken != "" && page.Meta.NextToken == run.NextToken {
-			return fmt.Errorf("%w: X names page %s as its own next page", twitter.ErrUnavailable, run.NextToken)
-		}
-		if err := r.note(page); err != nil {
-			return err
-		}
-		if err := r.Save(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// maxPages bounds a run: X's timelines have 32 full pages. X leaves posts out of
-// pages, so that there may be more; far more is a circle of page tokens.
-const maxPages = 10 * twitter.MaxTimeline / twitter.PageSize
-
-// readPage takes an answer apart. One that lacks posts that it counts, or cannot be
-// read, is none: X is unavailable, and is asked again.
-func readPage(raw []byte) (post.Page, error) {
-	page, err := post.SplitPage(raw)
-	if err != nil {
-		return post.Page{}, fmt.Errorf("%w: %w", twitter.ErrUnavailable, err)
-	}
-	if page.Meta.ResultCount > page.Count {
-		return post.Page{}, fmt.Errorf("%w: its answer counts %d posts and has %d", twitter.ErrUnavailable, page.Meta.ResultCount, page.Count)
-	}
-	return page, nil
-}
-
-// note takes a kept page into account.
-func (r *run) note(page post.Page) error {
-	run := r.Account.Run
-	posts := inTimeline(page)
-	if len(posts) > 0 {
-		id := slices.MinFunc(posts, func(a, b post.Document) int { return post.CompareIDs(a.ID, b.ID) }).ID
-		at, err := created(posts, id)
-		if err != nil {
-			return err
-		}
-		run.OldestID, run.Oldest = id, at
-	}
-	run.Pages++
-	run.Posts += len(posts)
-	run.NextToken = page.Meta.NextToken
-	if run.NextToken != "" {
-		return nil
-	}
-	run.Complete = true
-	if run.SinceID != "" {
-		run.From = r.Covered.End()
-	}
-	if !reachedLimit(run) {
-		return nil
-	}
-	// X goes back no further: what lies between the last run and the oldest
-	// post of this one cannot be had any more. Posts of the oldest one's very
-	// millisecond may be missing too.
-	gap := state.Range{From: run.From, To: run.Oldest.Add(time.Millisecond)}
-	if run.Posts == 0 {
-		gap.To = run.EndTime
-	}
-	run.From = gap.To
-	r.Unreachable = r.Unreachable.Add(gap)
-	r.log.Error("X's timeline ends before what is archived begins; older posts cannot be had from X",
-		"from", gap.From, "to", gap.To, "postsRead", run.Posts)
-	return nil
-}
-
-// reachedLimit tells whether X stopped because a timeline reaches back 3,200
-// posts, rather than because there were no more. X counts posts that it then
-// leaves out of a page, so a run with as many pages as 3,200 posts fill may have hit
-// the limit with fewer; in doubt it has. A timeline of 3,101 to 3,199 posts is then
-// said to be cut off, which is the lesser evil.
-func reachedLimit(run *state.Run) bool {
-	return run.Posts >= twitter.MaxTimeline || run.Pages >= twitter.MaxTimeline/twitter.PageSize
-}
-
-// store archives the kept pages, the oldest first.
-func (r *run) store(ctx context.Context) error {
-	run := r.Account.Run
-	for run.Stored < run.Pages {
-		n := run.Pages - 1 - run.Stored
-		raw, err := r.State.Page(ctx, r.ID, run.Key, n)
-		if err != nil {
-			return err
-		}
-		page, err := post.SplitPage(raw)
-		if err != nil {
-			return err
-		}
-		if err := r.storePage(ctx, page); err != nil {
-			return err
-		}
-		if posts := inTimeline(page); len(posts) > 0 {
-			newest := slices.MaxFunc(posts, func(a, b post.Document) int { return post.CompareIDs(a.ID, b.ID) }).ID
-			if post.CompareIDs(newest, r.Cursor) > 0 {
-				r.Cursor = newest
-			}
-			to, err := created(posts, newest)
-			if err != nil {
-				return err
-			}
-			r.Covered = r.Covered.Add(state.Range{From: run.From, To: to})
-		}
-		run.Stored++
-		if err := r.Save(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// storePage archives a page's posts and the earlier versions of edited ones.
-func (r *run) storePage(ctx context.Context, page post.Page) error {
-	docs := slices.Clone(page.Posts)
-	missing, err := r.missingVersions(ctx, page, (*post.Post).EarlierVersions)
-	if err != nil {
-		return err
-	}
-	if len(missing) > 0 {
-		found, err := r.lookup(ctx, r.Account.Run.Key, missing)
-		if err != nil {
-			return err
-		}
-		for _, gone := range found.Errors {
-			r.log.WarnContext(ctx, "X does not have an earlier version of an edited post", "detail", gone.Detail)
-		}
-		docs = append(docs, found.Posts...)
-	}
-	slices.SortFunc(docs, func(a, b post.Document) int { return post.CompareIDs(a.ID, b.ID) })
-	return r.storeAll(ctx, docs)
-}
-
-// missingVersions lists the ids of those versions of the page's posts that are
-// neither in the page nor in the archive.
-func (r *run) missingVersions(ctx context.Context, page post.Page, versions func(*post.Post) []string) ([]string, error) {
-	here := map[string]bool{}
-	for _, d := range page.Posts {
-		here[d.ID] = true
-	}
-	var missing []string
-	for _, d := range page.Posts {
-		p, err := post.Parse(d.JSON)
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range versions(p) {
-			if here[id] {
+		// A run that was interrupted may have retained a page that it did not write down.
+		if resumed {
+			resumed = false
+			if found, err := t.takeRetained(ctx); err != nil || found {
+				if err != nil {
+					return err
+				}
 				continue
 			}
-			here[id] = true
-			archived, err := r.archived(ctx, id)
-			if err != nil {
-				return nil, err
-			}
-			if !archived {
-				missing = append(missing, id)
-			}
+		}
+		answer, err := t.nextPage(ctx)
+		if err != nil {
+			return err
+		}
+		if err := t.keep(ctx, run.Pages, answer); err != nil {
+			return err
 		}
 	}
-	return missing, nil
+	return nil
 }
 
-// finish ends the run: everything up to its end is covered.
-func (r *run) finish(ctx context.Context) error {
-	run := r.Account.Run
-	// Pages go first. If the save fails, the run is found stored to its end
-	// and is only finished again.
-	if err := r.State.RemovePages(ctx, r.ID, run.Key); err != nil {
-		return err
+// takeRetained takes the run's next page from the state container, where it is if
+// the run was interrupted just after retaining it.
+func (t *turn) takeRetained(ctx context.Context) (found bool, err error) {
+	run := t.account.Run
+	raw, err := t.capture.opt.State.Page(ctx, t.account.ID, run.Key, run.Pages)
+	if errors.Is(err, state.ErrNotFound) {
+		return false, nil
 	}
-	r.Covered = r.Covered.Add(state.Range{From: run.From, To: run.EndTime})
-	r.Account.Run, r.Account.Held = nil, nil
-	r.LastRun, r.LastError = r.Now().UTC(), ""
-	return r.Save(ctx)
+	if err != nil {
+		return false, err
+	}
+	page, err := twitter.ReadAnswer(raw)
+	if err != nil {
+		return false, err
+	}
+	t.retained = true
+	t.note(page, t.xNow()) // not later than this
+	return true, t.save(ctx)
 }
 
-// inTimeline are the posts of a page that X counts, without earlier versions.
+// nextPage reads the run's next page from X.
+func (t *turn) nextPage(ctx context.Context) (twitter.Answer, error) {
+	run := t.account.Run
+	answer, err := t.timeline(ctx, twitter.Query{SinceID: run.SinceID, UntilID: run.UntilID, EndTime: run.EndTime, PageFrom: run.NextToken})
+	switch {
+	case errors.Is(err, twitter.ErrInvalid) && run.NextToken != "":
+		// X no longer takes the token. The page is also named by the oldest post
+		// before it. A run without a post has cost nothing, and begins again.
+		if run.OldestID == "" {
+			t.account.Run = nil
+			return twitter.Answer{}, fmt.Errorf("%w: X no longer takes the page token of a run that has read no post; it begins again", errLater)
+		}
+		t.log.WarnContext(ctx, "X refuses a page token; going on below the oldest post read", "untilID", run.OldestID)
+		run.UntilID, run.NextToken = run.OldestID, ""
+		return t.nextPage(ctx)
+	case err != nil:
+		return twitter.Answer{}, err
+	}
+	if circle(run, answer.Page) {
+		return twitter.Answer{}, fmt.Errorf("%w: it gives the same page again", twitter.ErrUnavailable)
+	}
+	return answer, nil
+}
+
+// circle reports whether a page leads back to what the run has read: it names itself
+// as the next one, or has only posts that are not older than those before it.
+func circle(run *state.Run, page post.Page) bool {
+	if page.Meta.NextToken == "" {
+		return false
+	}
+	if page.Meta.NextToken == run.NextToken {
+		return true
+	}
+	oldest, _ := oldestOf(inTimeline(page))
+	return run.OldestID != "" && oldest != "" && post.CompareIDs(oldest, run.OldestID) >= 0
+}
+
+// maxPages bounds a run. X leaves posts out of pages, so that there may be more pages
+// than posts need; far more is a circle of page tokens.
+func (t *turn) maxPages() int { return 10 * t.capture.opt.Reach / t.capture.opt.PageSize }
+
+// note takes a page into account.
+func (t *turn) note(page post.Page, at time.Time) {
+	run := t.account.Run
+	docs := inTimeline(page)
+	if id, created := oldestOf(docs); id != "" && (run.OldestID == "" || post.CompareIDs(id, run.OldestID) < 0) {
+		run.OldestID = id
+		if !created.IsZero() {
+			run.Oldest = created
+		}
+	}
+	if id := newestOf(docs); run.NewestID == "" || id != "" && post.CompareIDs(id, run.NewestID) > 0 {
+		run.NewestID = id
+	}
+	run.Pages++
+	run.Posts += len(docs) + len(page.Unreadable)
+	for _, id := range t.known(page) {
+		if !slices.Contains(run.Returned, id) {
+			run.Returned = append(run.Returned, id)
+		}
+	}
+	run.LastPage = at
+	run.NextToken = page.Meta.NextToken
+	run.Complete = run.NextToken == ""
+}
+
+// oldestOf returns the post with the smallest id and when it was posted.
+func oldestOf(docs []post.Document) (id string, created time.Time) {
+	if len(docs) == 0 {
+		return "", time.Time{}
+	}
+	d := slices.MinFunc(docs, byID)
+	if d.Post == nil {
+		return d.ID, time.Time{}
+	}
+	return d.ID, d.Post.CreatedAt
+}
+
+func newestOf(docs []post.Document) string {
+	if len(docs) == 0 {
+		return ""
+	}
+	return slices.MaxFunc(docs, byID).ID
+}
+
+func byID(a, b post.Document) int { return post.CompareIDs(a.ID, b.ID) }
+
+// inTimeline returns the posts of a page that X counts, without earlier versions.
 func inTimeline(page post.Page) []post.Document {
 	return slices.DeleteFunc(slices.Clone(page.Posts), func(d post.Document) bool { return d.Earlier })
 }
 
-// created is the time of the post of that id.
-func created(docs []post.Document, id string) (time.Time, error) {
-	i := slices.IndexFunc(docs, func(d post.Document) bool { return d.ID == id })
-	p, err := post.Parse(docs[i].JSON)
-	if err != nil {
-		return time.Time{}, err
+// finish ends a run whose pages are archived. Its pages go after that: what a crash
+// leaves of them is removed at the end of the account's next run.
+func (t *turn) finish(ctx context.Context) error {
+	run := t.account.Run
+	if !run.Uncovered {
+		t.cover(state.Range{From: run.From, To: run.CoverTo})
 	}
-	return p.CreatedAt, nil
+	t.account.Run, t.account.Slow = nil, nil
+	t.upToDate()
+	return t.save(ctx)
 }

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"sync"
 	"time"
 
-	"xarchive/handler/internal/archive"
-	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/panics"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
@@ -19,187 +15,186 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// mediaTicks is how many ticks a post waits for media that X's servers fail to
-// give. After that it is archived without, and the message says so: a broken
-// server must not keep all later posts out of the archive.
-const mediaTicks = 5
-
-// storeAll archives posts, several at once. A post whose media cannot be had
-// just now is held back and does not stop the others; it does stop the page.
-func (r *run) storeAll(ctx context.Context, docs []post.Document) error {
-	var mu sync.Mutex
-	var held error
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(postsAtOnce)
-	for _, doc := range docs {
-		mu.Lock()
-		waited := r.Held[doc.ID]
-		mu.Unlock()
-		group.Go(func() error {
-			var stored bool
-			var created time.Time
-			err := panics.Catch(func() (err error) {
-				stored, created, err = r.archivePost(ctx, r.ID, doc, waited)
-				return err
-			})
-			mu.Lock()
-			defer mu.Unlock()
-			var broken *mediaError
-			if errors.As(err, &broken) && (ctx.Err() == nil || errors.Is(err, context.DeadlineExceeded)) {
-				r.hold(doc.ID, waited, broken)
-				if ctx.Err() == nil {
-					held = errors.Join(held, err)
-					return nil
-				}
-			}
-			if stored {
-				r.CountPost(created)
-			}
+// store archives the retained pages, the oldest first.
+func (t *turn) store(ctx context.Context) error {
+	run := t.account.Run
+	for run.Stored < run.Pages {
+		n := run.Pages - 1 - run.Stored
+		page, err := t.page(ctx, n)
+		if err != nil {
 			return err
-		})
+		}
+		if err := t.storePage(ctx, page); err != nil {
+			return err
+		}
+		delete(t.pages, n)
+		docs := inTimeline(page)
+		if newest := newestOf(docs); newest != "" && post.CompareIDs(newest, t.account.Cursor) > 0 {
+			t.account.Cursor = newest
+		}
+		t.addKnown(docs)
+		if to := newestTime(docs); !run.Uncovered && !to.IsZero() {
+			t.cover(state.Range{From: run.From, To: earliest(to, run.CoverTo)})
+		}
+		run.Stored, run.Within = run.Stored+1, 0
+		if run.Stored == run.Pages {
+			return nil // finish saves
+		}
+		if err := t.save(ctx); err != nil {
+			return err
+		}
 	}
-	if err := group.Wait(); err != nil {
+	return nil
+}
+
+// newestTime returns when the newest of a page's posts was posted: X gives whole
+// seconds, and others of that second may be on the next page.
+func newestTime(docs []post.Document) (at time.Time) {
+	for _, d := range docs {
+		if d.Post != nil {
+			at = latest(at, d.Post.CreatedAt)
+		}
+	}
+	return at
+}
+
+// page returns page n of the run.
+func (t *turn) page(ctx context.Context, n int) (post.Page, error) {
+	if page, ok := t.pages[n]; ok {
+		return page, nil
+	}
+	raw, err := t.capture.opt.State.Page(ctx, t.account.ID, t.account.Run.Key, n)
+	if err != nil {
+		return post.Page{}, err
+	}
+	t.retained = true
+	return twitter.ReadAnswer(raw)
+}
+
+// storePage archives a page's posts and the earlier versions of edited ones.
+func (t *turn) storePage(ctx context.Context, page post.Page) error {
+	run := t.account.Run
+	for _, u := range page.Unreadable {
+		if err := t.setAside(ctx, post.Document{JSON: u.Raw}, u.Err); err != nil {
+			return err
+		}
+	}
+	versions, err := t.earlierVersions(ctx, page.Posts, run.Key)
+	if err != nil {
 		return err
 	}
-	return held
+	if err := t.archiveAll(ctx, versions, func(int) {}); err != nil {
+		return err
+	}
+	docs := slices.SortedFunc(slices.Values(page.Posts), byID)
+	docs = slices.DeleteFunc(docs, func(d post.Document) bool { return t.isKnown(d.ID) }) // read again, and archived
+	begin := min(run.Within, len(docs))
+	return t.archiveAll(ctx, docs[begin:], func(n int) { run.Within = begin + n })
 }
 
-// hold notes that a post waits for its media. Media that do not come within a tick's
-// time count as well: the next tick would begin them anew.
-func (r *run) hold(postID string, waited state.Held, broken *mediaError) {
-	if r.Held == nil {
-		r.Held = map[string]state.Held{}
-	}
-	keys := waited.Media
-	if !slices.Contains(keys, broken.key) {
-		keys = append(slices.Clone(keys), broken.key)
-	}
-	r.Held[postID] = state.Held{Tries: waited.Tries + 1, Why: broken.Error(), Media: keys}
-}
-
-// archivePost archives one post, written at a time, with its media; stored is
-// false if it was there already. A mediaError: its media cannot be had just now.
-// After mediaTicks that is no reason to wait, and such media are left out.
-func (c *Capture) archivePost(ctx context.Context, accountID string, doc post.Document, waited state.Held) (stored bool, created time.Time, err error) {
-	p, err := post.Parse(doc.JSON)
-	if err != nil {
-		return false, time.Time{}, err
-	}
-	for _, problem := range p.Problems {
-		c.Log.WarnContext(ctx, "a part of a post could not be read; the archived document has it", "post", p.ID, "problem", problem)
-	}
-	shown := p.Shown()
-	if len(shown) > 0 { // spare the downloads
-		_, err := c.Archive.Find(ctx, archive.Name(accountID, p))
-		if !errors.Is(err, archive.ErrNotFound) {
-			return false, p.CreatedAt, err
-		}
-	}
-	givenUp := waited.Tries >= mediaTicks
-	leftOut := map[string]error{} // by media key
-	if givenUp {
-		for _, key := range waited.Media {
-			leftOut[key] = errors.New(waited.Why)
-		}
-	}
-	for {
-		files, err := c.open(ctx, shown, leftOut)
-		if err == nil {
-			_, stored, err = c.Archive.Put(ctx, accountID, p, func(w io.Writer) error {
-				return c.Format.Write(w, p, doc.JSON, attachments(files))
+// archiveAll archives posts, several at once. done is called, one call at a time,
+// with how many of the first posts are archived without one missing among them;
+// from time to time that is written down. So an interrupted page goes on where it stopped, post by
+// post.
+func (t *turn) archiveAll(ctx context.Context, docs []post.Document, done func(int)) error {
+	finished, first := make([]bool, len(docs)), 0 // guarded by t.mu, as the account is
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(postsAtOnce)
+	for i, doc := range docs {
+		group.Go(func() error {
+			if err := t.capture.posts.Acquire(ctx, 1); err != nil {
+				return context.Cause(ctx)
+			}
+			defer t.capture.posts.Release(1)
+			t.mu.Lock()
+			slow := t.account.Slow[doc.ID]
+			t.mu.Unlock()
+			var out outcome
+			err := panics.Catch(func() (err error) {
+				out, err = t.archivePost(ctx, doc, slow)
+				return err
 			})
-			closeFiles(files)
-			if err == nil {
-				if stored {
-					c.Telemetry.PostArchived(ctx, accountID, p.Kind())
-				}
-				return stored, p.CreatedAt, nil
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			if err != nil {
+				t.interrupted(ctx, doc.ID, err)
+				return fmt.Errorf("post %s: %w", doc.ID, err)
 			}
-		}
-		var broken *mediaError
-		if !givenUp || !errors.As(err, &broken) || ctx.Err() != nil {
-			return false, p.CreatedAt, fmt.Errorf("post %s: %w", p.ID, err)
-		}
-		leftOut[broken.key] = broken.err
-	}
-}
-
-// mediaError is what keeps media from being read just now: ErrUnavailable, or the
-// end of the tick's time.
-type mediaError struct {
-	key string
-	err error
-}
-
-func (e *mediaError) Error() string { return e.err.Error() }
-func (e *mediaError) Unwrap() error { return e.err }
-
-// mediaFile is one media of a post, opened, or missing.
-type mediaFile struct {
-	media   post.Media
-	source  string
-	body    io.ReadCloser
-	missing string
-}
-
-// Read tells which media a broken stream belongs to.
-func (f *mediaFile) Read(b []byte) (int, error) {
-	n, err := f.body.Read(b)
-	if err != nil && err != io.EOF {
-		err = &mediaError{f.media.Key, err}
-	}
-	return n, err
-}
-
-// open starts reading media, each from the best source that has it. What no
-// source has is marked missing. Streams end with ctx.
-func (c *Capture) open(ctx context.Context, shown []post.Media, leftOut map[string]error) ([]*mediaFile, error) {
-	files := make([]*mediaFile, len(shown))
-	for i, m := range shown {
-		f := &mediaFile{media: m, missing: "X names no file for it"}
-		files[i] = f
-		for _, f.source = range m.Sources() {
-			if err := leftOut[m.Key]; err != nil {
-				f.missing = err.Error()
-				break
+			if err := t.archived(ctx, out); err != nil {
+				return err
 			}
-			body, err := c.Media.Open(ctx, f.source)
-			if err == nil {
-				f.body, f.missing = body, ""
-				break
+			finished[i] = true
+			for first < len(docs) && finished[first] {
+				first++
 			}
-			if !errors.Is(err, twitter.ErrNotFound) {
-				closeFiles(files[:i])
-				return nil, &mediaError{m.Key, err}
+			done(first)
+			if t.now().Sub(t.savedAt) >= saveEvery {
+				return t.save(ctx)
 			}
-			f.missing = err.Error()
-		}
+			return nil
+		})
 	}
-	return files, nil
+	return group.Wait()
 }
 
-func closeFiles(files []*mediaFile) {
-	for _, f := range files {
-		if f.body != nil {
-			f.body.Close()
-		}
-	}
+// outcome is what came of archiving a post.
+type outcome struct {
+	added   bool           // its message is new in the archive
+	post    *post.Post     // nil if it was set aside
+	key     string         // of the message
+	name    string         // of the message
+	waiting *state.Waiting // media that did not come yet
 }
 
-// attachments are media files as the message takes them.
-func attachments(files []*mediaFile) []message.Attachment {
-	media := make([]post.Media, len(files))
-	sources := make([]string, len(files))
-	for i, f := range files {
-		media[i], sources[i] = f.media, f.source
+// archived takes note of a post that is in the archive. It is called by one
+// goroutine at a time.
+func (t *turn) archived(ctx context.Context, out outcome) error {
+	if out.post == nil {
+		return nil
 	}
-	out := make([]message.Attachment, len(files))
-	for i, name := range message.FileNames(media, sources) {
-		f := files[i]
-		out[i] = message.Attachment{Media: f.media, Source: f.source, Name: name, Type: message.TypeOf(name), Missing: f.missing}
-		if f.body != nil {
-			out[i].Body = f
+	if out.added {
+		t.account.CountPost(out.post.CreatedAt)
+		t.capture.opt.Telemetry.PostArchived(ctx, t.account.ID, string(out.post.Kind()))
+	}
+	if out.waiting != nil {
+		t.wait(*out.waiting)
+	}
+	delete(t.account.Slow, out.post.ID)
+	return t.noteLate(ctx, out.post.CreatedAt, out.key, out.name)
+}
+
+// interrupted counts that a tick's end interrupted the archiving of a post.
+func (t *turn) interrupted(ctx context.Context, postID string, err error) {
+	var media *mediaError
+	if ctx.Err() == nil || !errors.As(err, &media) && !errors.Is(err, context.DeadlineExceeded) {
+		return
+	}
+	if !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return // a neighbour failed, or the process is told to stop
+	}
+	if t.account.Slow == nil {
+		t.account.Slow = map[string]int{}
+	}
+	t.account.Slow[postID]++
+}
+
+// noteLate notes a message for the job's next task if a task has already begun to
+// deliver the time that it belongs to. The message is in the archive by now, and
+// whoever delivers a window says so before listing it: one of the two sees the other.
+func (t *turn) noteLate(ctx context.Context, created time.Time, key, name string) error {
+	if !created.Before(t.account.Covered.End()) {
+		return nil // no task can have delivered it
+	}
+	if t.delivered == nil {
+		ranges, err := t.capture.opt.State.Delivered(ctx, t.job.ID, t.account.ID)
+		if err != nil {
+			return err
 		}
+		t.delivered = &ranges
 	}
-	return out
+	if !t.delivered.Contains(state.Range{From: created, To: created.Add(1)}) {
+		return nil
+	}
+	t.log.InfoContext(ctx, "archived into a time that is already delivered; the next task delivers it", "message", key)
+	return t.capture.opt.State.AddLate(ctx, t.job.ID, state.Late{AccountID: t.account.ID, Name: name, Key: key, Noted: t.now().UTC()})
 }

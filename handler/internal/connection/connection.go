@@ -12,12 +12,12 @@ import (
 	"strings"
 	"time"
 
+	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/importer"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/twitter"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
@@ -114,7 +114,7 @@ func troubleAtX(err error) error {
 	)
 	switch {
 	case errors.As(err, &refused):
-		return fault.RefuseWith(fault.XSignIn, fmt.Sprintf("X refuses (%s). %s.", strings.TrimRight(refused.Said, "."), refused.Advice), err)
+		return fault.RefuseWith(refused.FaultCause(), fmt.Sprintf("X refuses (%s). %s.", strings.TrimRight(refused.Said, "."), refused.Advice), err)
 	case errors.As(err, &limited):
 		return fault.RefuseWith(fault.XRateLimit, "X's rate limit is used up. Try again after "+limited.Reset.UTC().Format("15:04")+" UTC.", err)
 	}
@@ -160,16 +160,16 @@ func troubleAtEntra(err error) error {
 // storage tries both containers.
 func (c *Checker) storage(ctx context.Context) error {
 	err := c.opt.Reach(ctx)
-	var answer *azcore.ResponseError
+	var answer *blob.StatusError
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &answer) && (answer.StatusCode == http.StatusForbidden || answer.StatusCode == http.StatusUnauthorized):
-		return fault.RefuseWith(fault.StorageAccess, fault.StorageAccess.Meaning().Words()+" ("+answer.ErrorCode+")", err)
-	case errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound:
-		return fault.RefuseWith(fault.Storage, "A container is not there ("+answer.ErrorCode+"). Create those that ARCHIVE_CONTAINER and STATE_CONTAINER name, or let the connector's identity create containers.", err)
+	case errors.Is(err, blob.ErrNotFound):
+		return fault.RefuseWith(fault.Storage, "A container is not there. Create those that ARCHIVE_CONTAINER and STATE_CONTAINER name, or let the connector's identity create containers.", err)
+	case errors.As(err, &answer) && fault.CauseOf(err) == fault.StorageAccess:
+		return fault.RefuseWith(fault.StorageAccess, fault.Of(err).Words()+" ("+answer.Code+")", err)
 	case errors.As(err, &answer):
-		return fault.RefuseWith(fault.Storage, fmt.Sprintf("The storage account answers with status %d (%s). Try again later.", answer.StatusCode, answer.ErrorCode), err)
+		return fault.RefuseWith(fault.Storage, fmt.Sprintf("The storage account answers with status %d (%s). Try again later.", answer.Status, answer.Code), err)
 	}
 	return fault.RefuseWith(fault.Storage, "The storage account cannot be reached. Check STORAGE_ACCOUNT_URL or STORAGE_CONNECTION_STRING, and the network between the app and the account.", err)
 }

@@ -13,11 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/secrets/secretstest"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
 const (
@@ -179,9 +178,9 @@ func TestStorage(t *testing.T) {
 		want []string
 	}{
 		{nil, nil},
-		{&azcore.ResponseError{StatusCode: 403, ErrorCode: "AuthorizationPermissionMismatch"}, []string{"Storage Blob Data Contributor", "AuthorizationPermissionMismatch"}},
-		{&azcore.ResponseError{StatusCode: 404, ErrorCode: "ContainerNotFound"}, []string{"is not there", "STATE_CONTAINER"}},
-		{fmt.Errorf("listing: %w", &azcore.ResponseError{StatusCode: 503, ErrorCode: "ServerBusy"}), []string{"503", "ServerBusy"}},
+		{&blob.StatusError{Status: 403, Code: "AuthorizationPermissionMismatch"}, []string{"Storage Blob Data Contributor", "AuthorizationPermissionMismatch"}},
+		{fmt.Errorf("listing: %w", blob.ErrNotFound), []string{"is not there", "STATE_CONTAINER"}},
+		{fmt.Errorf("listing: %w", &blob.StatusError{Status: 503, Code: "ServerBusy"}), []string{"503", "ServerBusy"}},
 		{errors.New("dial hush"), []string{"cannot be reached"}},
 	} {
 		checker := New(Options{Secrets: secretstest.Environment(t, nil), Reach: func(context.Context) error { return c.err }})

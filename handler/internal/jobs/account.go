@@ -86,7 +86,7 @@ func troubleAtX(err error) error {
 	var limited *twitter.RateLimitError
 	switch {
 	case refusedSignIn(err) != nil:
-		return fault.RefuseWith(fault.XSignIn, refusalOfX(refusedSignIn(err)), err)
+		return fault.RefuseWith(fault.CauseOf(err), refusalOfX(refusedSignIn(err)), err)
 	case errors.As(err, &limited):
 		return fault.RefuseWith(fault.XRateLimit, "X's rate limit is used up. Try again after "+limited.Reset.UTC().Format(time.RFC3339)+".", err)
 	case errors.Is(err, twitter.ErrUnavailable):

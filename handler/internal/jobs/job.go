@@ -37,7 +37,7 @@ func (j *Jobs) Save(ctx context.Context, jobID, accountID string) (saved bool, e
 	if accountID != user.ID {
 		return false, errNotSame
 	}
-	err = j.opt.State.TakeAccount(ctx, accountID, jobID)
+	err = j.opt.State.TakeAccount(ctx, accountID, jobID, j.opt.Now())
 	if errors.Is(err, state.ErrTaken) {
 		return false, nil
 	}
@@ -126,10 +126,11 @@ func (j *Jobs) AddTask(ctx context.Context, task state.Task) error {
 	if err := checkContainerSAS(task.BlobSASURI, j.opt.AllowLoopbackBlobs); err != nil {
 		return err
 	}
-	if _, err := j.opt.State.Job(ctx, task.JobID); err != nil {
+	job, err := j.opt.State.Job(ctx, task.JobID)
+	if err != nil {
 		return unknownJob(err)
 	}
-	task.ReceivedAt = j.opt.Now().UTC()
+	task.AccountID, task.ReceivedAt = job.AccountID, j.opt.Now().UTC()
 	added, err := j.opt.State.AddTask(ctx, task)
 	if errors.Is(err, state.ErrClaimed) {
 		return fault.RefuseWith(fault.Claimed, "The task is being delivered just now. Send it again later.", err)
@@ -181,7 +182,7 @@ func (j *Jobs) Setup(ctx context.Context, jobID string) (Setup, error) {
 // usedBy returns the id of the job other than this one that archives an account;
 // "" if there is none.
 func (j *Jobs) usedBy(ctx context.Context, jobID, accountID string) (string, error) {
-	owner, err := j.opt.State.Owner(ctx, accountID)
+	owner, err := j.opt.State.Owner(ctx, accountID, j.opt.Now())
 	if err != nil {
 		return "", fmt.Errorf("finding out who archives account %s: %w", accountID, err)
 	}

@@ -39,7 +39,7 @@ func TestSave(t *testing.T) {
 	if saved, err := w.Jobs.Save(ctx, "j-1", jobstest.Press); !saved || err != nil {
 		t.Fatalf("saved: %v, %v", saved, err)
 	}
-	want := state.Job{ID: "j-1", TenantID: jobstest.Tenant, AccountID: jobstest.Press, Handle: jobstest.PressHandle, CreatedAt: w.Now()}
+	want := state.Job{V: state.Version, ID: "j-1", TenantID: jobstest.Tenant, AccountID: jobstest.Press, Handle: jobstest.PressHandle, CreatedAt: w.Now()}
 	if job, _ := w.Job("j-1"); job != want {
 		t.Errorf("while X is down it is %+v, want %+v", job, want)
 	}
@@ -96,7 +96,7 @@ func TestTwoJobsAtTheSameMoment(t *testing.T) {
 	for _, id := range []string{"j-1", "j-2"} {
 		signedIn(w, id, jobstest.Press, jobstest.PressHandle)
 	}
-	if err := w.State.TakeAccount(ctx, jobstest.Press, "j-1"); err != nil {
+	if err := w.State.TakeAccount(ctx, jobstest.Press, "j-1", w.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if saved, err := w.Jobs.Save(ctx, "j-2", jobstest.Press); saved || err != nil {

@@ -38,9 +38,9 @@ type State interface {
 	// TakeAccount makes the job the one that archives the account. It must return
 	// state.ErrTaken if another job is, also when two try at the same moment, and
 	// nil if this job is already.
-	TakeAccount(ctx context.Context, accountID, jobID string) error
+	TakeAccount(ctx context.Context, accountID, jobID string, now time.Time) error
 	// Owner returns the id of the job that archives the account, "" if none does.
-	Owner(ctx context.Context, accountID string) (jobID string, err error)
+	Owner(ctx context.Context, accountID string, now time.Time) (jobID string, err error)
 	// ReleaseOwner lets other jobs archive the account, if this job does.
 	ReleaseOwner(ctx context.Context, accountID, jobID string) error
 
@@ -50,12 +50,14 @@ type State interface {
 	AddTask(ctx context.Context, task state.Task) (added bool, err error)
 
 	PutSignIn(ctx context.Context, in state.SignIn) error
-	// SignIn must return state.ErrNotFound if there is no sign-in for the token.
-	SignIn(ctx context.Context, token string) (state.SignIn, error)
-	// SignIns lists all; those that have expired may be among them.
-	SignIns(ctx context.Context) ([]state.SignIn, error)
-	// DeleteSignIn must return state.ErrNotFound when another took it first.
-	DeleteSignIn(ctx context.Context, token string) error
+	// SignIn must return state.ErrNotFound if there is no sign-in for the token, or
+	// if it has expired.
+	SignIn(ctx context.Context, token string, now time.Time) (state.SignIn, error)
+	// SignIns returns those that have not expired.
+	SignIns(ctx context.Context, now time.Time) ([]state.SignIn, error)
+	// TakeSignIn removes a sign-in. It must return state.ErrNotFound when another
+	// took it first.
+	TakeSignIn(ctx context.Context, token string) error
 }
 
 // Secrets gives and keeps secrets; *secrets.Store, whose package says what the

@@ -87,8 +87,8 @@ func (j *Jobs) signInKeys(ctx context.Context) (app twitter.App, sealKey string,
 // stays. A verifier that X refuses ends the sign-in too, and nothing is kept of an
 // account that the app may not read. While X cannot be reached it may be tried again.
 func (j *Jobs) EndSignIn(ctx context.Context, in SignIn, token, verifier string) (twitter.Account, error) {
-	begun, err := j.opt.State.SignIn(ctx, token)
-	if errors.Is(err, state.ErrNotFound) || err == nil && !(begun.Token == token && begun.Page && begun.RedirectURL == in.Callback && j.opt.Now().Before(begun.ExpiresAt)) {
+	begun, err := j.opt.State.SignIn(ctx, token, j.opt.Now())
+	if errors.Is(err, state.ErrNotFound) || err == nil && !(begun.Token == token && begun.Page && begun.RedirectURL == in.Callback) {
 		return twitter.Account{}, errBeginAgain
 	}
 	if err != nil {
@@ -124,7 +124,7 @@ func (j *Jobs) EndSignIn(ctx context.Context, in SignIn, token, verifier string)
 // exchange takes a sign-in, so that no other instance does, and ends it. It is
 // put back where X does not take it: it may be another person's, or X be down.
 func (j *Jobs) exchange(ctx context.Context, in state.SignIn, boundTo string, app twitter.App, key, verifier string) (twitter.Account, error) {
-	if err := j.opt.State.DeleteSignIn(ctx, in.Token); err != nil {
+	if err := j.opt.State.TakeSignIn(ctx, in.Token); err != nil {
 		return twitter.Account{}, err
 	}
 	secret, err := unseal(key, in.Token, boundTo, in.Sealed)
@@ -145,7 +145,7 @@ func (j *Jobs) exchange(ctx context.Context, in state.SignIn, boundTo string, ap
 
 // AbandonSignIn forgets a sign-in. It is no error if there is none.
 func (j *Jobs) AbandonSignIn(ctx context.Context, token string) error {
-	if err := j.opt.State.DeleteSignIn(ctx, token); err != nil && !errors.Is(err, state.ErrNotFound) {
+	if err := j.opt.State.TakeSignIn(ctx, token); err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
 	return nil

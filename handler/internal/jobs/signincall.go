@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/loopback"
@@ -59,20 +58,20 @@ func (j *Jobs) StoreToken(ctx context.Context, jobID, redirectURL, code string) 
 // or else the newest with this redirect URL.
 func (j *Jobs) candidates(ctx context.Context, token, redirectURL string) ([]state.SignIn, error) {
 	if token == "" {
-		all, err := j.opt.State.SignIns(ctx)
-		return choose(all, redirectURL, j.opt.Now()), err
+		all, err := j.opt.State.SignIns(ctx, j.opt.Now())
+		return choose(all, redirectURL), err
 	}
-	in, err := j.opt.State.SignIn(ctx, token)
+	in, err := j.opt.State.SignIn(ctx, token, j.opt.Now())
 	if errors.Is(err, state.ErrNotFound) || err == nil && in.Token != token {
 		return nil, nil
 	}
-	return choose([]state.SignIn{in}, redirectURL, j.opt.Now()), err
+	return choose([]state.SignIn{in}, redirectURL), err
 }
 
 // choose returns the newest calls' sign-ins with this redirect URL.
-func choose(all []state.SignIn, redirectURL string, now time.Time) []state.SignIn {
+func choose(all []state.SignIn, redirectURL string) []state.SignIn {
 	fit := slices.DeleteFunc(slices.Clone(all), func(in state.SignIn) bool {
-		return in.Page || !now.Before(in.ExpiresAt) || !strings.EqualFold(in.RedirectURL, redirectURL)
+		return in.Page || !strings.EqualFold(in.RedirectURL, redirectURL)
 	})
 	slices.SortFunc(fit, func(x, y state.SignIn) int { return y.CreatedAt.Compare(x.CreatedAt) })
 	return fit[:min(len(fit), maxTries)]

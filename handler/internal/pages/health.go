@@ -26,25 +26,26 @@ type jobHealth struct {
 	LastRun   string
 	RateLeft  int // in percent
 	RateReset string
-	Gaps      []state.Range // times X no longer reaches; what was not captured is lost
+	Gaps      []state.Gap // times of which posts may be missing for good
 	Chart     chart
 	SetUp     string // the job's page
 	Retry     string // until then X is not asked; "" if it is
 }
 
-// jobs returns how all jobs are doing, those in trouble first.
-func (q *request) jobs() ([]jobHealth, error) {
+// jobs returns how all jobs are doing, those in trouble first, and the names of
+// records that cannot be read.
+func (q *request) jobs() ([]jobHealth, []string, error) {
 	ctx := q.r.Context()
-	list, err := q.pages.opt.Records.Jobs(ctx)
+	list, damaged, err := q.pages.opt.Records.Jobs(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now := q.pages.opt.Now().UTC()
 	all := make([]jobHealth, 0, len(list))
 	for _, job := range list {
 		account, err := q.pages.opt.Records.Account(ctx, job.AccountID)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		h := health(job, account, now)
 		h.SetUp = q.setupURL(job.ID)
@@ -54,7 +55,7 @@ func (q *request) jobs() ([]jobHealth, error) {
 	slices.SortFunc(all, func(x, y jobHealth) int {
 		return cmp.Or(cmp.Compare(rank[x.Level], rank[y.Level]), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Job.ID, y.Job.ID))
 	})
-	return all, nil
+	return all, names(damaged), nil
 }
 
 // health says how a job is doing.
@@ -64,7 +65,7 @@ func health(job state.Job, account state.Account, now time.Time) jobHealth {
 		h.Covered = account.Covered[n-1].To
 		h.Lag = span(max(0, now.Sub(h.Covered)))
 	}
-	for _, gap := range account.Unreachable {
+	for _, gap := range account.Gaps {
 		if gap.To.After(job.CreatedAt) { // what was before the job is nobody's fault
 			h.Gaps = append(h.Gaps, gap)
 		}
@@ -98,8 +99,8 @@ func (h *jobHealth) judge(now time.Time) {
 	switch {
 	case h.Job.SignInNeeded:
 		say("bad", "Sign-in needed", "The account must sign in with X again. Until then no new posts are read; those since the last run are read afterwards.")
-	case failed(h.Account.LastError):
-		say("wait", "Last run failed", problemWords(storedCause(h.Account.LastError)))
+	case h.Account.Problem != nil:
+		say("wait", "Last run failed", problemWords(h.Account.Problem))
 		if behind || h.Covered.IsZero() {
 			h.Level = "bad"
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
 )
 
@@ -47,7 +48,10 @@ func (q *request) home() {
 // overview looks at everything, and says what it cannot see.
 func (q *request) overview() homePage {
 	page := homePage{Public: q.public(), Todo: q.missingSettings()}
-	list, err := q.jobs()
+	list, damaged, err := q.jobs()
+	if len(damaged) > 0 {
+		page.Todo = append(page.Todo, todo{Level: "bad", Title: "A record cannot be read", Text: damagedWords, Link: "/Status", Label: "See status"})
+	}
 	if err != nil {
 		page.Todo = append(page.Todo, todo{Level: "bad", Title: "The archive's state cannot be read", Text: q.explain("reading jobs", err).Message, Link: "/Configure#test", Label: "Test connections"})
 	} else if len(list) == 0 {
@@ -71,6 +75,9 @@ func (q *request) overview() homePage {
 	page.sumUp()
 	return page
 }
+
+// damagedWords says what a record that cannot be read means.
+var damagedWords = fault.StateDamaged.Meaning().Words()
 
 // missingSettings is what has to be entered under Settings.
 func (q *request) missingSettings() []todo {

@@ -35,11 +35,12 @@ var files embed.FS
 
 // Records is what the archive's state says of itself; *state.Store.
 type Records interface {
-	Jobs(ctx context.Context) ([]state.Job, error)
+	// Jobs returns all jobs, and apart from them the records that cannot be read.
+	Jobs(ctx context.Context) (list []state.Job, damaged []state.Damaged, err error)
 	// Account returns an empty account for one that was never read.
 	Account(ctx context.Context, id string) (state.Account, error)
 	// RecentTasks returns the n tasks that changed last, the newest first.
-	RecentTasks(ctx context.Context, n int) ([]state.Task, error)
+	RecentTasks(ctx context.Context, n int) (list []state.Task, damaged []state.Damaged, err error)
 }
 
 // Options is what the pages need.

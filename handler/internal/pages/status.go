@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/state"
 )
 
@@ -13,6 +12,7 @@ import (
 type statusPage struct {
 	Jobs    []jobHealth
 	Tasks   []taskLine
+	Damaged []string // names of records that cannot be read
 	Problem string
 }
 
@@ -25,10 +25,11 @@ func (q *request) status() {
 		return
 	}
 	var page statusPage
-	jobs, err := q.jobs()
+	jobs, damaged, err := q.jobs()
 	if err == nil {
-		page.Jobs = jobs
-		page.Tasks, err = q.tasks(shownTasks)
+		page.Jobs, page.Damaged = jobs, damaged
+		page.Tasks, damaged, err = q.tasks(shownTasks)
+		page.Damaged = append(page.Damaged, damaged...)
 	}
 	code := http.StatusOK
 	if err != nil {
@@ -44,25 +45,25 @@ type taskLine struct {
 	Level, Summary, Detail string
 }
 
-// tasks are the tasks that changed last.
-func (q *request) tasks(n int) ([]taskLine, error) {
-	list, err := q.pages.opt.Records.RecentTasks(q.r.Context(), n)
+// tasks are the tasks that changed last, and the names of those that cannot be read.
+func (q *request) tasks(n int) ([]taskLine, []string, error) {
+	list, damaged, err := q.pages.opt.Records.RecentTasks(q.r.Context(), n)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now := q.pages.opt.Now().UTC()
 	lines := make([]taskLine, 0, len(list))
 	for _, t := range list {
 		lines = append(lines, newTaskLine(t, now))
 	}
-	return lines, nil
+	return lines, names(damaged), nil
 }
 
 func newTaskLine(t state.Task, now time.Time) taskLine {
 	line := taskLine{Task: t, Level: "wait", Summary: "Waiting", Detail: "It is delivered once the archive covers its window."}
 	switch {
 	case !t.EndedAt.IsZero() && t.Verdict != nil:
-		line.Summary, line.Detail, line.Level = taskState(t.Verdict.Status), plural(len(t.Verdict.Items), "item"), "good"
+		line.Summary, line.Detail, line.Level = taskState(t.Verdict.Status), plural(max(t.Uploads, len(t.Verdict.Items)), "item"), "good"
 		if t.Verdict.Status != 0 {
 			line.Level = "bad"
 			line.Detail += ". " + t.Verdict.Reason
@@ -71,13 +72,13 @@ func newTaskLine(t state.Task, now time.Time) taskLine {
 		line.Summary, line.Detail = "Ended", ""
 	case t.Verdict != nil:
 		line.Summary, line.Detail = "Reporting", "All items are uploaded; the Import service has yet to be problem."
-	case failed(t.LastError):
-		line.Summary, line.Detail = fmt.Sprintf("Trying again, %s failed", plural(t.Attempts, "attempt")), problemWords(storedCause(t.LastError))
+	case t.Problem != nil:
+		line.Summary, line.Detail = fmt.Sprintf("Trying again, %s failed", plural(t.Attempts, "attempt")), problemWords(t.Problem)
 		if t.NotBefore.After(now) {
 			line.Detail += " Next attempt in " + span(t.NotBefore.Sub(now)) + "."
 		}
-	case len(t.Uploaded) > 0:
-		line.Summary, line.Detail = "Uploading", plural(len(t.Uploaded), "item")+" so far"
+	case t.Uploads > 0:
+		line.Summary, line.Detail = "Uploading", plural(t.Uploads, "item")+" so far"
 	}
 	return line
 }
@@ -95,11 +96,12 @@ func taskState(status int) string {
 
 // problemWords says what a failure that was written down means to an administrator,
 // and what to do.
-func problemWords(c fault.Cause) string { return c.Meaning().Words() }
+func problemWords(p *state.Problem) string { return p.Cause.Meaning().Words() }
 
-// TODO(merge): state.Account.LastError and state.Task.LastError are still texts
-// without a cause. With state.Problem, failed is `p != nil`, storedCause is
-// `p.Cause`, and both functions go.
-func failed(text string) bool { return text != "" }
-
-func storedCause(string) fault.Cause { return fault.Other }
+func names(damaged []state.Damaged) []string {
+	var out []string
+	for _, d := range damaged {
+		out = append(out, d.Name)
+	}
+	return out
+}

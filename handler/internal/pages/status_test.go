@@ -1,12 +1,13 @@
 package pages
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/jobs/jobstest"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
 )
@@ -33,12 +34,12 @@ func TestOverview(t *testing.T) {
 	if !strings.Contains(b.page, `href="/preview/OnJobCreating?jobId=j-1&amp;tenantId=`+tenant+`"`) {
 		t.Error("there is no way to the sign-in")
 	}
-	w.BreakState(errors.New("inner detail"))
+	w.BreakState(true)
 	b.get("/", 200, "The archive's state cannot be read")
-	if strings.Contains(b.page, "inner detail") {
+	if strings.Contains(b.page, jobstest.InnerDetail) {
 		t.Error("the page shows internals")
 	}
-	b.get("/Status", 500, "at reference")
+	b.get("/Status", 503, "at reference")
 }
 
 func TestStatus(t *testing.T) {
@@ -49,20 +50,20 @@ func TestStatus(t *testing.T) {
 	b.has("No jobs yet", "has not asked for anything yet")
 	w.Save(state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso News", CreatedAt: now.AddDate(0, -1, 0)})
 	w.account(state.Account{ID: "77", PostsTotal: 1, LastRun: now.Add(-2 * time.Hour), Covered: state.Ranges{{To: now.Add(-2 * time.Hour)}},
-		LastError: "asking: 401 inner", Unreachable: state.Ranges{{From: now.AddDate(0, 0, -9), To: now.AddDate(0, 0, -8)}},
+		Problem: &state.Problem{Cause: fault.XUnauthorized, Text: "asking: 401 inner"}, Gaps: []state.Gap{{Range: state.Range{From: now.AddDate(0, 0, -9), To: now.AddDate(0, 0, -8)}}},
 		Daily: map[string]int{now.Format(time.DateOnly): 3, now.AddDate(0, 0, -40).Format(time.DateOnly): 9},
 		Rate:  state.Rate{Limit: 900, Remaining: 90, Reset: now.Add(10 * time.Minute)}})
 	for _, task := range []state.Task{
 		{JobID: "j-1", TaskID: "t-wait", BlobSASURI: "https://x?sig=hush"},
-		{JobID: "j-1", TaskID: "t-again", LastError: "telling the Import service: inner", Attempts: 1, NotBefore: now.Add(3 * time.Minute)},
-		{JobID: "j-1", TaskID: "t-done", EndedAt: now, Verdict: &state.Verdict{Items: make([]state.VerdictItem, 2)}},
+		{JobID: "j-1", TaskID: "t-again", Problem: &state.Problem{Cause: fault.Import, Text: "inner"}, Attempts: 1, NotBefore: now.Add(3 * time.Minute)},
+		{JobID: "j-1", TaskID: "t-done", EndedAt: now, Uploads: 2, Verdict: &state.Verdict{}},
 		{JobID: "j-1", TaskID: "t-bad", EndedAt: now, Verdict: &state.Verdict{Status: 2, Reason: "X no longer reaches it"}},
 	} {
 		w.task(task)
 	}
-	b.get("/Status", 200, "Contoso News Last run failed", "Behind by 2 hours", "90 of 900", "full again in 10 minutes",
+	b.get("/Status", 200, "Contoso News Last run failed", "Sign in with X again", "Behind by 2 hours", "90 of 900", "full again in 10 minutes",
 		"Times with posts missing", "3 posts in the last 30 days",
-		"Waiting", "Trying again, 1 attempt failed", "Next attempt in 3 minutes.", "Delivered 2 items", "Failed 0 items. X no longer reaches it")
+		"Waiting", "Trying again, 1 attempt failed", "did not take the delivery", "Next attempt in 3 minutes.", "Delivered 2 items", "Failed 0 items. X no longer reaches it")
 	for _, hidden := range []string{"inner", "hush"} {
 		if strings.Contains(b.page, hidden) {
 			t.Errorf("the page shows %q", hidden)
@@ -73,11 +74,26 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestDamagedRecords: a record that cannot be read is named, and everything else is
+// shown.
+func TestDamagedRecords(t *testing.T) {
+	w := newWorld(t)
+	w.Save(state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso"})
+	if _, err := w.StateContainer.Write(t.Context(), "jobs/broken.json", []byte("{"), blob.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	b := w.browser()
+	b.signIn("/Status")
+	b.has("A record of the connector cannot be read", "jobs/broken.json", "Contoso")
+	b.get("/", 200, "A record cannot be read", "Contoso")
+}
+
 func TestHealth(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	covered := func(ago time.Duration) state.Ranges { return state.Ranges{{To: now.Add(-ago)}} }
 	old := state.Job{CreatedAt: now.AddDate(0, -1, 0)}
-	gap := state.Ranges{{From: now.AddDate(0, 0, -2), To: now.AddDate(0, 0, -1)}}
+	gap := []state.Gap{{Range: state.Range{From: now.AddDate(0, 0, -2), To: now.AddDate(0, 0, -1)}, Why: state.BeyondReach}}
+	failed := &state.Problem{Cause: fault.Other, Text: "x"}
 	for what, c := range map[string]struct {
 		job            state.Job
 		account        state.Account
@@ -88,12 +104,12 @@ func TestHealth(t *testing.T) {
 		"never ran":             {old, state.Account{}, "bad", "Not started"},
 		"behind":                {old, state.Account{Covered: covered(3 * time.Hour)}, "bad", "Behind by 3 hours"},
 		"behind by X's limit":   {old, state.Account{Covered: covered(3 * time.Hour), RateReset: now.Add(time.Minute)}, "wait", "Behind by 3 hours"},
-		"failed, not behind":    {old, state.Account{Covered: covered(time.Minute), LastError: "x"}, "wait", "Last run failed"},
-		"failed and behind":     {old, state.Account{Covered: covered(3 * time.Hour), LastError: "x"}, "bad", "Last run failed"},
-		"failed from the first": {old, state.Account{LastError: "x"}, "bad", "Last run failed"},
-		"a gap":                 {old, state.Account{Covered: covered(time.Minute), Unreachable: gap}, "wait", "Up to date, with a gap"},
-		"a gap before the job":  {state.Job{CreatedAt: now.Add(-time.Hour)}, state.Account{Covered: covered(time.Minute), Unreachable: gap}, "good", "Up to date"},
-		"sign-in needed":        {state.Job{SignInNeeded: true}, state.Account{Covered: covered(time.Minute), LastError: "x"}, "bad", "Sign-in needed"},
+		"failed, not behind":    {old, state.Account{Covered: covered(time.Minute), Problem: failed}, "wait", "Last run failed"},
+		"failed and behind":     {old, state.Account{Covered: covered(3 * time.Hour), Problem: failed}, "bad", "Last run failed"},
+		"failed from the first": {old, state.Account{Problem: failed}, "bad", "Last run failed"},
+		"a gap":                 {old, state.Account{Covered: covered(time.Minute), Gaps: gap}, "wait", "Up to date, with a gap"},
+		"a gap before the job":  {state.Job{CreatedAt: now.Add(-time.Hour)}, state.Account{Covered: covered(time.Minute), Gaps: gap}, "good", "Up to date"},
+		"sign-in needed":        {state.Job{SignInNeeded: true}, state.Account{Covered: covered(time.Minute), Problem: failed}, "bad", "Sign-in needed"},
 	} {
 		if h := health(c.job, c.account, now); h.Level != c.level || h.Summary != c.summary || (h.Advice == "") != (c.level == "good") {
 			t.Errorf("%s: %s, %q, %q", what, h.Level, h.Summary, h.Advice)
@@ -113,7 +129,7 @@ func TestWords(t *testing.T) {
 		}
 	}
 	for cause, want := range map[fault.Cause]string{fault.XUnauthorized: "Sign in with X again", fault.Import: "the posts are safe in the archive", "from the future": "its log says more"} {
-		if got := problemWords(cause); !strings.Contains(got, want) {
+		if got := problemWords(&state.Problem{Cause: cause}); !strings.Contains(got, want) {
 			t.Errorf("%s: want %q in %q", cause, want, got)
 		}
 	}

@@ -8,10 +8,10 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"xarchive/handler/internal/access"
 	"xarchive/handler/internal/api"
@@ -22,8 +22,6 @@ import (
 	"xarchive/handler/internal/web"
 	"xarchive/tests/sandbox/x"
 )
-
-func TestMain(m *testing.M) { os.Exit(jobstest.Run(m)) }
 
 const (
 	tenant = jobstest.Tenant
@@ -102,13 +100,12 @@ func (w *world) fail(path string, status int, body string) {
 // account saves an account's record as it is given.
 func (w *world) account(a state.Account) {
 	w.T.Helper()
-	claim, err := w.State.ClaimAccount(w.T.Context(), a.ID)
+	record, err := w.State.LoadAccount(w.T.Context(), a.ID)
 	if err != nil {
 		w.T.Fatal(err)
 	}
-	defer claim.Release()
-	claim.Account = a
-	if err := claim.Save(w.T.Context()); err != nil {
+	record.Account = a
+	if err := record.Save(w.T.Context()); err != nil {
 		w.T.Fatal(err)
 	}
 }
@@ -116,7 +113,9 @@ func (w *world) account(a state.Account) {
 // task saves a task as it is given, open or ended.
 func (w *world) task(task state.Task) {
 	w.T.Helper()
-	if _, err := w.State.AddTask(w.T.Context(), task); err != nil {
+	open := task
+	open.EndedAt = time.Time{}
+	if _, err := w.State.AddTask(w.T.Context(), open); err != nil {
 		w.T.Fatal(err)
 	}
 	claim, err := w.State.ClaimTask(w.T.Context(), task.JobID, task.TaskID)

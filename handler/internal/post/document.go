@@ -3,9 +3,22 @@ package post
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
+
+	"xarchive/handler/internal/fault"
+)
+
+// Errors of a single post. Neither says anything about the posts next to it.
+var (
+	// ErrNoTime: the post has no created_at, and an id from before November
+	// 2010, which holds no time. It cannot be given a place in time.
+	ErrNoTime = fault.New(fault.SetAside, "the post has no time: X sent no created_at, and its id holds none")
+
+	// ErrUnreadable: an element of data is no post that could be told apart
+	// from others: no JSON object, no usable id, or a second post of the same
+	// id with other content.
+	ErrUnreadable = fault.New(fault.SetAside, "X sent something that is not a post")
 )
 
 // Document is one post as X sent it: `{"data":{…},"includes":{…},"errors":[…]}`
@@ -14,15 +27,30 @@ import (
 type Document struct {
 	ID      string // of the post in data
 	JSON    []byte
-	Earlier bool // it came along as an earlier version of a post, not in data
+	Earlier bool // X included it as an earlier version of a post; it is not in data
+
+	// Post is what [Parse] returns for JSON, and Err the error that it returns;
+	// one of them is nil. Posts of one page share what X included for both, so
+	// they must not be changed.
+	Post *Post
+	Err  error
 }
 
-// Page is an answer of the X API taken apart.
+// Unreadable is an element of data that no document can be made of.
+type Unreadable struct {
+	Raw []byte // as X sent it
+	Err error  // wraps ErrUnreadable
+}
+
+// Page is an answer of the X API taken apart. Every element of its data is in
+// Posts or in Unreadable; one that X repeats, byte for byte, is there once.
 type Page struct {
-	Posts  []Document // in X's order
-	Count  int        // posts in data
-	Meta   Meta
-	Errors []Problem // what X says it could not answer
+	Posts      []Document // in X's order
+	Unreadable []Unreadable
+	Count      int  // elements of data
+	HasMeta    bool // X sent meta, as it does for a timeline and not for a look-up
+	Meta       Meta
+	Errors     []Problem // what X says it could not answer
 }
 
 // Meta is the page's place in a timeline. It is empty for look-ups.
@@ -33,190 +61,106 @@ type Meta struct {
 	NextToken   string `json:"next_token"`
 }
 
-// Problem is one of X's partial errors: a post or another object that it did
-// not send, and why.
-type Problem struct {
-	Title        string `json:"title"`
-	Detail       string `json:"detail"`
-	ResourceType string `json:"resource_type"` // tweet, user, media, …
-	ResourceID   string `json:"resource_id"`
-	Value        string `json:"-"` // the id asked for
-}
-
-// objects holds what a page includes, by id, in X's order.
-type objects struct {
-	raw  map[string]json.RawMessage
-	refs map[string]links
-}
-
-// links is what a post's JSON says it needs from the includes.
-type links struct {
-	ID         string `json:"id"`
-	AuthorID   string `json:"author_id"`
-	ReplyTo    string `json:"in_reply_to_user_id"`
-	Referenced []struct {
-		ID string `json:"id"`
-	} `json:"referenced_tweets"`
-	Attachments struct {
-		MediaKeys []string `json:"media_keys"`
-		PollIDs   []string `json:"poll_ids"`
-	} `json:"attachments"`
-	Geo struct {
-		PlaceID string `json:"place_id"`
-	} `json:"geo"`
-	Entities mentions `json:"entities"`
-	NoteText struct {
-		Entities mentions `json:"entities"`
-	} `json:"note_tweet"`
-	Article struct {
-		CoverMedia    string   `json:"cover_media"`
-		MediaEntities []string `json:"media_entities"`
-	} `json:"article"`
-	EditHistory []string `json:"edit_history_tweet_ids"`
-}
-
-// mediaKeys are those of the post's attachments and of its article.
-func (l links) mediaKeys() []string {
-	return append(append([]string{l.Article.CoverMedia}, l.Attachments.MediaKeys...), l.Article.MediaEntities...)
-}
-
-type mentions struct {
-	Mentions []struct {
-		Username string `json:"username"`
-	} `json:"mentions"`
-}
-
+// envelope is the outermost object of an answer and of a document.
 type envelope struct {
-	Data     json.RawMessage              `json:"data"`
-	Includes map[string][]json.RawMessage `json:"includes"`
-	Errors   []json.RawMessage            `json:"errors"`
-	Meta     Meta                         `json:"meta"`
+	Data     json.RawMessage   `json:"data"`
+	Includes wireIncludes      `json:"includes"`
+	Errors   []json.RawMessage `json:"errors"`
+	Meta     *Meta             `json:"meta"`
 }
 
 // SplitPage takes an answer of `/2/users/:id/tweets`, `/2/tweets` or
 // `/2/tweets/:id` apart into one document a post. Earlier versions of an
-// edited post that X included come as posts of their own, before it, where X also
-// included what they need; one that lacks something is better looked up. It fails
-// only if the answer is not such JSON or holds a post without an id: nothing
-// is left out in silence.
+// edited post that X included become documents of their own, before it, where X
+// also included what they need; one that lacks something is better looked up.
+//
+// A post that cannot be read never costs another one: see [Document] and
+// [Unreadable]. SplitPage fails only if the answer is not JSON of that form.
+// Whether an answer that can be read is also a whole one is for its caller to
+// judge.
 func SplitPage(raw []byte) (Page, error) {
 	var e envelope
 	if err := json.Unmarshal(raw, &e); err != nil {
 		return Page{}, fmt.Errorf("reading X's answer: %w", err)
 	}
-	page := Page{Meta: e.Meta}
-	for _, r := range e.Errors {
-		page.Errors = append(page.Errors, parseProblem(r))
-	}
-	data, err := list(e.Data)
+	data, err := elements(e.Data)
 	if err != nil {
-		return Page{}, err
+		return Page{}, fmt.Errorf("reading X's answer: %w", err)
 	}
-	page.Count = len(data)
-	inc := newIncludes(e)
-	done := map[string]bool{}
-	for i, d := range data {
-		l, err := readLinks(d)
-		if err != nil {
-			return Page{}, fmt.Errorf("reading post %d of X's answer: %w", i+1, err)
+	page := Page{Count: len(data)}
+	if e.Meta != nil {
+		page.HasMeta, page.Meta = true, *e.Meta
+	}
+	problems := readProblems(e.Errors)
+	for _, p := range problems {
+		page.Errors = append(page.Errors, p.value)
+	}
+	if e.Data == nil && e.Errors == nil && e.Meta == nil {
+		// X answers like this where the call as a whole is a problem (RFC 7807).
+		if whole := readProblem(raw).value; whole.Title != "" {
+			page.Errors = []Problem{whole}
 		}
-		for _, earlier := range l.EditHistory {
-			if earlier == l.ID {
+	}
+	posts, done := page.read(data), map[string]bool{}
+	included := newIncludes(e.Includes)
+	for _, p := range posts {
+		done[p.value.ID] = true
+	}
+	for _, p := range posts {
+		for _, id := range p.value.EditHistory {
+			if id == p.value.ID {
 				break
 			}
-			if old, ok := inc.tweets.raw[earlier]; ok && !done[earlier] && inc.complete(inc.tweets.refs[earlier]) {
-				done[earlier] = true
-				page.Posts = append(page.Posts, Document{earlier, inc.document(old, inc.tweets.refs[earlier]), true})
+			old := included.tweets.byID[id]
+			if old != nil && !done[id] && CheckID(id) == nil && included.complete(old.value) {
+				done[id] = true
+				page.Posts = append(page.Posts, included.document(old, problems, true))
 			}
 		}
-		if !done[l.ID] {
-			done[l.ID] = true
-			page.Posts = append(page.Posts, Document{l.ID, inc.document(d, l), false})
-		}
+		page.Posts = append(page.Posts, included.document(p, problems, false))
 	}
 	return page, nil
 }
 
-// list reads data as a list: of the posts of a page, of the one post of a
+// read decodes the elements of data, and notes those that are unreadable.
+func (page *Page) read(data []json.RawMessage) (posts []*object[wirePost]) {
+	byID := map[string]*object[wirePost]{}
+	for i, raw := range data {
+		p := readObject[wirePost](raw, "post")
+		err := CheckID(p.value.ID)
+		if !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) {
+			err = fmt.Errorf("it is not a JSON object")
+		}
+		if first := byID[p.value.ID]; err == nil && first != nil {
+			if bytes.Equal(first.raw, raw) {
+				continue
+			}
+			err = fmt.Errorf("it has the id %s of another post of the page, and other content", p.value.ID)
+		}
+		if err != nil {
+			page.Unreadable = append(page.Unreadable, Unreadable{raw, fmt.Errorf("post %d of the page: %w: %w", i+1, ErrUnreadable, err)})
+			continue
+		}
+		byID[p.value.ID] = p
+		posts = append(posts, p)
+	}
+	return posts
+}
+
+// elements reads data as a list: of the posts of a page, of the one post of a
 // look-up by id, or of nothing.
-func list(data json.RawMessage) ([]json.RawMessage, error) {
-	data = bytes.TrimSpace(data)
-	switch {
+func elements(data json.RawMessage) ([]json.RawMessage, error) {
+	switch data = bytes.TrimSpace(data); {
 	case len(data) == 0 || bytes.Equal(data, []byte("null")):
 		return nil, nil
 	case data[0] == '[':
 		var out []json.RawMessage
-		if err := json.Unmarshal(data, &out); err != nil {
-			return nil, fmt.Errorf("reading data of X's answer: %w", err)
-		}
-		return out, nil
+		err := json.Unmarshal(data, &out)
+		return out, err
+	case data[0] == '{':
+		return []json.RawMessage{data}, nil
 	}
-	return []json.RawMessage{data}, nil
-}
-
-func readLinks(raw json.RawMessage) (links, error) {
-	var l links
-	err := json.Unmarshal(raw, &l)
-	if mismatch := (*json.UnmarshalTypeError)(nil); errors.As(err, &mismatch) {
-		err = nil // one member of an unexpected type; what could be read is read
-	}
-	if err != nil {
-		return l, err
-	}
-	return l, CheckID(l.ID)
-}
-
-// includes is what a page includes, ready to be picked from.
-type includes struct {
-	tweets, users, media, polls, places objects
-	byHandle                            map[string]string // lower-case handle to user id
-	errors                              []json.RawMessage
-}
-
-func newIncludes(e envelope) *includes {
-	index := func(list []json.RawMessage, key string) objects {
-		o := objects{raw: map[string]json.RawMessage{}, refs: map[string]links{}}
-		for _, r := range list {
-			var m map[string]json.RawMessage
-			var id string
-			if json.Unmarshal(r, &m) == nil && json.Unmarshal(m[key], &id) == nil && o.raw[id] == nil {
-				o.raw[id] = r
-			}
-		}
-		return o
-	}
-	in := &includes{
-		tweets: index(e.Includes["tweets"], "id"), users: index(e.Includes["users"], "id"),
-		media: index(e.Includes["media"], "media_key"), polls: index(e.Includes["polls"], "id"),
-		places: index(e.Includes["places"], "id"), byHandle: map[string]string{}, errors: e.Errors,
-	}
-	for id, r := range in.tweets.raw {
-		if l, err := readLinks(r); err == nil {
-			in.tweets.refs[id] = l
-		}
-	}
-	for id, r := range in.users.raw {
-		var u wireUser
-		if json.Unmarshal(r, &u) == nil {
-			in.byHandle[strings.ToLower(u.Username)] = id
-		}
-	}
-	return in
-}
-
-// complete tells whether all that an included post needs is included, too.
-func (in *includes) complete(l links) bool {
-	whole := in.users.raw[l.AuthorID] != nil && (l.Geo.PlaceID == "" || in.places.raw[l.Geo.PlaceID] != nil)
-	for _, key := range l.mediaKeys() {
-		whole = whole && (key == "" || in.media.raw[key] != nil)
-	}
-	for _, id := range l.Attachments.PollIDs {
-		whole = whole && in.polls.raw[id] != nil
-	}
-	for _, r := range l.Referenced {
-		whole = whole && in.tweets.raw[r.ID] != nil
-	}
-	return whole
+	return nil, fmt.Errorf("data is neither a list nor an object: %.40s", data)
 }
 
 // document puts a post together with what X includes for it when it is asked for
@@ -224,88 +168,69 @@ func (in *includes) complete(l links) bool {
 // it refers to, who wrote and who is named, media, polls, place; of the posts it
 // refers to author and media. What the page includes for the sake of other posts
 // stays out, so that a post's document does not depend on its neighbours.
-func (in *includes) document(data json.RawMessage, l links) []byte {
-	var tweets, users, media, polls, places, problems picked
+func (in *includes) document(p *object[wirePost], problems []object[Problem], earlier bool) Document {
+	own := &includes{}
 	wanted := map[string]bool{}
-	user := func(id string) { users.add(id, in.users.raw[id]); wanted[id] = true }
-	needMedia := func(l links) {
-		for _, key := range l.mediaKeys() {
-			media.add(key, in.media.raw[key])
+	user := func(id string) { own.users.pick(in.users, id); wanted[id] = true }
+	pickMedia := func(w wirePost) {
+		for _, key := range w.mediaKeys() {
+			own.media.pick(in.media, key)
 			wanted[key] = true
 		}
 	}
-	user(l.AuthorID)
-	user(l.ReplyTo)
-	for _, m := range append(l.Entities.Mentions, l.NoteText.Entities.Mentions...) {
-		user(in.byHandle[strings.ToLower(m.Username)])
+	w := p.value
+	user(w.AuthorID)
+	user(w.ReplyTo)
+	for _, mentions := range [][]wireMention{w.Entities.Mentions, w.Note.Entities.Mentions} {
+		for _, m := range mentions {
+			user(in.byHandle[strings.ToLower(m.Username)])
+		}
 	}
-	needMedia(l)
-	for _, id := range l.Attachments.PollIDs {
-		polls.add(id, in.polls.raw[id])
+	pickMedia(w)
+	for _, id := range w.Attachments.PollIDs {
+		own.polls.pick(in.polls, id)
 	}
-	places.add(l.Geo.PlaceID, in.places.raw[l.Geo.PlaceID])
-	for _, r := range l.Referenced {
+	own.places.pick(in.places, w.Geo.PlaceID)
+	for _, r := range w.Referenced {
 		wanted[r.ID] = true
-		if raw, ok := in.tweets.raw[r.ID]; ok && tweets.add(r.ID, raw) {
-			user(in.tweets.refs[r.ID].AuthorID)
-			needMedia(in.tweets.refs[r.ID])
+		if own.tweets.pick(in.tweets, r.ID) {
+			user(in.tweets.byID[r.ID].value.AuthorID)
+			pickMedia(in.tweets.byID[r.ID].value)
 		}
 	}
 	delete(wanted, "")
-	for i, r := range in.errors {
-		p := parseProblem(r)
-		if wanted[p.ResourceID] || wanted[p.Value] {
-			problems.add(fmt.Sprint(i), r)
+	var said [][]byte
+	for _, problem := range problems {
+		if wanted[problem.value.ResourceID] || wanted[problem.value.Value] {
+			said = append(said, problem.raw)
 		}
 	}
+	d := Document{ID: w.ID, JSON: own.envelope(p.raw, said), Earlier: earlier}
+	d.Post, d.Err = own.post(p)
+	return d
+}
 
+// envelope writes a document.
+func (in *includes) envelope(data []byte, problems [][]byte) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"data":`)
 	b.Write(data)
 	comma := `,"includes":{`
 	for _, group := range []struct {
 		name string
-		list picked
-	}{{"tweets", tweets}, {"users", users}, {"media", media}, {"polls", polls}, {"places", places}} {
-		if len(group.list.raw) > 0 {
-			fmt.Fprintf(&b, `%s"%s":[%s]`, comma, group.name, bytes.Join(group.list.raw, []byte(",")))
+		raw  [][]byte
+	}{{"tweets", in.tweets.raw}, {"users", in.users.raw}, {"media", in.media.raw}, {"polls", in.polls.raw}, {"places", in.places.raw}} {
+		if len(group.raw) > 0 {
+			fmt.Fprintf(&b, `%s"%s":[%s]`, comma, group.name, bytes.Join(group.raw, []byte(",")))
 			comma = ","
 		}
 	}
 	if comma == "," {
 		b.WriteString("}")
 	}
-	if len(problems.raw) > 0 {
-		fmt.Fprintf(&b, `,"errors":[%s]`, bytes.Join(problems.raw, []byte(",")))
+	if len(problems) > 0 {
+		fmt.Fprintf(&b, `,"errors":[%s]`, bytes.Join(problems, []byte(",")))
 	}
 	b.WriteString("}")
 	return b.Bytes()
-}
-
-// picked collects objects, each id once.
-type picked struct {
-	seen map[string]bool
-	raw  [][]byte
-}
-
-func (p *picked) add(id string, raw json.RawMessage) bool {
-	if id == "" || raw == nil || p.seen[id] {
-		return false
-	}
-	if p.seen == nil {
-		p.seen = map[string]bool{}
-	}
-	p.seen[id] = true
-	p.raw = append(p.raw, raw)
-	return true
-}
-
-func parseProblem(raw json.RawMessage) Problem {
-	var w struct {
-		Problem
-		Value json.RawMessage `json:"value"`
-	}
-	_ = json.Unmarshal(raw, &w) // a partial error in another form is kept in the document as it is
-	w.Problem.Value = strings.Trim(string(w.Value), `"`)
-	return w.Problem
 }

@@ -4,96 +4,32 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
-type wireUser struct {
-	ID       string `json:"id"`
-	Username string `json:"username"`
-	Name     string `json:"name"`
-	PhotoURL string `json:"profile_image_url"`
-}
-
-type wireEntities struct {
-	URLs []struct {
-		Start, End  int
-		URL         string `json:"url"`
-		ExpandedURL string `json:"expanded_url"`
-		UnwoundURL  string `json:"unwound_url"`
-		DisplayURL  string `json:"display_url"`
-		Title       string `json:"title"`
-		MediaKey    string `json:"media_key"`
-	} `json:"urls"`
-	Mentions []struct {
-		Start, End int
-		Username   string `json:"username"`
-	} `json:"mentions"`
-	Hashtags []struct {
-		Start, End int
-		Tag        string `json:"tag"`
-	} `json:"hashtags"`
-	Cashtags []struct {
-		Start, End int
-		Tag        string `json:"tag"`
-	} `json:"cashtags"`
-}
-
-// object is a JSON object read member by member, so that one member of an
-// unexpected type costs that member and not the post.
-type object struct {
-	members  map[string]json.RawMessage
-	problems *[]string
-	name     string
-}
-
-func readObject(raw json.RawMessage, name string, problems *[]string) object {
-	o := object{problems: problems, name: name}
-	if err := json.Unmarshal(raw, &o.members); err != nil {
-		*problems = append(*problems, fmt.Sprintf("%s: %v", name, err))
-	}
-	return o
-}
-
-// get reads a member into dst; an absent or null member leaves dst alone.
-func (o object) get(member string, dst any) {
-	raw, ok := o.members[member]
-	if !ok {
-		return
-	}
-	if err := json.Unmarshal(raw, dst); err != nil {
-		*o.problems = append(*o.problems, fmt.Sprintf("%s.%s: %v", o.name, member, err))
-	}
-}
-
-func (o object) time(member string) time.Time {
-	var s string
-	o.get(member, &s)
-	if s == "" {
-		return time.Time{}
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		*o.problems = append(*o.problems, fmt.Sprintf("%s.%s: %v", o.name, member, err))
-	}
-	return t.UTC()
-}
-
-// Parse reads a document. It fails only if the document is not JSON or its
-// post has no usable id; members it cannot read are named in Post.Problems.
-// A post without created_at gets the time that is in its id.
+// Parse reads a document. It fails only if the document is not JSON, its post
+// has no usable id, or the post has no time ([ErrNoTime]); members it cannot
+// read are named in Post.Problems. A post without created_at gets the time that
+// is in its id.
 func Parse(document []byte) (*Post, error) {
 	var e envelope
 	if err := json.Unmarshal(document, &e); err != nil {
 		return nil, fmt.Errorf("reading a post's document: %w", err)
 	}
-	l, err := readLinks(e.Data)
-	if err != nil {
+	p := readObject[wirePost](e.Data, "post")
+	if err := CheckID(p.value.ID); err != nil {
 		return nil, fmt.Errorf("reading a post's document: %w", err)
 	}
-	p := newIncludes(e).parse(e.Data, 0)
+	return newIncludes(e.Includes).post(p)
+}
+
+// post makes a Post of what X sent and included.
+func (in *includes) post(o *object[wirePost]) (*Post, error) {
+	p := in.make(o, 0)
 	if p.CreatedAt.IsZero() {
-		return nil, fmt.Errorf("post %s has no creation time, neither created_at nor in its id", l.ID)
+		return nil, fmt.Errorf("post %s: %w", p.ID, ErrNoTime)
 	}
 	return p, nil
 }
@@ -102,97 +38,56 @@ func Parse(document []byte) (*Post, error) {
 // may lead round in a circle.
 const maxDepth = 3
 
-func (in *includes) parse(raw json.RawMessage, depth int) *Post {
-	p := &Post{}
-	o := readObject(raw, "post", &p.Problems)
-	o.get("id", &p.ID)
-	p.CreatedAt = o.time("created_at")
+func (in *includes) make(o *object[wirePost], depth int) *Post {
+	o = &object[wirePost]{value: o.value, problems: slices.Clone(o.problems)}
+	w := o.value
+	p := &Post{
+		ID: w.ID, CreatedAt: o.time("post.created_at", w.CreatedAt), Author: in.user(w.AuthorID), InReplyToUser: in.user(w.ReplyTo),
+		ConversationID: w.ConversationID, Language: w.Language, Source: w.Source, Sensitive: w.Sensitive,
+		EditHistory: w.EditHistory, Likes: w.Metrics.Likes, Withheld: withheld(w.Withheld),
+		Text: Text{Wire: w.Text, Links: w.Entities.links()},
+	}
 	if p.CreatedAt.IsZero() {
 		p.CreatedAt, _ = IDTime(p.ID)
 	}
-	var author, replyTo string
-	o.get("author_id", &author)
-	o.get("in_reply_to_user_id", &replyTo)
-	p.Author, p.InReplyToUser = in.user(author), in.user(replyTo)
-	o.get("conversation_id", &p.ConversationID)
-	o.get("lang", &p.Language)
-	o.get("source", &p.Source)
-	o.get("possibly_sensitive", &p.Sensitive)
-	o.get("edit_history_tweet_ids", &p.EditHistory)
-	var metrics struct {
-		Likes int `json:"like_count"`
+	if w.Note.Text != "" {
+		p.Text = Text{Wire: w.Note.Text, Links: w.Note.Entities.links()}
 	}
-	o.get("public_metrics", &metrics)
-	p.Likes = metrics.Likes
-
-	o.get("text", &p.Text.Wire)
-	var entities wireEntities
-	o.get("entities", &entities)
-	var note struct {
-		Text     string       `json:"text"`
-		Entities wireEntities `json:"entities"`
+	if a := w.Article; a.Title != "" {
+		p.Article = &Article{Title: a.Title, Text: cmp.Or(a.PlainText, a.Text, a.Preview)}
 	}
-	if o.get("note_tweet", &note); note.Text != "" {
-		p.Text.Wire, entities = note.Text, note.Entities
+	for _, key := range w.Attachments.MediaKeys {
+		m, problems := in.makeMedia(key)
+		p.Media, o.problems = append(p.Media, m), append(o.problems, problems...)
 	}
-	p.Text.Links = entities.links()
-
-	var article struct {
-		Title     string `json:"title"`
-		PlainText string `json:"plain_text"`
-		Text      string `json:"text"`
-		Preview   string `json:"preview_text"`
+	for _, id := range w.Attachments.PollIDs {
+		poll, problems := in.makePoll(id)
+		p.Polls, o.problems = append(p.Polls, poll), append(o.problems, problems...)
 	}
-	if o.get("article", &article); article.Title != "" {
-		p.Article = &Article{Title: article.Title, Text: cmp.Or(article.PlainText, article.Text, article.Preview)}
-	}
-	if w := o.members["withheld"]; w != nil {
-		p.Withheld = withheld(w)
-	}
-
-	var att struct {
-		MediaKeys []string `json:"media_keys"`
-		PollIDs   []string `json:"poll_ids"`
-	}
-	o.get("attachments", &att)
-	for _, key := range att.MediaKeys {
-		p.Media = append(p.Media, in.readMedia(key, &p.Problems))
-	}
-	for _, id := range att.PollIDs {
-		p.Polls = append(p.Polls, in.readPoll(id, &p.Problems))
-	}
-	var geo struct {
-		PlaceID string `json:"place_id"`
-	}
-	if o.get("geo", &geo); geo.PlaceID != "" {
-		p.Place = geo.PlaceID
-		if raw := in.places.raw[geo.PlaceID]; raw != nil {
-			readObject(raw, "place", &p.Problems).get("full_name", &p.Place)
+	if id := w.Geo.PlaceID; id != "" {
+		p.Place = id
+		if place := in.places.byID[id]; place != nil {
+			p.Place, o.problems = cmp.Or(place.value.FullName, id), append(o.problems, place.problems...)
 		}
 	}
-
-	var refs []struct {
-		Type RefType `json:"type"`
-		ID   string  `json:"id"`
-	}
-	o.get("referenced_tweets", &refs)
-	for _, r := range refs {
+	for _, r := range w.Referenced {
 		ref := Reference{Type: r.Type, ID: r.ID}
-		if raw := in.tweets.raw[r.ID]; raw != nil && depth < maxDepth {
-			ref.Post = in.parse(raw, depth+1)
+		if included := in.tweets.byID[r.ID]; included != nil && depth < maxDepth {
+			ref.Post = in.make(included, depth+1)
 		}
 		p.References = append(p.References, ref)
 	}
+	p.Problems = o.problems
 	return p
 }
 
+// user returns the user of that id: with nothing but the id where X did not
+// include it.
 func (in *includes) user(id string) User {
-	u := wireUser{}
-	if raw := in.users.raw[id]; raw != nil {
-		_ = json.Unmarshal(raw, &u) // the id is known; a user X sent in another form has no more
+	if u := in.users.byID[id]; u != nil {
+		return User(u.value)
 	}
-	u.ID = id
-	return User(u)
+	return User{ID: id}
 }
 
 func (e wireEntities) links() []Link {
@@ -213,55 +108,38 @@ func (e wireEntities) links() []Link {
 	return out
 }
 
-func (in *includes) readMedia(key string, problems *[]string) Media {
-	m := Media{Key: key, Type: "unknown"}
-	raw := in.media.raw[key]
-	if raw == nil {
-		return m
+func (in *includes) makeMedia(key string) (Media, []string) {
+	o := in.media.byID[key]
+	if o == nil {
+		return Media{Key: key, Type: "unknown"}, nil
 	}
-	o := readObject(raw, "media "+key, problems)
-	o.get("type", &m.Type)
-	o.get("url", &m.URL)
-	o.get("preview_image_url", &m.PreviewURL)
-	o.get("alt_text", &m.AltText)
-	o.get("width", &m.Width)
-	o.get("height", &m.Height)
-	var ms int64
-	o.get("duration_ms", &ms)
-	m.Duration = time.Duration(ms) * time.Millisecond
-	var variants []struct {
-		BitRate     int    `json:"bit_rate"`
-		ContentType string `json:"content_type"`
-		URL         string `json:"url"`
-	}
-	o.get("variants", &variants)
-	for _, v := range variants {
+	w := o.value
+	m := Media{Key: key, Type: cmp.Or(w.Type, "unknown"), URL: w.URL, PreviewURL: w.PreviewURL, AltText: w.AltText,
+		Width: w.Width, Height: w.Height, Duration: time.Duration(w.DurationMS) * time.Millisecond}
+	for _, v := range w.Variants {
 		m.Variants = append(m.Variants, Variant(v))
 	}
-	return m
+	return m, o.problems
 }
 
-func (in *includes) readPoll(id string, problems *[]string) Poll {
-	p := Poll{ID: id}
-	raw := in.polls.raw[id]
-	if raw == nil {
-		return p
+func (in *includes) makePoll(id string) (Poll, []string) {
+	o := in.polls.byID[id]
+	if o == nil {
+		return Poll{ID: id}, nil
 	}
-	o := readObject(raw, "poll "+id, problems)
-	var options []struct {
-		Label string `json:"label"`
-		Votes int    `json:"votes"`
+	o = &object[wirePoll]{value: o.value, problems: slices.Clone(o.problems)}
+	p := Poll{ID: id, Status: o.value.Status, Ends: o.time("poll.end_datetime", o.value.Ends)}
+	for _, option := range o.value.Options {
+		p.Options = append(p.Options, PollOption(option))
 	}
-	o.get("options", &options)
-	for _, opt := range options {
-		p.Options = append(p.Options, PollOption(opt))
-	}
-	o.get("voting_status", &p.Status)
-	p.Ends = o.time("end_datetime")
-	return p
+	return p, o.problems
 }
 
+// withheld says in words where and why X withholds a post.
 func withheld(raw json.RawMessage) string {
+	if raw == nil {
+		return ""
+	}
 	var w struct {
 		Copyright bool     `json:"copyright"`
 		Countries []string `json:"country_codes"`

@@ -1,41 +1,164 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
+
+	"xarchive/handler/internal/blob"
 )
 
-// Account is what the connector knows of an account's timeline: how far it has
-// read, and which times are archived without a gap.
+// Account is what the connector knows of an account on X: how far it has read the
+// account's posts, which times are archived without a gap, and what is still to
+// be had.
 type Account struct {
-	ID     string
-	Cursor string // id of the newest post stored; X is asked for newer ones
+	V  int    `json:"v"`
+	ID string `json:"id"`
 
-	// Covered are the times in which every post that X still had is in the archive.
-	Covered Ranges
-	// Unreachable are times that X no longer reaches (its timelines go back
-	// 3,200 posts). What was captured of them is in the archive; more cannot be had.
-	Unreachable Ranges
+	Cursor string `json:"cursor,omitempty"` // id of the newest post archived
 
-	Run        *Run            `json:",omitempty"` // a read that has not been stored to its end
-	RateReset  time.Time       // UTC; until then X does not answer for this account
-	Held       map[string]Held `json:",omitempty"` // by post id
-	Rate       Rate            // X's answer to the last call
-	LastRun    time.Time       // UTC; end of the last run that brought the account up to date
-	LastError  string
-	PostsTotal int            // posts archived
-	Daily      map[string]int `json:",omitempty"` // posts archived by their own date (UTC, 2006-01-02), the newest days
+	// Recent are posts known to be in the timeline, oldest first: the anchor,
+	// below which nothing is read again, and those newer than it. Each run reads
+	// the newer ones again, see package capture.
+	Recent []Seen `json:"recent,omitempty"`
+
+	// Covered are the times in which every post that X showed is archived.
+	Covered Ranges `json:"covered,omitempty"`
+	// Gaps are times of which posts may be missing for good, oldest first.
+	Gaps []Gap `json:"gaps,omitempty"`
+
+	// Incomplete is since when X's answers lack known posts that X still has. While
+	// they do, no time is covered.
+	Incomplete time.Time `json:"incomplete,omitzero"` // UTC
+
+	// Slow counts, by post id, the ticks whose end interrupted the archiving of the
+	// post, whose media take longer than a tick.
+	Slow map[string]int `json:"slow,omitempty"`
+
+	Run     *Run               `json:"run,omitempty"`     // a read that has not been archived to its end
+	Waiting map[string]Waiting `json:"waiting,omitempty"` // what X did not give yet, by [Waiting.Key]
+	Lost    []Lost             `json:"lost,omitempty"`    // what X did not give in time; the newest 200
+
+	RateReset time.Time `json:"rateReset,omitzero"` // UTC; X is not asked before
+	Rate      Rate      `json:"rate,omitzero"`      // X's answer to the last call
+
+	TriedAt  time.Time     `json:"triedAt,omitzero"` // UTC; when the account last had its turn
+	LastRun  time.Time     `json:"lastRun,omitzero"` // UTC; when the account was last brought up to date
+	Problem  *Problem      `json:"lastError,omitempty"`
+	Skew     time.Duration `json:"clockSkew,omitempty"` // nanoseconds by which X's clock was ahead of ours at the last answer
+	SetAside SetAside      `json:"setAside,omitzero"`
+
+	PostsTotal int            `json:"postsTotal"`      // posts archived
+	Daily      map[string]int `json:"daily,omitempty"` // posts archived by their own date (UTC, 2006-01-02), the newest 90 days
+
+	// Unreachable are gaps as they were recorded before the format was versioned.
+	Unreachable Ranges `json:"unreachable,omitempty"`
 }
+
+// Seen is a post that X has shown. X gives created_at in whole seconds.
+type Seen struct {
+	ID string    `json:"id"`
+	At time.Time `json:"at"` // UTC; when it was posted
+}
+
+// Gap is a time of which posts may be missing for good.
+type Gap struct {
+	Range
+	Why     GapReason `json:"why"`
+	Noticed time.Time `json:"noticed,omitzero"` // UTC
+}
+
+// GapReason says why posts may be missing.
+type GapReason string
+
+// BeyondReach: X's timelines reach back 3,200 posts, and nothing proves that the
+// run reached what was archived before.
+const BeyondReach GapReason = "beyond_reach"
+
+// LeftOut: for a day X left posts out of its answers that it still had.
+const LeftOut GapReason = "left_out"
 
 // Rate is X's rate budget for the account's timeline.
 type Rate struct {
-	Limit     int       // calls in a window
-	Remaining int       // calls left in the window
-	Reset     time.Time // UTC; when the next window begins
+	Limit     int       `json:"limit"`          // calls in a window
+	Remaining int       `json:"remaining"`      // calls left in the window
+	Reset     time.Time `json:"reset,omitzero"` // UTC; when the next window begins
+}
+
+// Run is one read of the timeline, newest post first, from the present back to
+// SinceID. Its raw pages stay in the store until their posts are archived.
+type Run struct {
+	Key       string    `json:"key"`               // names the run's pages
+	SinceID   string    `json:"sinceId,omitempty"` // exclusive; "" reads back as far as X goes
+	UntilID   string    `json:"untilId,omitempty"` // exclusive; set when X no longer takes a page token
+	EndTime   time.Time `json:"endTime,omitzero"`  // UTC, exclusive; only of runs from before the format was versioned
+	NextToken string    `json:"nextToken,omitempty"`
+
+	Began    time.Time `json:"began,omitzero"`   // UTC, X's clock; when X gave the first page
+	LastPage time.Time `json:"last,omitzero"`    // UTC, X's clock; when X gave the last page so far
+	CoverTo  time.Time `json:"coverTo,omitzero"` // UTC; up to where the run covers once it is archived
+
+	Pages        int       `json:"pages"`                  // pages kept so far
+	Posts        int       `json:"posts"`                  // posts read so far
+	Returned     []string  `json:"returned,omitempty"`     // ids of Recent that the answers have held so far
+	NewestID     string    `json:"newestId,omitempty"`     // the newest post read so far
+	CursorBefore string    `json:"cursorBefore,omitempty"` // the account's cursor when the run began
+	OldestID     string    `json:"oldestId,omitempty"`     // the oldest post read so far
+	Oldest       time.Time `json:"oldest,omitzero"`        // UTC; when it was posted
+	Complete     bool      `json:"complete"`               // every page is kept; archiving goes from the oldest page to the newest
+	From         time.Time `json:"from,omitzero"`          // UTC; once complete: from when on nothing is missing
+	Checked      bool      `json:"checked,omitempty"`      // it is decided what the run covers
+	Uncovered    bool      `json:"uncovered,omitempty"`    // X's answers lacked known posts: their time is not covered
+
+	Stored int `json:"stored"`          // pages archived, counted from the oldest
+	Within int `json:"within,omitzero"` // posts archived of the page that is being archived
+}
+
+// Waiting is something of a post that X did not give yet and is asked for again:
+// media, or an earlier version.
+type Waiting struct {
+	PostID   string    `json:"postId"`             // of the archived post that it belongs to
+	Name     string    `json:"name"`               // of that post's message in the archive
+	Versions []string  `json:"versions,omitempty"` // ids of earlier versions of the post; none for media
+	Media    []string  `json:"media,omitempty"`    // keys of the media
+	Since    time.Time `json:"since"`              // UTC; first asked for
+	Next     time.Time `json:"next,omitzero"`      // UTC; not asked for before
+	Tries    int       `json:"tries"`
+	Done     int       `json:"done,omitempty"` // second messages that were archived for it
+	Why      string    `json:"why"`            // what X said last
+}
+
+// Key names what is waited for within its account.
+func (w Waiting) Key() string {
+	if len(w.Versions) > 0 {
+		return "versions/" + w.PostID
+	}
+	return "media/" + w.PostID
+}
+
+// Lost is something of a post that X did not give within the time it was waited
+// for.
+type Lost struct {
+	Waiting
+	At time.Time `json:"at"` // UTC; given up
+}
+
+const lostKept = 200
+
+// AddLost notes that something of a post is given up.
+func (a *Account) AddLost(w Waiting, at time.Time) {
+	a.Lost = append(a.Lost, Lost{w, at.UTC()})
+	a.Lost = a.Lost[max(0, len(a.Lost)-lostKept):]
+}
+
+// SetAside counts an account's posts that could not be made into messages. They
+// are kept under set-aside/posts/<accountId>/.
+type SetAside struct {
+	Posts   int    `json:"posts"`
+	Version string `json:"version"` // of the connector that last tried to archive them
 }
 
 // dailyKept is how many days Daily goes back.
@@ -53,111 +176,123 @@ func (a *Account) CountPost(created time.Time) {
 	}
 }
 
-// Run is one read of the timeline, newest post first, from EndTime back to
-// SinceID. Its raw pages stay in the store until their posts are in the archive.
-type Run struct {
-	Key       string    // names the run's pages
-	SinceID   string    // exclusive; "" reads back as far as X goes
-	UntilID   string    // exclusive; set when X no longer takes a page token
-	EndTime   time.Time // UTC, exclusive
-	NextToken string    // X's token of the page after the last kept one
-	Pages     int       // pages kept so far
-	Posts     int       // posts read so far
-	OldestID  string    // the oldest post read so far
-	Oldest    time.Time // UTC; when it was posted
-
-	Complete bool      // every page is kept; storing goes from the oldest page to the newest
-	From     time.Time // UTC; once complete: the time from which on nothing is missing
-	Stored   int       // pages stored, counted from the oldest
+// AddGap records a time of which posts may be missing.
+func (a *Account) AddGap(g Gap) {
+	a.Gaps = append(a.Gaps, g)
+	slices.SortFunc(a.Gaps, func(x, y Gap) int { return cmp.Or(x.From.Compare(y.From), x.To.Compare(y.To)) })
 }
 
-// Held is a post whose media X's servers fail to give. Capture waits for it a
-// bounded number of ticks.
-type Held struct {
-	Tries int
-	Why   string
-	Media []string // keys of the media that failed
+// Missing returns the gaps' times as a set.
+func (a *Account) Missing() Ranges {
+	var out Ranges
+	for _, g := range a.Gaps {
+		out = out.Add(g.Range)
+	}
+	return out
+}
+
+// upgrade turns what was recorded before the format was versioned into today's
+// form.
+func (a *Account) upgrade() {
+	for _, r := range a.Unreachable {
+		a.AddGap(Gap{Range: r, Why: BeyondReach})
+	}
+	a.Unreachable = nil
+	if a.Problem != nil && a.Problem.Text == "" {
+		a.Problem = nil
+	}
+	if a.Run != nil && a.Run.CoverTo.IsZero() {
+		a.Run.CoverTo, a.Run.Began = a.Run.EndTime, a.Run.EndTime
+	}
 }
 
 func accountName(id string) string { return "accounts/" + id + ".json" }
 
 // Account reads an account; one never seen is empty but for its id.
 func (s *Store) Account(ctx context.Context, id string) (Account, error) {
-	a := Account{ID: id}
-	err := s.readJSON(ctx, accountName(id), &a)
-	if errors.Is(err, ErrNotFound) {
-		err = nil
-	}
-	return a, err
-}
-
-// AccountClaim is an account that this instance alone works on.
-type AccountClaim struct {
-	Account
-	store *Store
-	claim *claim
-}
-
-// ClaimAccount claims an account, making its record if there is none.
-// ErrClaimed if another instance has it.
-func (s *Store) ClaimAccount(ctx context.Context, id string) (*AccountClaim, error) {
-	name := accountName(id)
-	err := s.writeJSON(ctx, name, Account{ID: id}, condition{absent: true})
-	if err != nil && !errors.Is(err, errExists) && !errors.Is(err, ErrClaimed) {
-		return nil, err
-	}
-	c, err := s.claim(ctx, name)
+	c, err := s.LoadAccount(ctx, id)
 	if err != nil {
+		return Account{ID: id}, err
+	}
+	return c.Account, nil
+}
+
+// AccountRecord is an account as one instance has read it. It may be saved as long
+// as no other instance has changed or claimed it, and claimed for longer work.
+type AccountRecord struct {
+	Account Account
+
+	store  *Store
+	etag   string // "" if there is no record yet
+	leased bool   // by another instance, when it was read
+	lease  *blob.Lease
+}
+
+// LoadAccount reads an account, to work on it; one never seen is empty but for its
+// id.
+func (s *Store) LoadAccount(ctx context.Context, id string) (*AccountRecord, error) {
+	r := &AccountRecord{Account: Account{ID: id}, store: s}
+	info, err := s.read(ctx, accountName(id), &r.Account)
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
-	a, err := s.Account(c.ctx, id)
+	r.Account.upgrade()
+	r.etag, r.leased = info.ETag, info.Leased
+	return r, nil
+}
+
+// Claimed reports whether another instance was at work on the account when it was
+// read.
+func (r *AccountRecord) Claimed() bool { return r.leased }
+
+// Claim takes the account's lease and returns a context that ends, with cause
+// ErrLost, when it is lost. It returns ErrClaimed if another instance has the
+// account, or has changed it since it was read. [AccountRecord.Release] gives
+// the lease back.
+func (r *AccountRecord) Claim(ctx context.Context) (context.Context, error) {
+	if r.etag == "" { // a lease needs a blob
+		if err := r.Save(ctx); err != nil {
+			return nil, err
+		}
+	}
+	l, err := r.store.blobs.Lease(ctx, accountName(r.Account.ID), r.etag)
 	if err != nil {
-		c.release()
-		return nil, err
+		return nil, claimed(err)
 	}
-	return &AccountClaim{a, s, c}, nil
+	r.lease = l
+	return l.Context(), nil
 }
 
-// Context ends, with cause ErrLost, when the claim is lost.
-func (c *AccountClaim) Context() context.Context { return c.claim.ctx }
-
-// Save writes the account as it is now.
-func (c *AccountClaim) Save(ctx context.Context) error {
-	return c.store.writeJSON(ctx, accountName(c.ID), c.Account, condition{lease: c.claim.id})
-}
-
-// Release gives the claim back.
-func (c *AccountClaim) Release() { c.claim.release() }
-
-func pageName(accountID, key string, n int) string {
-	return fmt.Sprintf("pages/%s/%s/%05d.json", accountID, key, n)
-}
-
-// PutPage keeps X's raw answer as page n of a run. ErrLost if it is kept already:
-// another instance goes on with the run, and what it has kept must stand.
-func (s *Store) PutPage(ctx context.Context, accountID, key string, n int, raw []byte) error {
-	err := s.write(ctx, pageName(accountID, key, n), raw, condition{absent: true})
-	if errors.Is(err, errExists) {
-		return fmt.Errorf("keeping page %d: %w", n, ErrLost)
+// Save writes the account as it is now. It returns ErrClaimed if another instance
+// has changed or claimed the account meanwhile, ErrLost if the claim is lost.
+func (r *AccountRecord) Save(ctx context.Context) error {
+	r.Account.V = Version
+	when := blob.Condition{ETag: r.etag, Absent: r.etag == ""}
+	if r.lease != nil {
+		when.Lease = r.lease.ID
+	}
+	etag, err := r.store.write(ctx, accountName(r.Account.ID), r.Account, when)
+	if errors.Is(err, ErrExists) {
+		return ErrClaimed
+	}
+	if err == nil {
+		r.etag = etag
 	}
 	return err
 }
 
-// Page returns page n of a run; ErrNotFound if it was not kept.
-func (s *Store) Page(ctx context.Context, accountID, key string, n int) ([]byte, error) {
-	return s.read(ctx, pageName(accountID, key, n))
+// Lost returns ErrLost if the claim was lost.
+func (r *AccountRecord) Lost() error {
+	if r.lease == nil {
+		return nil
+	}
+	return r.lease.Lost()
 }
 
-// RemovePages forgets a run's pages.
-func (s *Store) RemovePages(ctx context.Context, accountID, key string) error {
-	names, err := s.names(ctx, fmt.Sprintf("pages/%s/%s/", accountID, key))
-	if err != nil {
-		return err
+// Release gives the claim back, if there is one.
+func (r *AccountRecord) Release() {
+	if r.lease != nil {
+		r.lease.Release()
+		r.lease = nil
 	}
-	for _, name := range names {
-		if err := s.remove(ctx, name, ""); err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-	}
-	return nil
 }

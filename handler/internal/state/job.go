@@ -2,47 +2,88 @@ package state
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"time"
+
+	"xarchive/handler/internal/blob"
 )
 
 // Job is a connector job of the Compliance Center: one account of X archived
 // into one mailbox.
 type Job struct {
-	ID           string
-	TenantID     string
-	AccountID    string    // on X
-	AccountName  string    // as shown on X; "" if X did not say
-	Handle       string    // without @
-	CreatedAt    time.Time // UTC
-	SignInNeeded bool      // the account must sign in again
+	V            int       `json:"v"`
+	ID           string    `json:"id"`
+	TenantID     string    `json:"tenantId"`
+	AccountID    string    `json:"accountId"`   // on X
+	AccountName  string    `json:"accountName"` // as shown on X
+	Handle       string    `json:"handle,omitempty"`
+	CreatedAt    time.Time `json:"createdAt"`              // UTC
+	SignInNeeded bool      `json:"signInNeeded,omitempty"` // the account must sign in again
 }
 
-func jobName(id string) string { return "jobs/" + id + ".json" }
+const jobs = "jobs/"
 
-// Job reads a job; ErrNotFound if there is none of that id.
+func jobName(id string) string { return jobs + id + ".json" }
+
+// Job reads a job. It returns ErrNotFound if there is none of that id.
 func (s *Store) Job(ctx context.Context, id string) (Job, error) {
 	var j Job
-	err := s.readJSON(ctx, jobName(id), &j)
+	_, err := s.read(ctx, jobName(id), &j)
 	return j, err
 }
 
-// Jobs reads all jobs.
-func (s *Store) Jobs(ctx context.Context) ([]Job, error) {
-	return all[Job](ctx, s, "jobs/")
+// Jobs reads all jobs. A record that cannot be read is in damaged and does not
+// stop the others.
+func (s *Store) Jobs(ctx context.Context) (list []Job, damaged []Damaged, err error) {
+	return all[Job](ctx, s, jobs)
 }
 
-// PutJob creates or replaces a job.
-func (s *Store) PutJob(ctx context.Context, j Job) error {
-	return s.writeJSON(ctx, jobName(j.ID), j, condition{})
+// UpdateJob changes a job. change gets the job as it is, with V 0 if there is
+// none yet, and may be called again when another instance was faster; an error
+// of change is returned, and nothing is written.
+func (s *Store) UpdateJob(ctx context.Context, id string, change func(*Job) error) error {
+	return s.update(ctx, jobName(id), func() any { return &Job{ID: id} }, func(v any) error {
+		j := v.(*Job)
+		if err := change(j); err != nil {
+			return err
+		}
+		j.V, j.ID = Version, id
+		return nil
+	})
 }
 
-// DeleteJob removes a job and its open tasks; ErrNotFound if there is none. The
-// account's cursor and coverage stay: a later job for the account goes on
-// where this one stopped. A task that is being delivered just now is left to the
-// instance that delivers it, which finds the job gone.
+// updates is how often a record that others change meanwhile is tried to be
+// changed.
+const updates = 10
+
+// update reads a record, has it changed, and writes it if nobody else has
+// meanwhile; if somebody has, it begins again.
+func (s *Store) update(ctx context.Context, name string, empty func() any, change func(any) error) error {
+	for n := 1; ; n++ {
+		v := empty()
+		info, err := s.read(ctx, name, v)
+		when := blob.Condition{ETag: info.ETag}
+		if errors.Is(err, ErrNotFound) {
+			when, err = blob.Condition{Absent: true}, nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := change(v); err != nil {
+			return err
+		}
+		_, err = s.write(ctx, name, v, when)
+		if n == updates || !errors.Is(err, ErrClaimed) && !errors.Is(err, ErrExists) {
+			return err
+		}
+	}
+}
+
+// DeleteJob removes a job, its open tasks, and its hold on the account. It
+// returns ErrNotFound if there is no such job. The account's cursor and coverage stay: a
+// later job for the account goes on where this one stopped. A task that is being
+// delivered just now is left to the instance that delivers it, which finds the
+// job gone.
 func (s *Store) DeleteJob(ctx context.Context, id string) error {
 	j, err := s.Job(ctx, id)
 	if err != nil {
@@ -53,63 +94,12 @@ func (s *Store) DeleteJob(ctx context.Context, id string) error {
 		return err
 	}
 	for _, name := range tasks {
-		if err := s.remove(ctx, name, ""); err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrClaimed) {
+		if err := s.remove(ctx, name, blob.Condition{}); err != nil && !errors.Is(err, ErrClaimed) {
 			return err
 		}
 	}
 	if err := s.ReleaseOwner(ctx, j.AccountID, id); err != nil {
 		return err
 	}
-	return s.remove(ctx, jobName(id), "")
-}
-
-// SignIn is a sign-in with X that has begun and not ended: the request token
-// and, sealed, its secret.
-type SignIn struct {
-	Token       string
-	Sealed      []byte
-	RedirectURL string
-	Page        bool      // a page began it, not a call
-	CreatedAt   time.Time // UTC
-	ExpiresAt   time.Time // UTC
-}
-
-func signInName(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return "signins/" + hex.EncodeToString(sum[:16]) + ".json"
-}
-
-// PutSignIn keeps a sign-in.
-func (s *Store) PutSignIn(ctx context.Context, in SignIn) error {
-	return s.writeJSON(ctx, signInName(in.Token), in, condition{})
-}
-
-// SignIn reads the sign-in of a request token; ErrNotFound if there is none.
-func (s *Store) SignIn(ctx context.Context, token string) (SignIn, error) {
-	var in SignIn
-	err := s.readJSON(ctx, signInName(token), &in)
-	return in, err
-}
-
-// SignIns reads the sign-ins that have not expired and removes those that have.
-func (s *Store) SignIns(ctx context.Context) ([]SignIn, error) {
-	list, err := all[SignIn](ctx, s, "signins/")
-	if err != nil {
-		return nil, err
-	}
-	var live []SignIn
-	for _, in := range list {
-		if time.Now().Before(in.ExpiresAt) {
-			live = append(live, in)
-		} else if err := s.DeleteSignIn(ctx, in.Token); err != nil && !errors.Is(err, ErrNotFound) {
-			return nil, err
-		}
-	}
-	return live, nil
-}
-
-// DeleteSignIn removes a sign-in. ErrNotFound tells that somebody else has
-// taken it, which makes a sign-in good for one use.
-func (s *Store) DeleteSignIn(ctx context.Context, token string) error {
-	return s.remove(ctx, signInName(token), "")
+	return s.remove(ctx, jobName(id), blob.Condition{})
 }

@@ -8,10 +8,11 @@ import (
 // Range is a stretch of time, From inclusive, To exclusive, both UTC. The zero
 // From is the beginning of time.
 type Range struct {
-	From, To time.Time
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 }
 
-// Empty tells whether no instant is in the range.
+// Empty reports whether no instant is in the range.
 func (r Range) Empty() bool { return !r.From.Before(r.To) }
 
 // Ranges is a set of instants: ranges in order, none empty, none touching another.
@@ -57,10 +58,10 @@ func (rs Ranges) Missing(r Range) Ranges {
 	return out
 }
 
-// Contains tells whether every instant of a range is in the set.
+// Contains reports whether every instant of a range is in the set.
 func (rs Ranges) Contains(r Range) bool { return len(rs.Missing(r)) == 0 }
 
-// End is the end of the last range, the zero time of the empty set.
+// End returns the end of the last range, and the zero time for the empty set.
 func (rs Ranges) End() time.Time {
 	if len(rs) == 0 {
 		return time.Time{}

@@ -1,209 +1,215 @@
-// Package state keeps what the connector must remember between two runs, as
-// JSON blobs in the state container: jobs, the accounts' cursors and coverage,
-// raw pages of X not yet stored, tasks, sign-ins under way. Several instances of
-// the connector share it; work is claimed by blob lease, so that one
-// account or task is worked on by one instance at a time and comes free
-// by itself when an instance dies.
+// Package state is the format of what the connector must remember between two
+// runs: JSON blobs in the state container, described in docs/format.md.
 //
-//	jobs/<jobId>.json              Job
-//	owners/<accountId>.json        which job archives the account
-//	accounts/<accountId>.json      Account; leased while being captured
-//	pages/<accountId>/<key>/…      raw answers of X, until what they hold is stored
-//	tasks/open/<jobId>/<id>.json   Task; leased while being delivered
-//	tasks/ended/<jobId>/<id>.json  Task, without its SAS
-//	signins/<hash>.json            SignIn
+//	jobs/<jobId>.json                    Job
+//	owners/<accountId>.json              Owner: which job archives the account
+//	accounts/<accountId>.json            Account; leased while being captured
+//	pages/<accountId>/<key>/…            raw answers of X, until what they hold is archived
+//	tasks/open/<jobId>/<taskId>.json     Task; leased while being delivered
+//	tasks/ended/<jobId>/<taskId>.json    Task, without its SAS
+//	tasks/items/<jobId>/<taskId>/<n>.json    Items: a task's uploaded items
+//	tasks/found/<jobId>/<taskId>.json    Found: what capture found of the posts a task asks about
+//	delivered/<jobId>.json               Delivered: the windows that tasks have begun to deliver
+//	late/<jobId>/<key>.json              Late: a message archived into a delivered window
+//	set-aside/…                          what could not be understood, byte for byte
+//	signins/<hash>.json                  SignIn
+//	sweep.json                           Sweep: when leftovers were last removed
+//
+// Several instances of the connector share it. Work on an account or a task is
+// claimed by blob lease, so that one instance at a time works on it and it comes
+// free by itself when an instance dies. Everything else is written under a
+// condition: create-only, or by ETag.
+//
+// Every record says the version of its format in `v`. An older version of the
+// connector refuses a record of a newer format ([ErrNewer]) instead of
+// overwriting it. Records without `v` come from before the format was versioned, and
+// are read; their member names differ only in case.
 //
 // No blob holds an access token. A task's SAS is in its blob while the task is
 // open: without it the task would not be durable.
 package state
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"iter"
+	"strings"
+	"sync"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/fault"
+
+	"golang.org/x/sync/errgroup"
 )
+
+// Version is the version of the format that this connector writes.
+const Version = 1
 
 var (
-	// ErrNotFound: no such job, account, task, page or sign-in.
-	ErrNotFound = errors.New("not found")
-	// ErrClaimed: another instance is working on it.
-	ErrClaimed = errors.New("claimed by another instance")
+	// ErrNotFound: there is no such record.
+	ErrNotFound = blob.ErrNotFound
+	// ErrExists: a record that was to be made is there already.
+	ErrExists = blob.ErrExists
+	// ErrClaimed: another instance is working on it, or has just changed it.
+	ErrClaimed = fault.New(fault.Claimed, "claimed by another instance")
 	// ErrLost: the claim ran out or was broken; another instance may have
 	// gone on, so nothing more is written.
-	ErrLost = errors.New("claim lost")
-
-	errExists = errors.New("already there")
+	ErrLost = blob.ErrLost
+	// ErrNewer: a newer version of the connector wrote the record.
+	ErrNewer = fault.New(fault.StateNewer, "written by a newer version of the connector")
+	// ErrDamaged: the record is not JSON of its form.
+	ErrDamaged = fault.New(fault.StateDamaged, "the record cannot be read")
+	// ErrTaken: another job archives the account.
+	ErrTaken = fault.New(fault.Claimed, "another job archives the account")
 )
 
-// Container gives the state container's client; it may make the container.
+// Container keeps the blobs; *blob.Container. Its errors are those of package
+// blob; a read that fails for another reason than absence must not return
+// ErrNotFound.
 type Container interface {
-	Client(ctx context.Context) (*container.Client, error)
+	Read(ctx context.Context, name string) ([]byte, blob.Info, error)
+	Write(ctx context.Context, name string, data []byte, when blob.Condition) (etag string, err error)
+	Remove(ctx context.Context, name string, when blob.Condition) error
+	List(ctx context.Context, prefix string, metadata bool) iter.Seq2[blob.Info, error]
+	Lease(ctx context.Context, name, etag string) (*blob.Lease, error)
 }
 
 // Store is the state container.
 type Store struct {
-	container Container
+	blobs Container
 }
 
 // New returns the store in a container. Nothing is sent yet.
 func New(c Container) *Store { return &Store{c} }
 
-func (s *Store) blob(ctx context.Context, name string) (*blockblob.Client, error) {
-	c, err := s.container.Client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.NewBlockBlobClient(name), nil
+// Damaged is a record that cannot be read. Everything else goes on.
+type Damaged struct {
+	Name string // of the blob
+	Raw  []byte // its bytes
+	Err  error  // wraps ErrDamaged or ErrNewer
 }
 
-// read returns a blob's bytes; ErrNotFound if there is none.
-func (s *Store) read(ctx context.Context, name string) ([]byte, error) {
-	b, err := s.blob(ctx, name)
-	if err != nil {
-		return nil, err
+// parse reads a record. It returns an error that wraps ErrDamaged or ErrNewer.
+func parse(name string, data []byte, into any) error {
+	var v struct {
+		V int `json:"v"`
 	}
-	answer, err := b.DownloadStream(ctx, nil)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, translate(err))
+	if err := json.Unmarshal(data, &v); err != nil {
+		return fmt.Errorf("reading %s: %w: %w", name, ErrDamaged, err)
 	}
-	defer answer.Body.Close()
-	data, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+	if v.V > Version {
+		return fmt.Errorf("reading %s: %w (format %d, this one knows %d)", name, ErrNewer, v.V, Version)
 	}
-	return data, nil
-}
-
-func (s *Store) readJSON(ctx context.Context, name string, v any) error {
-	data, err := s.read(ctx, name)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("reading %s: %w", name, err)
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("reading %s: %w: %w", name, ErrDamaged, err)
 	}
 	return nil
 }
 
-// condition of a write.
-type condition struct {
-	absent bool         // the blob must not be there: errExists
-	etag   *azcore.ETag // the blob must still be this version: errExists
-	lease  string       // the lease under which it is written: ErrLost
+// read reads a record and returns the ETag and the lease state it was read with.
+func (s *Store) read(ctx context.Context, name string, into any) (blob.Info, error) {
+	data, info, err := s.blobs.Read(ctx, name)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	return info, parse(name, data, into)
 }
 
-func (s *Store) write(ctx context.Context, name string, data []byte, c condition) error {
-	b, err := s.blob(ctx, name)
-	if err != nil {
-		return err
-	}
-	access := &blob.AccessConditions{}
-	if c.absent {
-		access.ModifiedAccessConditions = &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}
-	}
-	if c.etag != nil {
-		access.ModifiedAccessConditions = &blob.ModifiedAccessConditions{IfMatch: c.etag}
-	}
-	if c.lease != "" {
-		access.LeaseAccessConditions = &blob.LeaseAccessConditions{LeaseID: &c.lease}
-	}
-	_, err = b.Upload(ctx, streaming.NopCloser(bytes.NewReader(data)), &blockblob.UploadOptions{
-		AccessConditions: access,
-		HTTPHeaders:      &blob.HTTPHeaders{BlobContentType: to.Ptr("application/json")},
-	})
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, translate(err))
-	}
-	return nil
-}
-
-func (s *Store) writeJSON(ctx context.Context, name string, v any, c condition) error {
+// write writes a record. Its errors are those of blob.Container.Write; ErrLeased
+// and ErrChanged come out as ErrClaimed.
+func (s *Store) write(ctx context.Context, name string, v any, when blob.Condition) (etag string, err error) {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
+		return "", fmt.Errorf("writing %s: %w", name, err)
 	}
-	return s.write(ctx, name, data, c)
+	etag, err = s.blobs.Write(ctx, name, data, when)
+	return etag, claimed(err)
 }
 
-// remove deletes a blob; ErrNotFound if there is none.
-func (s *Store) remove(ctx context.Context, name, lease string) error {
-	b, err := s.blob(ctx, name)
-	if err != nil {
-		return err
+// remove removes a record; one that is not there is no error.
+func (s *Store) remove(ctx context.Context, name string, when blob.Condition) error {
+	err := s.blobs.Remove(ctx, name, when)
+	if errors.Is(err, ErrNotFound) {
+		return nil
 	}
-	options := &blob.DeleteOptions{}
-	if lease != "" {
-		options.AccessConditions = &blob.AccessConditions{LeaseAccessConditions: &blob.LeaseAccessConditions{LeaseID: &lease}}
-	}
-	if _, err = b.Delete(ctx, options); err != nil {
-		return fmt.Errorf("removing %s: %w", name, translate(err))
-	}
-	return nil
+	return claimed(err)
 }
 
-// names lists the blobs below a prefix, in the order of their names.
-func (s *Store) names(ctx context.Context, prefix string) ([]string, error) {
-	c, err := s.container.Client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	pager := c.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix})
-	for pager.More() {
-		page, err := pager.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("listing %s: %w", prefix, err)
-		}
-		for _, b := range page.Segment.BlobItems {
-			out = append(out, *b.Name)
-		}
-	}
-	return out, nil
-}
-
-// translate turns the storage service's error codes into this package's
-// errors. Others pass as they are.
-func translate(err error) error {
-	switch {
-	case bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound):
-		return ErrNotFound
-	case bloberror.HasCode(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet):
-		return errExists
-	case bloberror.HasCode(err, bloberror.LeaseAlreadyPresent, bloberror.LeaseIDMissing):
-		return ErrClaimed
-	case bloberror.HasCode(err, bloberror.LeaseIDMismatchWithBlobOperation, bloberror.LeaseIDMismatchWithLeaseOperation, bloberror.LeaseLost, bloberror.LeaseNotPresentWithBlobOperation, bloberror.LeaseNotPresentWithLeaseOperation):
-		return ErrLost
+// claimed says in this package's words that another instance was there first.
+func claimed(err error) error {
+	if errors.Is(err, blob.ErrLeased) || errors.Is(err, blob.ErrChanged) {
+		return fmt.Errorf("%w: %w", ErrClaimed, err)
 	}
 	return err
 }
 
-// all reads every JSON blob below a prefix. One that is removed meanwhile is
-// left out.
-func all[T any](ctx context.Context, s *Store, prefix string) ([]T, error) {
-	names, err := s.names(ctx, prefix)
-	if err != nil {
-		return nil, err
-	}
-	var out []T
-	for _, name := range names {
-		var v T
-		if err := s.readJSON(ctx, name, &v); errors.Is(err, ErrNotFound) {
-			continue
-		} else if err != nil {
+// readsAtOnce is how many records are read at the same time.
+const readsAtOnce = 16
+
+// names lists the blobs below a prefix, in the order of their names.
+func (s *Store) names(ctx context.Context, prefix string) ([]string, error) {
+	var out []string
+	for info, err := range s.blobs.List(ctx, prefix, false) {
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, v)
+		out = append(out, info.Name)
 	}
 	return out, nil
+}
+
+// all reads every record below a prefix, in the order of the names. One that is
+// removed meanwhile is left out.
+func all[T any](ctx context.Context, s *Store, prefix string) ([]T, []Damaged, error) {
+	names, err := s.names(ctx, prefix)
+	if err != nil {
+		return nil, nil, err
+	}
+	return some[T](ctx, s, names)
+}
+
+// some reads the records of those names, several at once.
+func some[T any](ctx context.Context, s *Store, names []string) ([]T, []Damaged, error) {
+	found := make([]*T, len(names))
+	var (
+		mu      sync.Mutex
+		damaged []Damaged
+	)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readsAtOnce)
+	for i, name := range names {
+		if !strings.HasSuffix(name, ".json") {
+			continue
+		}
+		group.Go(func() error {
+			data, _, err := s.blobs.Read(ctx, name)
+			if errors.Is(err, ErrNotFound) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			v := new(T)
+			if err := parse(name, data, v); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				damaged = append(damaged, Damaged{name, data, err})
+				return nil
+			}
+			found[i] = v
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	out := make([]T, 0, len(found))
+	for _, v := range found {
+		if v != nil {
+			out = append(out, *v)
+		}
+	}
+	return out, damaged, nil
 }

@@ -1,27 +1,32 @@
 // Package twitter is the connector's view of the X API v2: sign-in by OAuth
 // 1.0a, an account's timeline page by page, look-ups by post id, and media.
 //
+// What an answer of X is, is known here and nowhere else: an [Answer] has the
+// bytes that X sent, which the archive keeps as evidence, and the [post.Page]
+// that they are; [ReadAnswer] makes the same page of retained bytes. An answer
+// that cannot be whole is an error and never an Answer.
+//
 // Calls are made with g8rswimmer/go-twitter and signed by dghubble/oauth1. The
 // signature is made in the HTTP transport, not in go-twitter's Authorizer: the
 // Authorizer runs before the query is added, and OAuth 1.0a signs the query.
-// What X sent is handed on as the raw body, because go-twitter's structs drop
-// what they do not know (note_tweet, edit history, articles) and because the
-// raw body is the evidence that the archive keeps.
+// go-twitter builds the requests only. Its structs drop what they do not know
+// (note_tweet, edit history, articles), so the transport takes the answer, and
+// leaves go-twitter an empty object to decode.
 package twitter
 
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/dghubble/oauth1"
 	gotwitter "github.com/g8rswimmer/go-twitter/v2"
+
+	"xarchive/handler/internal/post"
 )
 
 // App is the consumer key pair of the company's X developer app.
@@ -45,7 +50,7 @@ type Client struct {
 func NewClient(hc *http.Client, baseURL string, app App, token Token) *Client {
 	return &Client{&gotwitter.Client{
 		Authorizer: noAuthorizer{},
-		Client:     recording(signing(hc, app, token)),
+		Client:     recording(signing(hc, app, token), "{}"),
 		Host:       baseURL,
 	}}
 }
@@ -64,34 +69,11 @@ func signing(hc *http.Client, app App, token Token) *http.Client {
 	return signed
 }
 
-// Answer is what X sent to a successful call.
-type Answer struct {
-	Raw  []byte // the body, JSON
-	Rate Rate
-}
-
-// Rate is what X says of the caller's budget at the endpoint just called. It is
-// zero where X says nothing.
-type Rate struct {
-	Limit     int       // calls in a window
-	Remaining int       // calls left in this window
-	Reset     time.Time // UTC; when the next window begins
-}
-
-func readRate(h http.Header, now time.Time) Rate {
-	limit, err := strconv.Atoi(h.Get("x-rate-limit-limit"))
-	remaining, err2 := strconv.Atoi(h.Get("x-rate-limit-remaining"))
-	if err != nil || err2 != nil {
-		return Rate{}
-	}
-	return Rate{Limit: limit, Remaining: remaining, Reset: reset(h, now)}
-}
-
 // maxAnswer bounds an answer's body. A page of 100 posts with everything they
 // refer to is below 2 MiB.
 const maxAnswer = 32 << 20
 
-// record is an answer's status and body as they came over the wire.
+// record is an answer as it came over the wire.
 type record struct {
 	status int
 	header http.Header
@@ -102,10 +84,15 @@ type recordKey struct{}
 
 // recorder keeps a copy of each answer in the record that its request's
 // context carries.
-type recorder struct{ base http.RoundTripper }
+type recorder struct {
+	base    http.RoundTripper
+	instead string // the body that the caller reads; "" is X's
+}
 
-func recording(hc *http.Client) *http.Client {
-	return &http.Client{Transport: recorder{hc.Transport}, Timeout: hc.Timeout,
+// recording returns a client like hc that records, and follows no redirect: an
+// API that redirects is not X's.
+func recording(hc *http.Client, instead string) *http.Client {
+	return &http.Client{Transport: recorder{hc.Transport, instead}, Timeout: hc.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
@@ -122,30 +109,41 @@ func (t recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if len(body) > maxAnswer {
 		return nil, fmt.Errorf("X's answer is longer than %d bytes", maxAnswer)
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
 	if rec, ok := req.Context().Value(recordKey{}).(*record); ok {
 		*rec = record{resp.StatusCode, resp.Header, body}
 	}
+	read := body
+	if t.instead != "" {
+		read = []byte(t.instead)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(read))
 	return resp, nil
 }
 
-// call makes one API call and judges it by what came over the wire; go-twitter
-// failing to decode a good answer is no failure.
-func call(ctx context.Context, what string, do func(context.Context) error) (Answer, error) {
+// call makes one API call and judges it by the status that came over the wire.
+// The record is that of an answer with status 200, and also beside ErrNotFound.
+func call(ctx context.Context, what string, do func(context.Context) error) (record, error) {
 	var rec record
 	err := do(context.WithValue(ctx, recordKey{}, &rec))
 	if ctx.Err() != nil {
-		return Answer{}, context.Cause(ctx)
+		return record{}, context.Cause(ctx)
 	}
 	switch {
 	case rec.status == 0 && errors.Is(err, gotwitter.ErrParameter):
-		return Answer{}, fmt.Errorf("%s: %w: %w", what, ErrInvalid, err)
+		return record{}, fmt.Errorf("%s: %w: %w", what, ErrInvalid, err)
 	case rec.status == 0:
-		return Answer{}, fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
-	case rec.status == http.StatusOK && json.Valid(rec.body):
-		return Answer{Raw: rec.body, Rate: readRate(rec.header, time.Now())}, nil
+		return record{}, fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
 	case rec.status == http.StatusOK:
-		return Answer{}, fmt.Errorf("%s: %w: its answer is not JSON", what, ErrUnavailable)
+		return rec, nil
 	}
-	return Answer{}, fmt.Errorf("%s: %w", what, statusError(rec, time.Now()))
+	return rec, fmt.Errorf("%s: %w", what, statusError(rec, time.Now()))
+}
+
+// answer makes an Answer of a record, with the page that read makes of it.
+func (rec record) answer(what string, read func([]byte) (post.Page, error)) (Answer, error) {
+	page, err := read(rec.body)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%s: %w", what, err)
+	}
+	return Answer{Raw: rec.body, Page: page, Rate: readRate(rec.header, time.Now()), Date: date(rec.header)}, nil
 }

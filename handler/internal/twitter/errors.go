@@ -2,75 +2,86 @@ package twitter
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
+
+	"xarchive/handler/internal/fault"
 )
 
 // The ways a call to X fails that its caller can do something about. Every
-// error this package returns wraps one of them, a [*RateLimitError], or the
-// context's own error.
+// error this package returns wraps one of them, a [*RateLimitError] or a
+// [*SignInError], or is the context's own error.
 var (
 	// ErrUnauthorized: X does not accept the app's keys or the account's
 	// token (401). The caller drops both from its cache and tries once more;
 	// after that only a new sign-in helps.
-	ErrUnauthorized = errors.New("X refuses the app's keys or the account's token")
+	ErrUnauthorized = fault.New(fault.XUnauthorized, "X refuses the app's keys or the account's token")
+
+	// ErrClock: X answers 401, and its clock and this machine's are more than
+	// five minutes apart. A signature holds the time, so X refuses whatever
+	// keys it is made with: neither other keys nor a new sign-in help.
+	ErrClock = fault.New(fault.Clock, "X refuses the signature, and this machine's clock is wrong")
 
 	// ErrForbidden: keys and token are good, the request is not allowed
-	// (403): an app without read permission, an account that is suspended.
-	ErrForbidden = errors.New("X forbids the request")
+	// (403): an app without read permission, an account that is protected,
+	// suspended or gone.
+	ErrForbidden = fault.New(fault.XForbidden, "X forbids the request")
 
 	// ErrInvalid: X says the request itself is wrong (400). A page token that
 	// has gone stale is answered like this.
-	ErrInvalid = errors.New("X refuses the request as invalid")
+	ErrInvalid = fault.New(fault.XRefused, "X refuses the request as invalid")
 
 	// ErrNotFound: what was asked for is not there (404, 410).
-	ErrNotFound = errors.New("X does not have it")
+	ErrNotFound = fault.New(fault.XRefused, "X does not have it")
 
 	// ErrUnavailable: X cannot be reached or answers 5xx; a later try can
 	// succeed.
-	ErrUnavailable = errors.New("X is unavailable")
+	ErrUnavailable = fault.New(fault.XUnavailable, "X is unavailable")
+
+	// ErrIncomplete: X answered, and the answer is not JSON or lacks what it
+	// must have: posts that it counts itself, its place in the timeline. It is
+	// also ErrUnavailable. Nothing may be concluded from such an answer, and it
+	// must not be retained.
+	ErrIncomplete = fault.Kind(ErrUnavailable, fault.XIncomplete, "X's answer is incomplete")
 )
 
-// RateLimitError is X's 429: nothing more is answered before Reset.
-type RateLimitError struct {
-	Reset time.Time // UTC; when the window of x-rate-limit-reset ends
-}
-
-func (e *RateLimitError) Error() string {
-	return fmt.Sprintf("X's rate limit is used up until %s", e.Reset.UTC().Format(time.RFC3339))
-}
+// maxSkew is how far X's clock and this machine's may be apart before a 401 is
+// put down to that. X accepts signatures that are some minutes off.
+const maxSkew = 5 * time.Minute
 
 // statusError turns an answer that is not 200 into one of this package's errors,
 // with what X says of it. X's words hold no secret: it does not repeat keys.
 func statusError(rec record, now time.Time) error {
-	switch {
-	case rec.status == http.StatusTooManyRequests:
-		return &RateLimitError{Reset: reset(rec.header, now)}
-	case rec.status == http.StatusBadRequest:
+	switch rec.status {
+	case http.StatusTooManyRequests:
+		return newRateLimitError(rec.header, now)
+	case http.StatusBadRequest:
 		return fmt.Errorf("%w: %s", ErrInvalid, explain(rec.body))
-	case rec.status == http.StatusUnauthorized:
+	case http.StatusUnauthorized:
+		if err := clockError(date(rec.header), now); err != nil {
+			return err
+		}
 		return fmt.Errorf("%w: %s", ErrUnauthorized, explain(rec.body))
-	case rec.status == http.StatusForbidden:
+	case http.StatusForbidden:
 		return fmt.Errorf("%w: %s", ErrForbidden, explain(rec.body))
-	case rec.status == http.StatusNotFound, rec.status == http.StatusGone:
+	case http.StatusNotFound, http.StatusGone:
 		return fmt.Errorf("%w: %s", ErrNotFound, explain(rec.body))
 	}
 	return fmt.Errorf("%w: status %d", ErrUnavailable, rec.status)
 }
 
-// reset reads x-rate-limit-reset (Unix seconds). Without one, or with one that
-// makes no sense, it is X's usual window of 15 minutes.
-func reset(h http.Header, now time.Time) time.Time {
-	seconds, err := strconv.ParseInt(h.Get("x-rate-limit-reset"), 10, 64)
-	at := time.Unix(seconds, 0).UTC()
-	if err != nil || at.Before(now.Add(-time.Hour)) || at.After(now.Add(25*time.Hour)) {
-		return now.Add(15 * time.Minute).UTC()
+// clockError is ErrClock if the two clocks are too far apart, nil otherwise.
+func clockError(atX, now time.Time) error {
+	ahead := now.Sub(atX).Round(time.Second)
+	switch {
+	case atX.IsZero() || ahead.Abs() <= maxSkew:
+		return nil
+	case ahead > 0:
+		return fmt.Errorf("%w: it is %s ahead of X's", ErrClock, ahead)
 	}
-	return at
+	return fmt.Errorf("%w: it is %s behind X's", ErrClock, -ahead)
 }
 
 // explain is what X says about a failure, on one line of bounded length.

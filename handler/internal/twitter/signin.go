@@ -2,7 +2,6 @@ package twitter
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +13,8 @@ import (
 
 	"github.com/dghubble/oauth1"
 	gotwitter "github.com/g8rswimmer/go-twitter/v2"
+
+	"xarchive/handler/internal/fault"
 )
 
 // Sign-in is OAuth 1.0a's three-legged flow (RFC 5849, section 2):
@@ -28,13 +29,6 @@ type Account struct {
 	ScreenName string // handle, without @
 }
 
-// User is what X says of the account behind a token.
-type User struct {
-	ID       string
-	Name     string // display name
-	Username string // handle, without @
-}
-
 // SignInError is a step of the sign-in that X refuses.
 type SignInError struct {
 	Kind   error  // [ErrUnauthorized], [ErrForbidden] or [ErrInvalid]
@@ -46,6 +40,17 @@ type SignInError struct {
 func (e *SignInError) Error() string { return fmt.Sprintf("%v: %s. %s", e.Kind, e.Said, e.Advice) }
 
 func (e *SignInError) Unwrap() error { return e.Kind }
+
+// FaultCause implements [fault.Caused].
+func (e *SignInError) FaultCause() fault.Cause {
+	if e.Code == codeClock {
+		return fault.Clock
+	}
+	return fault.XSignIn
+}
+
+// codeClock is X's "Timestamp out of bounds."
+const codeClock = 135
 
 // RequestToken begins a sign-in. X will send the browser back to callback, which
 // must be registered with the app, character for character. Errors: a
@@ -88,22 +93,22 @@ func AccessToken(ctx context.Context, hc *http.Client, baseURL string, app App, 
 	return account, nil
 }
 
-// Me asks X whose token it is. Errors as the other calls'.
+// Me asks X whose token it is. It returns the same errors as [Client.User].
 func Me(ctx context.Context, hc *http.Client, baseURL string, app App, token Token) (User, error) {
 	const what = "asking X whose token it is"
 	c := NewClient(hc, baseURL, app, token)
-	answer, err := call(ctx, what, func(ctx context.Context) error {
+	rec, err := call(ctx, what, func(ctx context.Context) error {
 		_, err := c.api.AuthUserLookup(ctx, gotwitter.UserLookupOpts{})
 		return err
 	})
 	if err != nil {
 		return User{}, err
 	}
-	var me struct{ Data User }
-	if err := json.Unmarshal(answer.Raw, &me); err != nil || me.Data.ID == "" {
-		return User{}, fmt.Errorf("%s: %w: its answer names no account", what, ErrUnavailable)
+	u, err := readUser(rec.body)
+	if err != nil {
+		return User{}, fmt.Errorf("%s: %w", what, err)
 	}
-	return me.Data, nil
+	return User{ID: u.ID, Name: u.Name, Username: u.Username}, nil
 }
 
 // signInTimeout bounds one step; a person is waiting for it.
@@ -116,7 +121,7 @@ func signInStep(ctx context.Context, hc *http.Client, baseURL string, app App, c
 	ctx, cancel := context.WithTimeout(ctx, signInTimeout)
 	defer cancel()
 	var rec record
-	client := recording(hc)
+	client := recording(hc, "")
 	client.Transport = withContext{context.WithValue(ctx, recordKey{}, &rec), client.Transport}
 	err := do(&oauth1.Config{
 		ConsumerKey: app.Key, ConsumerSecret: app.Secret, CallbackURL: callback, HTTPClient: client,
@@ -179,7 +184,7 @@ func signInError(rec record, callback string) error {
 	switch {
 	case refused.Code == 415 || refused.Code == 0 && callback != "" && refused.Kind == ErrForbidden:
 		refused.Advice = "Register this callback URL with the app in X's developer portal (User authentication settings), exactly as it is written here: " + callback
-	case refused.Code == 135:
+	case refused.Code == codeClock:
 		refused.Advice = "The clock of the machine that runs the connector differs from X's: set it right"
 	case refused.Code == 416:
 		refused.Advice = "X has suspended the app: look into X's developer portal"

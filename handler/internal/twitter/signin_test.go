@@ -103,7 +103,7 @@ func TestSignIn(t *testing.T) {
 		t.Fatalf("account %+v, %v", account, err)
 	}
 	me, err := Me(ctx, x.Client(), x.URL, signInApp, account.Token)
-	if want := (User{"77", "Contoso Ltd", "contoso"}); err != nil || me != want {
+	if want := (User{ID: "77", Name: "Contoso Ltd", Username: "contoso"}); err != nil || me != want {
 		t.Fatalf("me %+v, %v", me, err)
 	}
 }

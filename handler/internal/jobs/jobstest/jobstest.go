@@ -1,13 +1,9 @@
-// Package jobstest gives tests what stands around package jobs: the state in a
-// container of a real blob server, and the stand-ins for Key Vault and X. A
-// package whose tests need it has
-//
-//	func TestMain(m *testing.M) { os.Exit(jobstest.Run(m)) }
+// Package jobstest gives tests what stands around package jobs: the state on Blob
+// Storage in memory, and the stand-ins for Key Vault and X.
 package jobstest
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -18,15 +14,14 @@ import (
 	"time"
 
 	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/jobs"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/secrets/secretstest"
 	"xarchive/handler/internal/state"
-	"xarchive/handler/internal/storage/storagetest"
+	"xarchive/tests/sandbox/blobs"
 	"xarchive/tests/sandbox/corpus"
 	"xarchive/tests/sandbox/x"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
 // What the world has at its beginning.
@@ -43,26 +38,24 @@ const (
 	HelpHandle  = "ContosoHelp"
 )
 
-// Run runs a package's tests with a blob server of their own.
-func Run(m *testing.M) int { return storagetest.Run(m) }
-
 // World is a connector's jobs and what stands around them.
 type World struct {
-	T      *testing.T
-	State  *state.Store
-	Vault  *secretstest.Vault
-	X      *x.Server
-	XURL   string
-	HTTP   *http.Client // for X
-	Access *access.Access
-	Jobs   *jobs.Jobs
-	Keys   *jobs.Keys
-	Log    *Log
-	Logger *slog.Logger
+	T              *testing.T
+	Blobs          *blobs.Server
+	State          *state.Store
+	StateContainer *blob.Container
+	Vault          *secretstest.Vault
+	X              *x.Server
+	XURL           string
+	HTTP           *http.Client // for X
+	Access         *access.Access
+	Jobs           *jobs.Jobs
+	Keys           *jobs.Keys
+	Log            *Log
+	Logger         *slog.Logger
 
-	container *breakable
-	mu        sync.Mutex
-	now       time.Time
+	mu  sync.Mutex
+	now time.Time
 }
 
 // New makes a world: nobody has signed in, there is no job, the app's keys are set.
@@ -70,8 +63,10 @@ func New(t *testing.T) *World {
 	t.Helper()
 	w := &World{T: t, Log: &Log{}, now: time.Now().UTC().Truncate(time.Second)}
 	w.Logger = slog.New(slog.NewTextHandler(w.Log, nil))
-	w.container = &breakable{base: storagetest.Container(t)}
-	w.State = state.New(w.container)
+	w.Blobs = blobs.New(blobs.Options{})
+	account := blob.Account{ConnectionString: w.Blobs.ConnectionString(), HTTP: w.Blobs.Client()}
+	w.StateContainer = account.Container("state")
+	w.State = state.New(w.StateContainer)
 	w.Vault = secretstest.New(t, map[string]string{
 		secrets.APISecretKey: Secret, secrets.TwitterAPIKey: XKey, secrets.TwitterAPISecretKey: "hush app"})
 	posts, err := corpus.Builtin()
@@ -120,9 +115,18 @@ func (w *World) Pass(d time.Duration) {
 	w.now = w.now.Add(d)
 }
 
-// BreakState makes everything that asks for state fail with err, until it is called
-// with nil.
-func (w *World) BreakState(err error) { w.container.fail(err) }
+// BreakState makes the blob server refuse every call, with a word that is for the
+// log only, until it is called with false.
+func (w *World) BreakState(broken bool) {
+	if !broken {
+		w.Blobs.Before(nil)
+		return
+	}
+	w.Blobs.Before(func(blobs.Op) error { return &blobs.Answer{Status: http.StatusBadRequest, Code: InnerDetail} })
+}
+
+// InnerDetail is what nobody but the log may be told.
+const InnerDetail = "InnerDetail"
 
 // Save saves a job as it is given.
 func (w *World) Save(job state.Job) {
@@ -133,7 +137,7 @@ func (w *World) Save(job state.Job) {
 	if err := w.State.UpdateJob(w.T.Context(), job.ID, func(j *state.Job) error { *j = job; return nil }); err != nil {
 		w.T.Fatal(err)
 	}
-	if err := w.State.TakeAccount(w.T.Context(), job.AccountID, job.ID); err != nil {
+	if err := w.State.TakeAccount(w.T.Context(), job.AccountID, job.ID, w.Now()); err != nil {
 		w.T.Fatal(err)
 	}
 }
@@ -141,7 +145,7 @@ func (w *World) Save(job state.Job) {
 // Job reads a job; found is false if there is none.
 func (w *World) Job(id string) (job state.Job, found bool) {
 	w.T.Helper()
-	list, err := w.State.Jobs(w.T.Context())
+	list, _, err := w.State.Jobs(w.T.Context())
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -156,7 +160,7 @@ func (w *World) Job(id string) (job state.Job, found bool) {
 // SignIns is how many sign-ins are kept.
 func (w *World) SignIns() int {
 	w.T.Helper()
-	list, err := w.State.SignIns(w.T.Context())
+	list, err := w.State.SignIns(w.T.Context(), w.Now())
 	if err != nil {
 		w.T.Fatal(err)
 	}
@@ -209,29 +213,6 @@ func (w *World) RefuseVerifiers(refuse bool) {
 		}
 		return x.Fault{}
 	})
-}
-
-// breakable is a container that can fail.
-type breakable struct {
-	base    state.Container
-	mu      sync.Mutex
-	failure error
-}
-
-func (b *breakable) fail(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.failure = err
-}
-
-func (b *breakable) Client(ctx context.Context) (*container.Client, error) {
-	b.mu.Lock()
-	err := b.failure
-	b.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	return b.base.Client(ctx)
 }
 
 // Log is a log that may be written at once.

@@ -1,0 +1,175 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/panics"
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
+)
+
+// slowTicks is how many ticks may end while a post's media are read before the post
+// is archived without those that do not come in time.
+const slowTicks = 2
+
+// archivePost archives one post, written at a time, with the media that X gives now.
+// slow is how many ticks have ended over it. A post that cannot be made into a
+// message is set aside.
+func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int) (outcome, error) {
+	p := doc.Post
+	if doc.Err != nil {
+		return outcome{}, t.setAside(ctx, doc, doc.Err)
+	}
+	for _, problem := range p.Problems {
+		t.log.WarnContext(ctx, "a part of a post could not be read; the archived document has it", "post", p.ID, "problem", problem)
+	}
+	out := outcome{post: p, key: p.ID, name: archive.Name(t.account.ID, p.CreatedAt, p.ID)}
+	media := p.Shown()
+	if len(media) > 0 { // spare the downloads
+		e, err := t.capture.opt.Archive.Find(ctx, out.name)
+		if err == nil {
+			out.waiting, err = t.stillMissing(ctx, p, e)
+		}
+		if !errors.Is(err, archive.ErrNotFound) {
+			return out, err
+		}
+	}
+	opened := t.open(media)
+	defer opened.close()
+	if slow >= slowTicks {
+		opened.patience = t.patience(ctx)
+	}
+	for {
+		if err := opened.connect(ctx); err != nil {
+			return outcome{}, err
+		}
+		var write writeError
+		_, added, err := t.capture.opt.Archive.Put(ctx, t.account.ID, messageOf(p, p.ID), func(w io.Writer) error {
+			return panics.Catch(func() error {
+				return t.capture.opt.Format.Write(write.watch(w), p, doc.JSON, attachments(opened.files))
+			})
+		})
+		var broken *mediaError
+		switch {
+		case err == nil:
+			out.added = added
+			if added {
+				out.waiting = t.waitingFor(p, out.name, opened)
+			}
+			return out, nil
+		case ctx.Err() != nil:
+			return outcome{}, err
+		case errors.As(err, &broken):
+			opened.next(broken) // the message is written again, with another source
+		case write.err == nil && fault.CauseOf(err) != fault.Storage && fault.CauseOf(err) != fault.StorageAccess:
+			return outcome{}, t.setAside(ctx, doc, err)
+		default:
+			return outcome{}, err
+		}
+	}
+}
+
+// patience is how long media may take in a tick once a tick was too short for them:
+// half of what is left, so that the post itself still gets into the archive.
+func (t *turn) patience(ctx context.Context) time.Duration {
+	deadline, bounded := ctx.Deadline()
+	if !bounded {
+		return 0
+	}
+	return time.Until(deadline) / 2
+}
+
+func messageOf(p *post.Post, key string) archive.Message {
+	return archive.Message{Key: key, PostID: p.ID, Created: p.CreatedAt, Kind: p.Kind()}
+}
+
+// writeError tells whether writing a message failed because of where it is written.
+type writeError struct{ err error }
+
+// watch returns w, of whose errors note is taken.
+func (e *writeError) watch(w io.Writer) io.Writer { return watched{w, e} }
+
+type watched struct {
+	w io.Writer
+	e *writeError
+}
+
+func (w watched) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	if err != nil {
+		w.e.err = err
+	}
+	return n, err
+}
+
+// setAside keeps a post that cannot be archived as a message, with X's bytes, so that
+// it is not lost and does not stop the others.
+func (t *turn) setAside(ctx context.Context, doc post.Document, cause error) error {
+	added, err := t.capture.opt.State.PutAside(ctx, state.AsidePost{
+		AccountID: t.account.ID, PostID: doc.ID, Raw: doc.JSON, First: t.now().UTC(), Version: t.capture.opt.Version,
+		Problem: state.Problem{Cause: fault.SetAside, Text: cause.Error(), At: t.now().UTC()}})
+	if err != nil {
+		return err
+	}
+	if added {
+		t.mu.Lock()
+		t.account.SetAside.Posts++
+		t.account.SetAside.Version = t.capture.opt.Version
+		t.mu.Unlock()
+		t.capture.opt.Telemetry.SetAside(ctx, t.account.ID)
+		t.log.ErrorContext(ctx, "a post cannot be made into a message; X's answer is kept under set-aside", "post", doc.ID, "cause", string(fault.SetAside), "error", cause.Error())
+	}
+	return nil
+}
+
+// asideDue reports whether posts are set aside that another version of the connector
+// could not archive.
+func (t *turn) asideDue() bool {
+	return t.account.SetAside.Posts > 0 && t.account.SetAside.Version != t.capture.opt.Version
+}
+
+// retryAside tries the posts that are set aside again, once for each version of the
+// connector.
+func (t *turn) retryAside(ctx context.Context) error {
+	if !t.asideDue() {
+		return nil
+	}
+	list, _, err := t.capture.opt.State.Aside(ctx, t.account.ID)
+	if err != nil {
+		return err
+	}
+	left := 0
+	for _, aside := range list {
+		p, err := post.Parse(aside.Raw)
+		doc := post.Document{ID: aside.PostID, JSON: aside.Raw, Post: p, Err: err}
+		if doc.Err == nil {
+			out, err := t.archivePost(ctx, doc, 0)
+			if err != nil {
+				return fmt.Errorf("archiving post %s, which was set aside: %w", doc.ID, err)
+			}
+			if out.post != nil {
+				if err := t.archived(ctx, out); err != nil {
+					return err
+				}
+				if err := t.capture.opt.State.RemoveAside(ctx, aside); err != nil {
+					return err
+				}
+				t.log.InfoContext(ctx, "a post that was set aside is archived now", "post", doc.ID)
+				continue
+			}
+		}
+		left++
+		aside.Version = t.capture.opt.Version
+		if err := t.capture.opt.State.RetriedAside(ctx, aside); err != nil {
+			return err
+		}
+	}
+	t.account.SetAside = state.SetAside{Posts: left, Version: t.capture.opt.Version}
+	return t.save(ctx)
+}

@@ -1,0 +1,200 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/message"
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/twitter"
+)
+
+// lookup reads posts by id, in calls of 100. Every answer is retained under key,
+// named by the ids that were asked for, so that a look-up that is interrupted asks
+// only for the rest.
+func (t *turn) lookup(ctx context.Context, key string, ids []string) (post.Page, error) {
+	var all post.Page
+	for some := range slices.Chunk(ids, twitter.MaxLookup) {
+		raw, err := t.capture.opt.State.Answer(ctx, t.account.ID, key, some)
+		var page post.Page
+		switch {
+		case err == nil:
+			page, err = twitter.ReadAnswer(raw)
+		case errors.Is(err, state.ErrNotFound):
+			page, err = t.askLookup(ctx, key, some)
+		}
+		if err != nil {
+			return post.Page{}, err
+		}
+		all.Posts = append(all.Posts, page.Posts...)
+		all.Unreadable = append(all.Unreadable, page.Unreadable...)
+		all.Errors = append(all.Errors, page.Errors...)
+	}
+	return all, nil
+}
+
+// askLookup asks X for posts by id, and retains the answer if it accounts for all of
+// them: an answer that does not is asked for again another time.
+func (t *turn) askLookup(ctx context.Context, key string, ids []string) (post.Page, error) {
+	var answer twitter.Answer
+	err := t.call(ctx, func(x X) (err error) {
+		answer, err = x.Lookup(ctx, ids)
+		return err
+	})
+	if err != nil {
+		return post.Page{}, err
+	}
+	if len(unaccounted(ids, answer.Page)) == 0 {
+		t.retained = true
+		err = t.capture.opt.State.PutAnswer(ctx, t.account.ID, key, ids, answer.Raw)
+	}
+	return answer.Page, err
+}
+
+// unaccounted returns the ids that an answer neither has nor explains.
+func unaccounted(ids []string, page post.Page) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		return explained(page, id) || slices.ContainsFunc(page.Posts, func(d post.Document) bool { return d.ID == id })
+	})
+}
+
+// reason returns what X says of a post that it does not give; "" if it says nothing.
+func reason(page post.Page, id string) string {
+	for _, p := range page.Errors {
+		if p.ResourceID == id || p.Value == id {
+			return p.Title + ": " + p.Detail
+		}
+	}
+	return ""
+}
+
+// archivedPost reports whether a post of the account is in the archive.
+func (t *turn) archivedPost(ctx context.Context, id string) (bool, error) {
+	_, err := t.capture.opt.Archive.FindPost(ctx, t.account.ID, id)
+	if errors.Is(err, archive.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// missingVersions returns, by the post that names them, the ids of versions that are
+// neither among the posts nor in the archive nor waited for.
+func (t *turn) missingVersions(ctx context.Context, docs []post.Document, versions func(*post.Post) []string) (missing map[string][]string, ids []string, err error) {
+	here := map[string]bool{}
+	for _, d := range docs {
+		here[d.ID] = true
+	}
+	for _, w := range t.account.Waiting {
+		for _, id := range w.Versions {
+			here[id] = true
+		}
+	}
+	missing = map[string][]string{}
+	for _, d := range docs {
+		if d.Post == nil || t.isKnown(d.ID) {
+			continue
+		}
+		for _, id := range versions(d.Post) {
+			if here[id] {
+				continue
+			}
+			here[id] = true
+			archived, err := t.archivedPost(ctx, id)
+			if err != nil {
+				return nil, nil, err
+			}
+			if !archived {
+				missing[d.ID] = append(missing[d.ID], id)
+				ids = append(ids, id)
+			}
+		}
+	}
+	return missing, ids, nil
+}
+
+// earlierVersions looks up the earlier versions of edited posts that are not archived
+// yet. Those that X does not give are asked for again for a day, and then stated
+// as missing.
+func (t *turn) earlierVersions(ctx context.Context, docs []post.Document, key string) ([]post.Document, error) {
+	missing, ids, err := t.missingVersions(ctx, docs, (*post.Post).EarlierVersions)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	found, err := t.lookup(ctx, key, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range docs {
+		absent := unaccountedVersions(missing[d.ID], found)
+		if len(absent) == 0 {
+			continue
+		}
+		t.log.WarnContext(ctx, "X does not give an earlier version of an edited post; it is asked for again", "post", d.ID, "versions", absent)
+		w := state.Waiting{PostID: d.ID, Name: archive.Name(t.account.ID, d.Post.CreatedAt, d.ID), Versions: absent, Why: reason(found, absent[0])}
+		t.wait(w)
+	}
+	return found.Posts, nil
+}
+
+// unaccountedVersions returns the ids that an answer does not have, explained or not.
+func unaccountedVersions(ids []string, page post.Page) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		return slices.ContainsFunc(page.Posts, func(d post.Document) bool { return d.ID == id })
+	})
+}
+
+// askForVersions asks again for earlier versions of an archived post.
+func (t *turn) askForVersions(ctx context.Context, w state.Waiting) error {
+	var answer twitter.Answer
+	err := t.call(ctx, func(x X) (err error) {
+		answer, err = x.Lookup(ctx, w.Versions)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := t.archiveAll(ctx, answer.Page.Posts, func(int) {}); err != nil {
+		return err
+	}
+	absent := unaccountedVersions(w.Versions, answer.Page)
+	settled := w
+	w.Versions = absent
+	if len(absent) > 0 {
+		w.Why = reason(answer.Page, absent[0])
+	}
+	if len(absent) > 0 && !t.overdue(w) {
+		t.account.Waiting[w.Key()] = w
+		return nil
+	}
+	if len(absent) > 0 {
+		if err := t.stateMissing(ctx, w, answer.Page); err != nil {
+			return err
+		}
+	}
+	delete(t.account.Waiting, settled.Key())
+	if len(absent) > 0 {
+		t.settled(ctx, w, true)
+	}
+	return nil
+}
+
+// stateMissing archives the statement that X did not give earlier versions of a post.
+func (t *turn) stateMissing(ctx context.Context, w state.Waiting, page post.Page) error {
+	e, err := t.capture.opt.Archive.Find(ctx, w.Name)
+	if err != nil {
+		return err
+	}
+	m, closeMessage, err := t.readMessage(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer closeMessage()
+	var versions []message.MissingVersion
+	for _, id := range w.Versions {
+		versions = append(versions, message.MissingVersion{ID: id, From: w.Since, To: t.now().UTC(), Said: reason(page, id)})
+	}
+	return t.supplement(ctx, m, "missing", 1, versions, nil)
+}

@@ -1,0 +1,115 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
+)
+
+// asking returns, by account, the open tasks that ask about posts (DirtyEntities) and
+// have no answer yet. Capture looks the posts up and writes down what it found;
+// the half that delivers waits for that as it waits for coverage.
+func (c *Capture) asking(ctx context.Context) (map[string][]state.Task, error) {
+	tasks, _, err := c.opt.State.OpenTasks(ctx) // damaged ones are reported by the half that delivers
+	if err != nil {
+		return nil, err
+	}
+	asking := map[string][]state.Task{}
+	for _, task := range tasks {
+		if len(task.Dirty) == 0 {
+			continue
+		}
+		_, err := c.opt.State.Found(ctx, task.JobID, task.TaskID)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, state.ErrNotFound) && fault.CauseOf(err) != fault.StateDamaged {
+			return nil, err
+		}
+		account := task.AccountID
+		if account == "" { // from before a task kept its account
+			job, err := c.opt.State.Job(ctx, task.JobID)
+			if err != nil {
+				continue // it is gone, or is reported elsewhere
+			}
+			account = job.AccountID
+		}
+		asking[account] = append(asking[account], task)
+	}
+	return asking, nil
+}
+
+// answerTasks looks up the posts that tasks ask about.
+func (t *turn) answerTasks(ctx context.Context) error {
+	var errs []error
+	for _, task := range t.tasks {
+		if err := t.answer(ctx, task); err != nil {
+			errs = append(errs, fmt.Errorf("looking up the posts that task %s asks about: %w", task.TaskID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// answer looks up the posts of a task, archives what is not archived yet, newer
+// versions of edited posts among it, and writes down where all of them are. What X
+// no longer has is noted with the reason; a message archived earlier is named
+// all the same.
+func (t *turn) answer(ctx context.Context, task state.Task) error {
+	key := "task-" + task.JobID + "-" + task.TaskID
+	page, err := t.lookup(ctx, key, task.Dirty)
+	if err != nil {
+		return err
+	}
+	_, newer, err := t.missingVersions(ctx, page.Posts, func(p *post.Post) []string { return p.EditHistory })
+	if err != nil {
+		return err
+	}
+	if len(newer) > 0 {
+		more, err := t.lookup(ctx, key, newer)
+		if err != nil {
+			return err
+		}
+		page.Posts = append(page.Posts, more.Posts...)
+		page.Errors = append(page.Errors, more.Errors...)
+	}
+	gone := map[string]string{}
+	own := slices.DeleteFunc(page.Posts, func(d post.Document) bool {
+		foreign := d.Post != nil && d.Post.Author.ID != "" && d.Post.Author.ID != t.account.ID
+		if foreign {
+			gone[d.ID] = fmt.Sprintf("it is a post of account %s, not of this job's", d.Post.Author.ID)
+		}
+		return foreign
+	})
+	if err := t.archiveAll(ctx, own, func(int) {}); err != nil {
+		return err
+	}
+	found := state.Found{At: t.now().UTC(), Gone: gone}
+	for _, id := range append(slices.Clone(task.Dirty), newer...) {
+		e, err := t.capture.opt.Archive.FindPost(ctx, t.account.ID, id)
+		switch {
+		case err == nil:
+			if !slices.Contains(found.Names, e.Name) {
+				found.Names = append(found.Names, e.Name)
+			}
+		case !errors.Is(err, archive.ErrNotFound):
+			return err
+		}
+		if why := reason(page, id); why != "" {
+			gone[id] = why
+		} else if err != nil && gone[id] == "" {
+			gone[id] = "X neither sent the post nor said why"
+		}
+	}
+	// The account is saved first: media that are waited for must not be forgotten when
+	// the task is answered.
+	if err := t.save(ctx); err != nil {
+		return err
+	}
+	return t.capture.opt.State.PutFound(ctx, task.JobID, task.TaskID, found)
+}

@@ -1,0 +1,204 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/twitter"
+)
+
+// turn is one account's turn in a tick.
+type turn struct {
+	capture *Capture
+	job     state.Job
+	record  *state.AccountRecord
+	account *state.Account // of the record
+	tasks   []state.Task   // that ask about posts of the account and have no answer yet
+	log     *slog.Logger
+
+	sinceID   string // below it nothing is read, where a run begins in this turn
+	x         X
+	fresh     bool              // X is asked with keys that were read from the vault just now
+	retained  bool              // raw answers were retained in this turn
+	pages     map[int]post.Page // of the run, read in this turn
+	coveredTo time.Time         // end of the covered time when the turn began
+	delivered *state.Ranges     // windows that tasks have begun to deliver; nil until asked for
+	savedAt   time.Time
+
+	mu sync.Mutex // guards account while posts are archived several at once
+}
+
+func newTurn(c *Capture, job state.Job, record *state.AccountRecord, tasks []state.Task) *turn {
+	return &turn{capture: c, job: job, record: record, account: &record.Account, tasks: tasks,
+		log: c.opt.Log.With("job", job.ID, "account", job.AccountID), pages: map[int]post.Page{}}
+}
+
+func (t *turn) now() time.Time { return t.capture.opt.Now() }
+
+// take is the turn: a question to X, and work under a claim if there is any.
+func (t *turn) take(ctx context.Context) (err error) {
+	if t.record.Claimed() {
+		t.log.DebugContext(ctx, "another instance captures the account")
+		return nil
+	}
+	limited := t.now().Before(t.account.RateReset)
+	work := t.account.Run != nil || len(t.tasks) > 0 || t.waitingDue() || t.asideDue()
+	if limited && !work {
+		return nil
+	}
+	t.dropEmptyRun()
+	before := t.account.PostsTotal
+	ctx, span := t.capture.opt.Telemetry.Capture(ctx, t.job.ID, t.job.AccountID)
+	defer func() { span.End(err) }()
+	t.account.TriedAt = t.now().UTC()
+
+	var first *twitter.Answer
+	if t.account.Run == nil && !limited {
+		answer, err := t.askFirst(ctx)
+		if err != nil {
+			return t.ended(ctx, err)
+		}
+		first = &answer
+		if t.quiet(answer) && !work {
+			t.nothingNew(answer)
+			return t.ended(ctx, t.save(ctx))
+		}
+	}
+	claimed, err := t.record.Claim(ctx)
+	if errors.Is(err, state.ErrClaimed) {
+		t.log.DebugContext(ctx, "another instance captures the account")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer t.record.Release()
+	err = t.work(claimed, first)
+	t.capture.opt.Telemetry.Lag(ctx, t.job.AccountID, t.account.Covered.End(), t.now())
+	if n := t.account.PostsTotal - before; n > 0 {
+		t.log.InfoContext(ctx, "posts archived", "posts", n, "cursor", t.account.Cursor, "coveredTo", t.account.Covered.End())
+	}
+	return t.ended(claimed, err)
+}
+
+// work is what is done under the claim. New posts come first; what is waited for
+// and what tasks ask about follow, and their failing does not undo what came
+// before.
+func (t *turn) work(ctx context.Context, first *twitter.Answer) error {
+	var errs []error
+	run := t.account.Run != nil || first != nil
+	if run {
+		if err := t.bringUpToDate(ctx, first); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			errs = append(errs, err)
+		}
+	}
+	for _, do := range []func(context.Context) error{t.retryAside, t.askAgain, t.answerTasks} {
+		if ctx.Err() != nil {
+			break
+		}
+		if err := do(ctx); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if err := t.tidy(ctx); err != nil && ctx.Err() == nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// tidy removes raw answers that nothing needs any more.
+func (t *turn) tidy(ctx context.Context) error {
+	if !t.retained || t.account.Run != nil {
+		return nil
+	}
+	t.retained = false
+	return t.capture.opt.State.RemovePages(ctx, t.account.ID)
+}
+
+// ended writes down how a turn ended, and returns its error unless there is no
+// fault in it.
+func (t *turn) ended(ctx context.Context, err error) error {
+	if lost := t.record.Lost(); lost != nil || errors.Is(err, state.ErrClaimed) || errors.Is(err, state.ErrLost) {
+		t.log.InfoContext(ctx, "another instance goes on with the account")
+		return nil
+	}
+	if err == nil {
+		return nil
+	}
+	// The claim may still be ours although the time is over. How far the turn came
+	// is written down even now, or work longer than a tick would begin again for ever.
+	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	later := errors.Is(err, errLater)
+	interrupted := ctx.Err() != nil
+	if !later && !interrupted {
+		problem := state.NewProblem(err, t.now())
+		if !problem.Same(t.account.Problem) {
+			t.account.Problem = problem
+		}
+	}
+	if saveErr := t.save(save); saveErr != nil && !errors.Is(saveErr, state.ErrClaimed) && !errors.Is(saveErr, state.ErrLost) {
+		err = errors.Join(err, saveErr)
+		later = false
+	}
+	switch {
+	case later:
+		t.log.InfoContext(ctx, "capture continues at a later tick", "reason", err.Error())
+		return nil
+	case interrupted:
+		t.log.InfoContext(ctx, "capture interrupted, a later tick continues", "reason", context.Cause(ctx).Error())
+		return nil
+	}
+	return err
+}
+
+func (t *turn) save(ctx context.Context) error {
+	t.savedAt = t.now()
+	return t.record.Save(ctx)
+}
+
+// saveEvery is how often progress within a page is written down.
+const saveEvery = 5 * time.Second
+
+// answered takes note of what an answer says besides posts: the rate budget, and
+// X's clock.
+func (t *turn) answered(ctx context.Context, a twitter.Answer) {
+	t.account.Rate = state.Rate(a.Rate)
+	t.capture.opt.Telemetry.XBudget(ctx, t.account.ID, a.Rate.Limit, a.Rate.Remaining)
+	if a.Date.IsZero() {
+		return
+	}
+	skew := a.Date.Sub(t.now()).Round(time.Second)
+	if skew.Abs() <= tolerated {
+		skew = 0
+	}
+	if skew != 0 && t.account.Skew == 0 {
+		t.log.WarnContext(ctx, "this machine's clock is wrong; what is new is decided by X's clock, but set it right", "xIsAheadBy", skew.String(), "cause", string(fault.Clock))
+	}
+	t.account.Skew = skew
+	t.capture.opt.Telemetry.ClockSkew(ctx, skew)
+}
+
+// tolerated is up to how much the two clocks may differ: X's Date has whole seconds,
+// and an answer takes its time.
+const tolerated = 5 * time.Second
+
+// xTime returns when X gave an answer, by X's own clock.
+func (t *turn) xTime(a twitter.Answer) time.Time {
+	if a.Date.IsZero() {
+		return t.now().UTC().Truncate(time.Second)
+	}
+	return a.Date
+}
+
+// xNow returns what X's clock probably shows, before X was asked.
+func (t *turn) xNow() time.Time { return t.now().Add(t.account.Skew).UTC() }

@@ -1,0 +1,234 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/message"
+	"xarchive/handler/internal/panics"
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
+)
+
+// What X does not give when a post is archived is asked for again for a day, further
+// and further apart: media, and earlier versions of edited posts. New posts never
+// wait for it. Media that come are archived as a second message about the post,
+// versions under their own id. After a day a version that did not come is stated in
+// a second message, too; media are stated as missing in the post's own message.
+const (
+	waitFor    = 24 * time.Hour
+	firstPause = 4 * time.Minute // less than the time between two ticks
+	longPause  = time.Hour
+)
+
+// wait has something of a post asked for again.
+func (t *turn) wait(w state.Waiting) {
+	if t.account.Waiting == nil {
+		t.account.Waiting = map[string]state.Waiting{}
+	}
+	if old, ok := t.account.Waiting[w.Key()]; ok {
+		for _, id := range old.Versions {
+			if !slices.Contains(w.Versions, id) {
+				w.Versions = append(w.Versions, id)
+			}
+		}
+		w.Since, w.Tries, w.Done = old.Since, old.Tries, old.Done
+	}
+	if w.Since.IsZero() {
+		w.Since = t.now().UTC()
+	}
+	w.Next = t.now().Add(firstPause).UTC()
+	t.account.Waiting[w.Key()] = w
+}
+
+// waitingFor returns the media of a post that a later try may bring; nil if there are
+// none.
+func (t *turn) waitingFor(p *post.Post, name string, m *media) *state.Waiting {
+	w := state.Waiting{PostID: p.ID, Name: name}
+	for _, f := range m.files {
+		if f.exhausted() && f.passing() {
+			w.Media = append(w.Media, f.media.Key)
+			w.Why = f.failed[len(f.failed)-1].Error()
+		}
+	}
+	if len(w.Media) == 0 {
+		return nil
+	}
+	return &w
+}
+
+// stillMissing returns the media that an archived message lacks. A crash between
+// archiving it and writing that down must not make them forgotten.
+func (t *turn) stillMissing(ctx context.Context, p *post.Post, e archive.Entry) (*state.Waiting, error) {
+	if _, ok := t.account.Waiting[state.Waiting{PostID: p.ID}.Key()]; ok {
+		return nil, nil
+	}
+	m, closeMessage, err := t.readMessage(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	defer closeMessage()
+	w := state.Waiting{PostID: p.ID, Name: e.Name}
+	for _, one := range p.Shown() {
+		if why, missing := m.Missing[one.Key]; missing && len(one.Sources()) > 0 {
+			w.Media, w.Why = append(w.Media, one.Key), why
+		}
+	}
+	if len(w.Media) == 0 {
+		return nil, nil
+	}
+	return &w, nil
+}
+
+// readMessage reads the head of an archived message.
+func (t *turn) readMessage(ctx context.Context, e archive.Entry) (*message.Message, func(), error) {
+	body, err := t.capture.opt.Archive.Open(ctx, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := message.Read(body)
+	if err != nil {
+		body.Close()
+		return nil, nil, fmt.Errorf("reading %s: %w", e.Name, err)
+	}
+	return m, func() { body.Close() }, nil
+}
+
+func (t *turn) waitingDue() bool {
+	for _, w := range t.account.Waiting {
+		if !t.now().Before(w.Next) {
+			return true
+		}
+	}
+	return false
+}
+
+// askAgain asks again for what is due.
+func (t *turn) askAgain(ctx context.Context) error {
+	if !t.waitingDue() {
+		return nil
+	}
+	var due []state.Waiting
+	for _, w := range t.account.Waiting {
+		if !t.now().Before(w.Next) {
+			due = append(due, w)
+		}
+	}
+	slices.SortFunc(due, func(a, b state.Waiting) int { return a.Next.Compare(b.Next) })
+	var errs []error
+	for _, w := range due {
+		if ctx.Err() != nil {
+			break
+		}
+		// Written down before the try: one that outlasts the tick counts as well.
+		w.Tries++
+		w.Next = t.now().Add(min(firstPause<<min(w.Tries, 8), longPause)).UTC()
+		t.account.Waiting[w.Key()] = w
+		try := t.askForMedia
+		if len(w.Versions) > 0 {
+			try = t.askForVersions
+		}
+		if err := panics.Catch(func() error { return try(ctx, w) }); err != nil {
+			errs = append(errs, fmt.Errorf("post %s: %w", w.PostID, err))
+		}
+	}
+	return errors.Join(append(errs, t.save(ctx))...)
+}
+
+// overdue reports whether something was asked for long enough.
+func (t *turn) overdue(w state.Waiting) bool { return t.now().Sub(w.Since) >= waitFor }
+
+// settled notes that something is no longer waited for; lost if it did not come.
+func (t *turn) settled(ctx context.Context, w state.Waiting, lost bool) {
+	delete(t.account.Waiting, w.Key())
+	if lost {
+		t.account.AddLost(w, t.now())
+		t.log.ErrorContext(ctx, "X did not give all of a post within a day; it is archived without", "post", w.PostID, "media", w.Media, "versions", w.Versions, "reason", w.Why)
+	}
+}
+
+// askForMedia asks again for media of an archived post. What comes is archived as
+// the post's next second message.
+func (t *turn) askForMedia(ctx context.Context, w state.Waiting) error {
+	e, err := t.capture.opt.Archive.Find(ctx, w.Name)
+	if err != nil {
+		return err
+	}
+	m, closeMessage, err := t.readMessage(ctx, e)
+	if err != nil {
+		return err
+	}
+	closeMessage()
+	var wanted []post.Media
+	for _, one := range m.Post.Shown() {
+		if slices.Contains(w.Media, one.Key) {
+			wanted = append(wanted, one)
+		}
+	}
+	opened := t.open(wanted)
+	defer opened.close()
+	for {
+		if err := opened.connect(ctx); err != nil {
+			return err
+		}
+		var came []*mediaFile
+		for _, f := range opened.files {
+			if f.body != nil {
+				came = append(came, f)
+			} else {
+				w.Why = f.missing()
+			}
+		}
+		if len(came) == 0 {
+			break
+		}
+		err := t.supplement(ctx, m, "media", w.Done+1, nil, attachments(came))
+		var broken *mediaError
+		if errors.As(err, &broken) && ctx.Err() == nil {
+			opened.next(broken)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		w.Done++
+		for _, f := range came {
+			w.Media = slices.DeleteFunc(w.Media, func(key string) bool { return key == f.media.Key })
+		}
+		t.log.InfoContext(ctx, "media that were missing are archived as a second message", "post", w.PostID, "media", len(came))
+		break
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case len(w.Media) == 0:
+		t.settled(ctx, w, false)
+	case t.overdue(w):
+		t.settled(ctx, w, true)
+	default:
+		t.account.Waiting[w.Key()] = w
+	}
+	return nil
+}
+
+// supplement archives the n-th second message of its kind about a post, and notes
+// it for the next task if the post's time is delivered already. Repeating it is
+// harmless: a message that is there stands.
+func (t *turn) supplement(ctx context.Context, m *message.Message, kind string, n int, versions []message.MissingVersion, files []message.Attachment) error {
+	if n > 1 {
+		kind = fmt.Sprintf("%s.%d", kind, n)
+	}
+	p, key := m.Post, message.Key(m.Post.ID, kind)
+	e, _, err := t.capture.opt.Archive.Put(ctx, t.account.ID, messageOf(p, key), func(w io.Writer) error {
+		return t.capture.opt.Format.WriteSupplement(w, p, m.Document, message.Supplement{Name: kind, Versions: versions}, files)
+	})
+	if err != nil {
+		return err
+	}
+	return t.noteLate(ctx, p.CreatedAt, key, e.Name)
+}

@@ -1,0 +1,155 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"xarchive/handler/internal/blob"
+)
+
+// Items are items that a task has uploaded, oldest first. They are written in
+// chunks, since a task may have any number of items.
+type Items struct {
+	V     int    `json:"v"`
+	Items []Item `json:"items"`
+}
+
+func itemsName(jobID, taskID string, n int) string {
+	return fmt.Sprintf("tasks/items/%s/%s/%06d.json", jobID, taskID, n)
+}
+
+// PutItems writes a chunk of a task's items, or replaces it. It is written before the
+// task says that it is there, so that a chunk that is not counted is none.
+func (s *Store) PutItems(ctx context.Context, jobID, taskID string, n int, items []Item) error {
+	_, err := s.write(ctx, itemsName(jobID, taskID, n), Items{Version, items}, blob.Condition{})
+	return err
+}
+
+// Items yields the items of a task's chunks from number from up to number to,
+// exclusive, one chunk in memory at a time. It ends with the first error.
+func (s *Store) Items(ctx context.Context, jobID, taskID string, from, to int) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		for i := from; i < to; i++ {
+			var chunk Items
+			if _, err := s.read(ctx, itemsName(jobID, taskID, i), &chunk); err != nil {
+				yield(Item{}, err)
+				return
+			}
+			for _, item := range chunk.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Found is what capture found of the posts that a task asks about.
+type Found struct {
+	V     int               `json:"v"`
+	Names []string          `json:"names,omitempty"` // of the messages in the archive, newer versions of edited posts among them
+	Gone  map[string]string `json:"gone,omitempty"`  // by post id: what X says of a post that it does not give
+	At    time.Time         `json:"at"`              // UTC
+}
+
+func foundName(jobID, taskID string) string {
+	return fmt.Sprintf("tasks/found/%s/%s.json", jobID, taskID)
+}
+
+// PutFound writes down what capture found for a task.
+func (s *Store) PutFound(ctx context.Context, jobID, taskID string, f Found) error {
+	f.V = Version
+	_, err := s.write(ctx, foundName(jobID, taskID), f, blob.Condition{})
+	return err
+}
+
+// Found returns what capture found for a task. It returns ErrNotFound if it has not
+// looked yet.
+func (s *Store) Found(ctx context.Context, jobID, taskID string) (Found, error) {
+	var f Found
+	_, err := s.read(ctx, foundName(jobID, taskID), &f)
+	return f, err
+}
+
+// removeWork removes what is kept for a task besides the task.
+func (s *Store) removeWork(ctx context.Context, jobID, taskID string) error {
+	names, err := s.names(ctx, fmt.Sprintf("tasks/items/%s/%s/", jobID, taskID))
+	if err != nil {
+		return err
+	}
+	for _, name := range append(names, foundName(jobID, taskID)) {
+		if err := s.remove(ctx, name, blob.Condition{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Delivered are the windows that a job's tasks have begun to deliver, by account.
+// What is archived into them later is [Late].
+type Delivered struct {
+	V        int               `json:"v"`
+	Accounts map[string]Ranges `json:"accounts"`
+}
+
+func deliveredName(jobID string) string { return "delivered/" + jobID + ".json" }
+
+// AddDelivered adds a window. It is called before the window's messages are
+// listed: whoever archives a message after that and looks here finds the window.
+func (s *Store) AddDelivered(ctx context.Context, jobID, accountID string, window Range) error {
+	return s.update(ctx, deliveredName(jobID), func() any { return &Delivered{} }, func(v any) error {
+		d := v.(*Delivered)
+		d.V = Version
+		if d.Accounts == nil {
+			d.Accounts = map[string]Ranges{}
+		}
+		d.Accounts[accountID] = d.Accounts[accountID].Add(window)
+		return nil
+	})
+}
+
+// Delivered returns the windows that a job's tasks have begun to deliver of an
+// account.
+func (s *Store) Delivered(ctx context.Context, jobID, accountID string) (Ranges, error) {
+	var d Delivered
+	_, err := s.read(ctx, deliveredName(jobID), &d)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return d.Accounts[accountID], err
+}
+
+// Late is a message that was archived into a time that a task had begun to
+// deliver. The job's next task delivers it.
+type Late struct {
+	V         int       `json:"v"`
+	AccountID string    `json:"accountId"`
+	Name      string    `json:"name"`  // of the message in the archive
+	Key       string    `json:"key"`   // of the message: its file name without .eml
+	Noted     time.Time `json:"noted"` // UTC
+}
+
+func lateName(jobID, key string) string { return fmt.Sprintf("late/%s/%s.json", jobID, key) }
+
+// AddLate notes a late message. Repeating it is harmless.
+func (s *Store) AddLate(ctx context.Context, jobID string, l Late) error {
+	l.V = Version
+	_, err := s.write(ctx, lateName(jobID, l.Key), l, blob.Condition{Absent: true})
+	if errors.Is(err, ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// Late returns a job's late messages.
+func (s *Store) Late(ctx context.Context, jobID string) (list []Late, damaged []Damaged, err error) {
+	return all[Late](ctx, s, "late/"+jobID+"/")
+}
+
+// RemoveLate forgets a late message: it is delivered.
+func (s *Store) RemoveLate(ctx context.Context, jobID, key string) error {
+	return s.remove(ctx, lateName(jobID, key), blob.Condition{})
+}
