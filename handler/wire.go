@@ -6,13 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"xarchive/handler/internal/access"
 	"xarchive/handler/internal/api"
 	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/connection"
@@ -20,17 +20,18 @@ import (
 	"xarchive/handler/internal/importer"
 	"xarchive/handler/internal/ingest"
 	"xarchive/handler/internal/jobs"
-	"xarchive/handler/internal/loopback"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/outbound"
 	"xarchive/handler/internal/pages"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
-	"xarchive/handler/internal/storage"
 	"xarchive/handler/internal/telemetry"
 	"xarchive/handler/internal/twitter"
 	"xarchive/handler/internal/web"
 )
+
+// uploadMemory bounds the memory that uploads take together, in bytes.
+const uploadMemory = 128 << 20
 
 // app is the connector put together. Making it sends nothing.
 type app struct {
@@ -52,16 +53,17 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 	if err != nil {
 		return nil, err
 	}
-	account := storage.Account{URL: cfg.StorageAccountURL, ConnectionString: cfg.StorageConnectionString, Credential: identity, HTTP: direct}
+	buffers := blob.NewBuffers(uploadMemory)
+	account := blob.Account{URL: cfg.StorageAccountURL, ConnectionString: cfg.StorageConnectionString, Credential: identity, HTTP: direct, Buffers: buffers}
 	store := state.New(account.Container(cfg.StateContainer))
 	mail := archive.New(account.Container(cfg.ArchiveContainer))
 
 	// X is reached at its API and at its media servers, nowhere else.
 	toX := report.Outbound(outbound.AllowHosts(direct, cfg.XAPIURL, "https://pbs.twimg.com", "https://video.twimg.com"))
 	keys := jobs.NewKeys(vault)
-	captured := &capture.Capture{
+	captured := capture.New(capture.Options{
 		State: store, Archive: mail, Now: time.Now, Log: log, Telemetry: report,
-		Media:  twitter.Media{HTTP: toX, Pause: capture.Pause},
+		Media:  twitter.Media{HTTP: toX, Pause: pause},
 		Format: message.Format{To: cfg.ArchiveMailbox, Mailboxes: cfg.AuthorMailboxes},
 		SignIn: func(ctx context.Context, jobID string, fresh bool) (capture.X, error) {
 			if fresh {
@@ -78,10 +80,10 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 			}
 			return twitter.NewClient(toX, cfg.XAPIURL, app, account.Token), nil
 		},
-	}
+	})
 	delivered := &deliver.Deliver{
-		State: store, Archive: mail, Again: captured, Now: time.Now, Log: log, Telemetry: report,
-		OpenInbox: func(sasURI string) (deliver.Inbox, error) { return importer.OpenContainer(sasURI, direct) },
+		State: store, Archive: mail, Now: time.Now, Log: log, Telemetry: report,
+		OpenInbox: func(sasURL string) (deliver.Inbox, error) { return importer.OpenContainer(sasURL, direct, buffers) },
 		Item: func(w io.Writer, eml io.Reader) error {
 			return importer.FromMessage(w, eml, cfg.AuthorMailboxes)
 		},
@@ -92,7 +94,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 		TenantID: cfg.TenantID, Secrets: vault, Now: time.Now, AuthorityURL: cfg.AADAuthorityURL, HTTP: direct})
 	work := jobs.New(jobs.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, State: store, Secrets: vault, HTTP: toX, Now: time.Now, Log: log,
-		AllowLoopbackBlobs: emulated(cfg)})
+		AllowLoopbackBlobs: account.Emulated()})
 	checker := connection.New(connection.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, XHTTP: toX, AuthorityURL: cfg.AADAuthorityURL, EntraHTTP: direct, Secrets: vault,
 		Reach: func(ctx context.Context) error {
@@ -106,7 +108,10 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 	return &app{
 		front:   report.HTTP(route(calls, people)),
 		checker: checker,
-		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Log: log,
+		ingest: &ingest.Ingest{Capture: captured, Deliver: loop(func(ctx context.Context) error {
+			_, err := delivered.Run(ctx)
+			return err
+		}), Log: log,
 			Limit: cfg.FunctionTimeout - ingest.Margin(cfg.FunctionTimeout)},
 	}, nil
 }
@@ -126,12 +131,20 @@ func route(calls *api.API, people *pages.Pages) http.Handler {
 	return mux
 }
 
-// emulated reports whether the connector's own storage is an emulator on this
-// machine; only then may a task's container be one.
-func emulated(cfg config.Config) bool {
-	if text := strings.ToLower(strings.ReplaceAll(cfg.StorageConnectionString, " ", "")); text != "" {
-		return strings.Contains(text, "usedevelopmentstorage=true") || strings.Contains(text, "blobendpoint=http://127.0.0.1") || strings.Contains(text, "blobendpoint=http://localhost")
+// loop is a side of ingestion that is a function.
+type loop func(context.Context) error
+
+// Run implements ingest.Loop.
+func (l loop) Run(ctx context.Context) error { return l(ctx) }
+
+// pause waits; it returns the context's error if that ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	u, err := url.Parse(cfg.StorageAccountURL)
-	return err == nil && loopback.Host(u.Hostname())
 }
