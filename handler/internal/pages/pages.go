@@ -70,7 +70,11 @@ type Pages struct {
 
 // New returns the pages. Nothing is sent yet.
 func New(o Options) *Pages {
-	return &Pages{o, parseTemplates(), http.NewCrossOriginProtection()}
+	crossOrigin := http.NewCrossOriginProtection()
+	if err := crossOrigin.AddTrustedOrigin(o.PublicURL); err != nil && o.PublicURL != "" {
+		o.Log.Warn("the pages' own address cannot be compared with where forms come from", "error", err.Error())
+	}
+	return &Pages{o, parseTemplates(), crossOrigin}
 }
 
 // Register adds the pages to a router.

@@ -205,6 +205,12 @@ func TestFormsOfOthers(t *testing.T) {
 	if w.Vault.Value(secrets.TwitterAPIKey) != jobstest.XKey || w.tried != "" {
 		t.Error("a foreign form did something")
 	}
+	// A browser that says no more than where it is, behind a front end that has
+	// replaced the host.
+	w.serve(w.Access, w.Jobs, func(o *Options) { o.PublicURL = "http://localhost:7999" })
+	if status := own.send("POST", "/Configure", body, "Origin", "http://localhost:7999"); status != 303 {
+		t.Errorf("from the pages' own address: %d", status)
+	}
 	if status := own.send("POST", "/Configure", body, "Sec-Fetch-Site", "same-origin"); status != 303 {
 		t.Errorf("its own form: %d", status)
 	}
