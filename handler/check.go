@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -13,8 +14,9 @@ import (
 	"time"
 
 	"xarchive/handler/internal/config"
+	"xarchive/handler/internal/connection"
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/pages"
-	"xarchive/handler/internal/pages/connection"
 	"xarchive/handler/internal/telemetry"
 )
 
@@ -51,7 +53,7 @@ func command(args []string) int {
 // checkTime bounds one test; somebody is waiting for it.
 const checkTime = 30 * time.Second
 
-// check tries everything, prints a line for each thing tried, and tells whether
+// check tries everything, prints a line for each thing tried, and reports whether
 // all is well. It needs no Functions host.
 func check(ctx context.Context, w io.Writer, getenv func(string) string, address string) bool {
 	well := true
@@ -83,27 +85,25 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 		made, err = newApp(cfg, getenv, slog.New(slog.DiscardHandler), nil)
 	}
 	judge("Settings", "They are complete and well-formed.", err)
-	says, fault := telemetry.Check(getenv)
-	judge("Telemetry", says, fault)
+	says, faulty := telemetry.Check(getenv)
+	judge("Telemetry", says, faulty)
 	if err != nil {
-		for _, c := range pages.Connections(&connection.Checker{}, "", false) {
-			fmt.Fprintf(w, "– %-15s Not tried: put the settings right first.\n", c.Name)
+		for _, name := range connection.Names() {
+			fmt.Fprintf(w, "– %-15s Not tried: put the settings right first.\n", name)
 		}
 		return false
 	}
 
-	if address == "" {
-		address = pages.PublicURL(getenv("WEBSITE_HOSTNAME"))
-	}
-	if address == "" {
-		address = "http://localhost:7071"
-	}
-	callback := strings.TrimRight(address, "/") + "/Views/TwitterOAuth"
-	tries := pages.Connections(made.checker, callback, cfg.KeyVaultURL == "")
-	tries[0].Good = "X accepts the app's keys, and the callback address " + callback + " is registered."
-	for _, c := range tries {
+	callback := pages.Callback(cmp.Or(address, pages.PublicURL(getenv("WEBSITE_HOSTNAME")), "http://localhost:7071"))
+	tests := made.checker.Tests(callback)
+	tests[0].Good = "X accepts the app's keys, and the callback address " + callback + " is registered."
+	for _, t := range tests {
 		ctx, cancel := context.WithTimeout(ctx, checkTime)
-		judge(c.Name, c.Good, c.Try(ctx))
+		if err := t.Try(ctx); err != nil {
+			say(false, t.Name, fault.Of(err).Words())
+		} else {
+			say(true, t.Name, t.Good)
+		}
 		cancel()
 	}
 	return well

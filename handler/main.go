@@ -49,19 +49,19 @@ func main() {
 // that the host and whoever calls learn that the connector is there and is not
 // set up; the log says what is wrong.
 func serve(ctx context.Context, cfg config.Config, faults error, log *slog.Logger, report *telemetry.Telemetry) error {
-	var web http.Handler = customhandler.Unavailable(log)
+	var front http.Handler = customhandler.Unavailable(log)
 	tick := func(context.Context) error { return faults }
 	if faults == nil {
 		app, err := newApp(cfg, os.Getenv, log, report)
 		if err == nil {
-			web, tick = app.web, report.Tick("ingest", app.ingest.Tick)
+			front, tick = app.front, report.Tick("ingest", app.ingest.Tick)
 		}
 		faults = err
 	}
 	if faults != nil {
 		log.Error("the settings are faulty; nothing works until they are put right", "faults", faults.Error())
 	}
-	server := customhandler.New(customhandler.Options{Port: cfg.Port, HTTP: web, Log: log, Telemetry: report})
+	server := customhandler.New(customhandler.Options{Port: cfg.Port, HTTP: front, Log: log, Telemetry: report})
 	server.Timer("ingest", "timer", func(ctx context.Context, _ customhandler.Invocation) (customhandler.Result, error) {
 		return customhandler.Result{}, tick(ctx)
 	})

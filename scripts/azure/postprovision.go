@@ -126,7 +126,7 @@ func (h *hook) instructions(url, tenant, appID, vaultName string, consented bool
 	h.say(`
 The connector is at %[1]s
 
-X developer portal (your app, User authentication settings; docs/steps.md, step 5)
+X developer portal (your app, User authentication settings; docs/setup.md, step 5)
   Callback URI / Redirect URL   %[1]s/Views/TwitterOAuth
   Website URL                   %[1]s
 

@@ -149,7 +149,7 @@ func TestSignInAgain(t *testing.T) {
 	w.atX("@ContosoEnergy")
 	w.closed()
 	p.heading("Is this the account?")
-	p.sees("This job archives Contoso Energy Help now.")
+	p.sees("This job archives Contoso Energy Help (@ContosoHelp) now.")
 	p.look("set-up-other-account")
 	w = p.window(func() { p.press("Use another account") })
 	w.atX("@ContosoHelp")

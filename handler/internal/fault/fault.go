@@ -34,7 +34,8 @@ const (
 	XUnavailable  Cause = "x_unavailable"
 	XIncomplete   Cause = "x_incomplete" // an answer of X lacks what it must have
 	XSignIn       Cause = "x_sign_in"    // X refuses a sign-in
-	Clock         Cause = "clock"        // this machine's clock differs from X's
+	NotSignedIn   Cause = "not_signed_in"
+	Clock         Cause = "clock" // this machine's clock differs from X's
 
 	SecretNotSet   Cause = "secret_not_set"
 	SecretReadOnly Cause = "secret_read_only"
@@ -59,15 +60,21 @@ const (
 	Panic       Cause = "panic"
 	Settings    Cause = "settings"
 
-	BadRequest   Cause = "bad_request"
-	Unauthorized Cause = "unauthorized"
-	NotFound     Cause = "not_found"
+	BadRequest       Cause = "bad_request"
+	TooLarge         Cause = "too_large"
+	NotFound         Cause = "not_found"
+	Unauthorized     Cause = "unauthorized"
+	TooManyAttempts  Cause = "too_many_attempts"
+	UnknownAuthority Cause = "unknown_authority" // it cannot be told now whether the caller may do this
 
 	Other Cause = "other"
 )
 
 // Caused is an error that knows its cause. Error types that hold more than a
-// text, such as the end of a rate limit, implement it.
+// text, such as the end of a rate limit, implement it. They may also have
+//
+//	FaultSentence() string          // replaces the cause's sentence and advice, unless ""
+//	RetryAfter() time.Duration      // how long a caller has to wait before the next try
 type Caused interface {
 	error
 	FaultCause() Cause
@@ -89,6 +96,12 @@ func Refuse(cause Cause, sentence string) error {
 	return &caused{cause: cause, text: sentence, sentence: sentence}
 }
 
+// RefuseWith is Refuse for a failure that has an error behind it. A person is
+// told the sentence; the text, which goes to the log, is err's.
+func RefuseWith(cause Cause, sentence string, err error) error {
+	return &caused{cause: cause, text: err.Error(), sentence: sentence, parent: err}
+}
+
 // Wrap gives an error of another package a cause. It returns nil for nil.
 func Wrap(cause Cause, err error) error {
 	if err == nil {
@@ -107,6 +120,9 @@ type caused struct {
 func (c *caused) Error() string     { return c.text }
 func (c *caused) Unwrap() error     { return c.parent }
 func (c *caused) FaultCause() Cause { return c.cause }
+
+// FaultSentence returns the sentence of a refusal.
+func (c *caused) FaultSentence() string { return c.sentence }
 
 // CauseOf returns the cause of an error: that of the outermost error in its
 // tree that has one.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"xarchive/handler/internal/fault"
 )
@@ -53,6 +55,41 @@ func TestRefuse(t *testing.T) {
 	m := fault.Of(fmt.Errorf("saving: %w", fault.Refuse(fault.BadRequest, "TaskId is missing.")))
 	if m.Status != 400 || m.Words() != "TaskId is missing." {
 		t.Errorf("it means %+v", m)
+	}
+}
+
+type wait struct{}
+
+func (wait) Error() string             { return "slow down" }
+func (wait) FaultCause() fault.Cause   { return fault.TooManyAttempts }
+func (wait) FaultSentence() string     { return "Wait a minute." }
+func (wait) RetryAfter() time.Duration { return time.Minute }
+
+// TestErrorsSpeakForThemselves: a type's own sentence and waiting time are told,
+// and a refusal keeps the error behind it for errors.Is and for the log.
+func TestErrorsSpeakForThemselves(t *testing.T) {
+	m := fault.Of(fmt.Errorf("signing in: %w", wait{}))
+	if m.Status != 429 || m.Words() != "Wait a minute." {
+		t.Errorf("it means %+v", m)
+	}
+	if got := fault.RetryAfter(fmt.Errorf("signing in: %w", wait{})); got != time.Minute || fault.RetryAfter(errDown) != 0 {
+		t.Errorf("the wait is %v", got)
+	}
+	err := fault.RefuseWith(fault.XUnavailable, "X cannot be reached.", errDenied)
+	if m := fault.Of(err); m.Cause != fault.XUnavailable || m.Words() != "X cannot be reached." {
+		t.Errorf("it means %+v", m)
+	}
+	if !errors.Is(err, errDown) || err.Error() != "the vault refuses" {
+		t.Errorf("the error behind it is lost: %v", err)
+	}
+}
+
+// TestEntraCodes: every code is named in the sentence, known or not.
+func TestEntraCodes(t *testing.T) {
+	for code, want := range map[int]string{7000215: "Value, not its Secret ID", 65001: "consent", 1: "list of Entra error codes"} {
+		if got := fault.EntraRefusal(code); !strings.Contains(got, want) || !strings.Contains(got, fmt.Sprintf("(AADSTS%d)", code)) {
+			t.Errorf("%d: %q", code, got)
+		}
 	}
 }
 

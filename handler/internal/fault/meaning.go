@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"time"
 )
 
 // Meaning is what a cause means to those who meet it.
@@ -26,15 +27,30 @@ func (m Meaning) Words() string {
 	return m.Sentence + " " + m.Advice
 }
 
-// Of returns what an error means. For no error it is the zero Meaning with
-// cause None.
+// Of returns what an error means. For no error it is the meaning of None.
 func Of(err error) Meaning {
 	m := CauseOf(err).Meaning()
-	var c *caused
-	if errors.As(err, &c) && c.cause == m.Cause && c.sentence != "" {
-		m.Sentence, m.Advice = c.sentence, ""
+	var c Caused
+	if !errors.As(err, &c) {
+		return m
+	}
+	if own, ok := c.(interface{ FaultSentence() string }); ok && own.FaultSentence() != "" {
+		m.Sentence, m.Advice = own.FaultSentence(), ""
 	}
 	return m
+}
+
+// RetryAfter returns how long a caller has to wait before the next try; 0 if the
+// error does not say.
+func RetryAfter(err error) time.Duration {
+	var c interface {
+		error
+		RetryAfter() time.Duration
+	}
+	if !errors.As(err, &c) {
+		return 0
+	}
+	return c.RetryAfter()
 }
 
 // Meaning returns what a cause means. A word that is not a cause, as a newer
@@ -65,15 +81,16 @@ var meanings = map[Cause]Meaning{
 	XUnavailable:  {"", http503, "X cannot be reached.", goesOn, false},
 	XIncomplete:   {"", http503, "An answer of X lacks posts that X must have sent.", "The time is not counted as covered. The connector tries again by itself.", false},
 	XSignIn:       {"", http500, "X refuses the sign-in.", "Check the X keys and the callback address under Settings, then sign in again.", true},
+	NotSignedIn:   {"", http.StatusBadRequest, "No account has signed in with X for this job.", "Sign in first.", true},
 	Clock:         {"", http500, "The clock of the machine that runs the connector is wrong.", "Set it right; X refuses requests that are signed with a wrong time.", true},
 
 	SecretNotSet:   {"", http500, "A secret is missing.", "Look under Settings which one, and enter it.", true},
 	SecretReadOnly: {"", http.StatusConflict, "The connector's settings come from the environment and cannot be saved.", "Set KEY_VAULT_URL to a vault in which the connector may write secrets.", true},
-	KeyVault:       {"", http503, "The Key Vault cannot be reached.", "The connector tries again by itself.", false},
-	KeyVaultAccess: {"", http503, "The Key Vault refuses the connector.", "Give the connector's identity the role Key Vault Secrets Officer on the vault, and let the vault's network rules admit it.", true},
+	KeyVault:       {"", http503, "The Key Vault cannot be reached.", "The connector tries again by itself. If it stays so, check KEY_VAULT_URL, and the network between the app and the vault.", false},
+	KeyVaultAccess: {"", http503, "The Key Vault refuses the connector.", "Give its identity the role Key Vault Secrets Officer on the vault, and let the vault's network rules admit it. A new role takes some minutes.", true},
 
-	Storage:        {"", http503, "The storage account does not answer as it should.", "The connector tries again by itself.", false},
-	StorageAccess:  {"", http503, "The storage account refuses the connector.", "Give the connector's identity the role Storage Blob Data Contributor on the account, and let the account's network rules admit it.", true},
+	Storage:        {"", http503, "The storage account does not answer as it should.", "The connector tries again by itself. If it stays so, check the network between the app and the account.", false},
+	StorageAccess:  {"", http503, "The storage account refuses the connector.", "Give its identity the role Storage Blob Data Contributor on the account, and let the account's network rules admit it. A new role takes some minutes.", true},
 	ArchiveAltered: {"", http500, "An archived message does not have the bytes that were archived.", "Find out who changed it. Nothing is delivered from it.", true},
 	StateDamaged:   {"", http500, "A record of the connector cannot be read.", "Everything else goes on. Restore the blob that the log names from its versions, or report it.", true},
 	StateNewer:     {"", http503, "A newer version of the connector wrote a record that this version cannot read.", "Deploy the newer version again.", true},
@@ -90,9 +107,13 @@ var meanings = map[Cause]Meaning{
 	Panic:       {"", http500, "The connector met an error of its own.", "The log has the details; please report it.", true},
 	Settings:    {"", http500, "The settings are faulty.", "The log says which, and what to set.", true},
 
-	BadRequest:   {"", http.StatusBadRequest, "The request is wrong.", "", false},
-	Unauthorized: {"", http.StatusUnauthorized, "The caller may not do this.", "", false},
-	NotFound:     {"", http.StatusNotFound, "There is no such thing.", "", false},
+	BadRequest: {"", http.StatusBadRequest, "The request is wrong.", "", false},
+	TooLarge:   {"", http.StatusRequestEntityTooLarge, "The request is too large.", "", false},
+	NotFound:   {"", http.StatusNotFound, "There is nothing here.", "", false},
+
+	Unauthorized:     {"", http.StatusUnauthorized, "Not authorized.", "", false},
+	TooManyAttempts:  {"", http.StatusTooManyRequests, "Too many attempts have failed.", "Try again later.", false},
+	UnknownAuthority: {"", http503, "The connector cannot check authorizations now.", "Try again later.", false},
 
 	Other: {"", http500, "Something failed that the connector has no words for.", "It tries again by itself; its log says more.", false},
 }

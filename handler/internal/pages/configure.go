@@ -1,11 +1,15 @@
 package pages
 
 import (
+	"context"
 	"net/http"
 	"strconv"
-	"strings"
+	"sync"
+	"time"
 
-	"xarchive/handler/internal/connector"
+	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/jobs"
 	"xarchive/handler/internal/secrets"
 )
 
@@ -16,7 +20,7 @@ type configurePage struct {
 	ReadOnly bool // settings come from the environment
 	Problem  string
 	Saved    int
-	Results  []result // of a test
+	Results  []testResult
 	Callback string
 	Consent  string // where an administrator consents to the Import service
 }
@@ -28,98 +32,122 @@ type settingGroup struct {
 
 // settingField is a setting's field. Its value is never in it.
 type settingField struct {
-	connector.SettingInfo
-	Label, Hint string
+	secrets.Info
+	Field, Label, Hint string // Field is the name in the form
 }
 
-// wording is how a setting is called where people copy it from.
-func wording(secret string) (label, hint string) {
-	switch secret {
-	case secrets.TwitterAPIKey:
-		return "API Key", ""
-	case secrets.TwitterAPISecretKey:
-		return "API Secret Key", ""
-	case secrets.TwitterAccessToken:
-		return "Access Token", "Of the app's own account. Each job signs in with the account it archives; this one is for the connection test, and for a connector without Key Vault."
-	case secrets.TwitterAccessTokenSecret:
-		return "Access Token Secret", ""
-	case secrets.AADApplicationID:
-		return "Application (client) ID", ""
-	case secrets.AADApplicationSecret:
-		return "Client secret", "The secret's Value, not its Secret ID. It expires: note the day."
-	case secrets.AADApplicationURI:
-		return "Application ID URI", "As under Expose an API, to the letter."
-	}
-	return secret, ""
+// settingWords is what the page says of a setting, where people copy it from, and
+// what its form calls it.
+type settingWords struct{ group, field, label, hint string }
+
+const (
+	groupX     = "X"
+	groupEntra = "Microsoft Entra"
+)
+
+var settings = map[string]settingWords{
+	secrets.TwitterAPIKey:            {groupX, "TwitterApiKeyValue", "API Key", ""},
+	secrets.TwitterAPISecretKey:      {groupX, "TwitterApiSecretKeyValue", "API Secret Key", ""},
+	secrets.TwitterAccessToken:       {groupX, "TwitterAccessTokenValue", "Access Token", "Of the app's own account. Each job signs in with the account it archives; this one is for the connection test, and for a connector without Key Vault."},
+	secrets.TwitterAccessTokenSecret: {groupX, "TwitterAccessTokenSecretValue", "Access Token Secret", ""},
+	secrets.AADApplicationID:         {groupEntra, "AADAppIdValue", "Application (client) ID", ""},
+	secrets.AADApplicationSecret:     {groupEntra, "AADAppSecretValue", "Client secret", "The secret's Value, not its Secret ID. It expires: note the day."},
+	secrets.AADApplicationURI:        {groupEntra, "AADAppUriValue", "Application ID URI", "As under Expose an API, to the letter."},
 }
 
-// inLabels names settings in a message for people as the page does.
-func inLabels(message string) string {
-	for _, s := range connector.AllSettings() {
-		label, _ := wording(s.Secret)
-		message = strings.ReplaceAll(message, s.Member+" ", label+" ")
+// label is what the page calls a setting.
+func label(setting string) string { return settings[setting].label }
+
+// groupSettings puts the settings into the page's groups.
+func groupSettings(infos []secrets.Info) []settingGroup {
+	groups := []settingGroup{
+		{Title: groupX, Where: "X developer portal, your app, Keys and tokens"},
+		{Title: groupEntra, Where: "Azure portal, Microsoft Entra ID, App registrations, your app"},
 	}
-	return message
+	for _, info := range infos {
+		words := settings[info.Name]
+		for i := range groups {
+			if groups[i].Title == words.group {
+				groups[i].Settings = append(groups[i].Settings, settingField{info, words.field, words.label, words.hint})
+			}
+		}
+	}
+	return groups
 }
 
 // configure is /Configure.
-func (p *Pages) configure(v *visit) {
-	if !v.enter() {
+func (q *request) configure() {
+	if !q.enter() {
 		return
 	}
-	ctx := v.r.Context()
-	page, status := configurePage{Callback: v.callback(), Consent: consentURL(p.TenantID)}, http.StatusOK
-	page.Saved, _ = strconv.Atoi(v.query("saved"))
-	if v.r.Method == http.MethodPost {
+	ctx := q.r.Context()
+	page, status := configurePage{Callback: q.callback(), Consent: consentURL(q.pages.opt.TenantID)}, http.StatusOK
+	page.Saved, _ = strconv.Atoi(q.query("saved"))
+	if q.r.Method == http.MethodPost {
 		page.Saved = 0
-		switch v.field("do") {
+		switch q.field("do") {
 		case "save":
 			values := map[string]string{}
-			for _, s := range connector.AllSettings() {
-				values[s.Member] = v.field(s.Member)
+			for _, s := range jobs.Settings() {
+				values[s] = q.field(settings[s].field)
 			}
-			saved, err := p.API.SaveSettings(ctx, values)
+			saved, err := q.pages.opt.Jobs.SaveSettings(ctx, values)
 			if err == nil {
-				v.redirect("/Configure?saved=" + strconv.Itoa(saved))
+				q.redirect("/Configure?saved=" + strconv.Itoa(saved))
 				return
 			}
-			told := p.API.Explain(ctx, "saving settings", err)
-			page.Problem, status = inLabels(told.Message), told.Status
+			problem := q.explain("saving settings", jobs.WithWords(err, label))
+			page.Problem, status = problem.Message, problem.Status
 		case "test":
-			page.Results = p.test(ctx, v.callback())
+			page.Results = q.test()
 		}
 	}
-	infos, err := p.API.Settings(ctx)
+	infos, err := q.pages.opt.Jobs.Settings(ctx)
 	if err != nil {
-		told := p.API.Explain(ctx, "reading settings", err)
+		problem := q.explain("reading settings", err)
 		if page.Problem == "" {
-			page.Problem, status = told.Message, told.Status
+			page.Problem, status = problem.Message, problem.Status
 		}
 		page.Unknown = true
-		for _, s := range connector.AllSettings() {
-			infos = append(infos, connector.SettingInfo{Setting: s})
+		for _, s := range jobs.Settings() {
+			infos = append(infos, secrets.Info{Name: s})
 		}
 	}
-	x := settingGroup{Title: "X", Where: "X developer portal, your app, Keys and tokens"}
-	entra := settingGroup{Title: "Microsoft Entra", Where: "Azure portal, Microsoft Entra ID, App registrations, your app"}
-	for _, info := range infos {
-		field := settingField{SettingInfo: info}
-		field.Label, field.Hint = wording(info.Secret)
-		group := &x
-		switch info.Secret {
-		case secrets.AADApplicationID, secrets.AADApplicationSecret, secrets.AADApplicationURI:
-			group = &entra
-		}
-		group.Settings = append(group.Settings, field)
+	page.Groups, page.ReadOnly = groupSettings(infos), q.pages.opt.Jobs.ReadOnly()
+	q.show(status, "configure", "Settings", page)
+}
+
+// testResult is how the test of a connection went.
+type testResult struct {
+	Name string
+	OK   bool
+	Says string
+}
+
+// testTime bounds a test; somebody is waiting for it.
+const testTime = 30 * time.Second
+
+// test tries all connections side by side.
+func (q *request) test() []testResult {
+	ctx, cancel := context.WithTimeout(q.r.Context(), testTime)
+	defer cancel()
+	tests := q.pages.opt.Connections(q.callback())
+	results := make([]testResult, len(tests))
+	var all sync.WaitGroup
+	for i, t := range tests {
+		all.Go(func() {
+			results[i] = testResult{Name: t.Name, OK: true, Says: t.Good}
+			if err := t.Try(ctx); err != nil {
+				results[i].OK, results[i].Says = false, fault.Of(err).Words()
+				q.pages.opt.Log.WarnContext(ctx, "a connection test failed", "connection", t.Name, "says", results[i].Says, "error", err.Error())
+			}
+		})
 	}
-	page.Groups, page.ReadOnly = []settingGroup{x, entra}, p.API.ReadOnly()
-	v.show(status, "configure", "Settings", page)
+	all.Wait()
+	return results
 }
 
 // consentURL is where a tenant's administrator lets the Import service in.
 func consentURL(tenantID string) string {
-	return "https://login.microsoftonline.com/" + tenantID + "/oauth2/authorize?client_id=" + importService + "&response_type=code&redirect_uri=https://portal.azure.com/&nonce=1234&prompt=admin_consent"
+	return "https://login.microsoftonline.com/" + tenantID + "/oauth2/authorize?client_id=" + access.ImportService + "&response_type=code&redirect_uri=https://portal.azure.com/&nonce=1234&prompt=admin_consent"
 }
-
-// importService is the application id of Microsoft's Office 365 Import service.
-const importService = "570d0bec-d001-4c4e-985e-3ab17fdc3073"

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
 )
 
@@ -26,63 +27,80 @@ type todo struct {
 }
 
 // home is /. To strangers, the Functions host among them, it says only that the
-// connector is there, and asks nobody anything for it.
-func (p *Pages) home(v *visit) {
-	if v.cookie(sessionCookie) == "" {
-		v.show(http.StatusOK, "home", "X archive connector", nil)
+// connector is there, and reads nothing to answer them.
+func (q *request) home() {
+	stranger := func() { q.show(http.StatusOK, "home", "X archive connector", nil) }
+	if q.cookie(sessionCookie) == "" {
+		stranger()
 		return
 	}
-	key := v.key()
-	if key == nil {
+	signer := q.signer()
+	if signer == nil {
 		return
 	}
-	if !v.signedIn(key) {
-		v.show(http.StatusOK, "home", "X archive connector", nil)
+	if !q.findSession(signer) {
+		stranger()
 		return
 	}
-	v.show(http.StatusOK, "home", "Overview", v.overview())
+	q.show(http.StatusOK, "home", "Overview", q.overview())
 }
 
 // overview looks at everything, and says what it cannot see.
-func (v *visit) overview() homePage {
-	ctx := v.r.Context()
-	page := homePage{Public: v.public(), Level: "good"}
-	infos, err := v.API.Settings(ctx)
+func (q *request) overview() homePage {
+	page := homePage{Public: q.public(), Todo: q.missingSettings()}
+	list, damaged, err := q.jobs()
+	if len(damaged) > 0 {
+		page.Todo = append(page.Todo, todo{Level: "bad", Title: "A record cannot be read", Text: damagedWords, Link: "/Status", Label: "See status"})
+	}
 	if err != nil {
-		page.Todo = append(page.Todo, todo{Level: "bad", Title: "Settings cannot be read", Text: v.API.Explain(ctx, "reading settings", err).Message, Link: "/Configure", Label: "Open settings"})
-	}
-	set := map[string]bool{}
-	for _, info := range infos {
-		set[info.Secret] = info.Set
-	}
-	if err == nil && !(set[secrets.TwitterAPIKey] && set[secrets.TwitterAPISecretKey]) {
-		page.Todo = append(page.Todo, todo{Level: "bad", Title: "Enter the keys of your X app", Text: "Without them nobody can sign in with X and nothing is read.", Link: "/Configure", Label: "Open settings"})
-	}
-	if err == nil && !(set[secrets.AADApplicationID] && set[secrets.AADApplicationSecret] && set[secrets.AADApplicationURI]) {
-		page.Todo = append(page.Todo, todo{Level: "bad", Title: "Enter the Entra app's ID, secret and URI", Text: "Without them nothing can be handed to Microsoft 365. Posts are archived in your storage all the same.", Link: "/Configure", Label: "Open settings"})
-	}
-	jobs, err := v.jobs(ctx)
-	if err != nil {
-		page.Todo = append(page.Todo, todo{Level: "bad", Title: "The archive's state cannot be read", Text: v.API.Explain(ctx, "reading jobs", err).Message, Link: "/Configure#test", Label: "Test connections"})
-	} else if len(jobs) == 0 {
+		page.Todo = append(page.Todo, todo{Level: "bad", Title: "The archive's state cannot be read", Text: q.explain("reading jobs", err).Message, Link: "/Configure#test", Label: "Test connections"})
+	} else if len(list) == 0 {
 		page.Todo = append(page.Todo, todo{Level: "next", Title: "Create a job in the Compliance Center", Address: page.Public,
 			Text: "Add a custom connector there, with the address below and the APISecretKey. It then opens the set-up page, where the account signs in with X."})
 	}
-	page.Jobs = jobs
-	for _, job := range jobs {
-		page.Posts += job.Account.PostsTotal
-		if job.Account.LastRun.After(page.Last) {
-			page.Last = job.Account.LastRun
+	page.Jobs = list
+	for _, h := range list {
+		page.Posts += h.Account.PostsTotal
+		if h.Account.LastRun.After(page.Last) {
+			page.Last = h.Account.LastRun
 		}
 		switch {
-		case job.SignInNeeded:
-			page.Todo = append(page.Todo, todo{Level: "bad", Title: job.Name() + " must sign in again", Text: job.Advice, Link: job.SetUp, Label: "Sign in with X"})
-		case job.Level != "good":
-			page.Todo = append(page.Todo, todo{Level: job.Level, Title: job.Name() + ": " + job.Summary, Text: job.Advice, Link: "/Status#job-" + job.ID, Label: "See status"})
+		case h.Job.SignInNeeded:
+			page.Todo = append(page.Todo, todo{Level: "bad", Title: h.Name + " must sign in again", Text: h.Advice, Link: h.SetUp, Label: "Sign in with X"})
+		case h.Level != "good":
+			page.Todo = append(page.Todo, todo{Level: h.Level, Title: h.Name + ": " + h.Summary, Text: h.Advice, Link: "/Status#job-" + h.Job.ID, Label: "See status"})
 		}
 	}
-	page.LastRun = lasting(v.Now().UTC(), page.Last)
-	page.Verdict = "Everything is archived"
+	page.LastRun = lasting(q.pages.opt.Now().UTC(), page.Last)
+	page.sumUp()
+	return page
+}
+
+// damagedWords says what a record that cannot be read means.
+var damagedWords = fault.StateDamaged.Meaning().Words()
+
+// missingSettings is what has to be entered under Settings.
+func (q *request) missingSettings() []todo {
+	infos, err := q.pages.opt.Jobs.Settings(q.r.Context())
+	if err != nil {
+		return []todo{{Level: "bad", Title: "Settings cannot be read", Text: q.explain("reading settings", err).Message, Link: "/Configure", Label: "Open settings"}}
+	}
+	set := map[string]bool{}
+	for _, info := range infos {
+		set[info.Name] = info.Set
+	}
+	var list []todo
+	if !(set[secrets.TwitterAPIKey] && set[secrets.TwitterAPISecretKey]) {
+		list = append(list, todo{Level: "bad", Title: "Enter the keys of your X app", Text: "Without them nobody can sign in with X and nothing is read.", Link: "/Configure", Label: "Open settings"})
+	}
+	if !(set[secrets.AADApplicationID] && set[secrets.AADApplicationSecret] && set[secrets.AADApplicationURI]) {
+		list = append(list, todo{Level: "bad", Title: "Enter the Entra app's ID, secret and URI", Text: "Without them nothing can be handed to Microsoft 365. Posts are archived in your storage all the same.", Link: "/Configure", Label: "Open settings"})
+	}
+	return list
+}
+
+// sumUp says how the whole is doing.
+func (page *homePage) sumUp() {
 	bad := 0
 	for _, t := range page.Todo {
 		if t.Level == "bad" {
@@ -94,40 +112,11 @@ func (v *visit) overview() homePage {
 		page.Level, page.Verdict = "bad", "One thing needs you"
 	case bad > 1:
 		page.Level, page.Verdict = "bad", number(bad)+" things need you"
-	case len(jobs) == 0:
+	case len(page.Jobs) == 0:
 		page.Level, page.Verdict = "next", "Ready for the first job"
 	case len(page.Todo) > 0:
 		page.Level, page.Verdict = "wait", "Working on it"
+	default:
+		page.Level, page.Verdict = "good", "Everything is archived"
 	}
-	return page
-}
-
-// statusPage is how the archive is doing.
-type statusPage struct {
-	Jobs    []jobHealth
-	Tasks   []taskLine
-	Problem string
-}
-
-// shownTasks is how many recent tasks are listed.
-const shownTasks = 25
-
-// status is /Status.
-func (p *Pages) status(v *visit) {
-	if !v.enter() {
-		return
-	}
-	ctx := v.r.Context()
-	var page statusPage
-	jobs, err := v.jobs(ctx)
-	if err == nil {
-		page.Jobs = jobs
-		page.Tasks, err = v.tasks(ctx, shownTasks)
-	}
-	code := http.StatusOK
-	if err != nil {
-		told := p.API.Explain(ctx, "reading the archive's state", err)
-		page.Problem, code = told.Message, told.Status
-	}
-	v.show(code, "status", "Status", page)
 }

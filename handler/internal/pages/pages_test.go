@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/jobs/jobstest"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
 )
@@ -48,16 +50,14 @@ func TestMethodsAndHeaders(t *testing.T) {
 			}
 		}
 	}
-	// Everything else is the Compliance Center's.
+	// The Compliance Center's calls are beside the pages.
 	if status := b.send("GET", "/setup/Validate", ""); status != 401 || !strings.HasPrefix(b.page, `{"Message"`) {
 		t.Errorf("%d %s", status, b.page)
 	}
 	if status := b.send("GET", "/setup/Validate", "", "Authorization", basic()); status != 200 {
 		t.Errorf("%d %s", status, b.page)
 	}
-	if status := b.send("GET", "/Views/other", ""); status != 404 {
-		t.Errorf("%d", status)
-	}
+	b.get("/Views/other", 404, "There is nothing here")
 }
 
 func basic() string {
@@ -93,11 +93,13 @@ func TestStaticFilesAreKept(t *testing.T) {
 // learns nothing.
 func TestHomeForStrangers(t *testing.T) {
 	w := newWorld(t)
-	w.secrets.locked = secrets.ErrUnavailable
-	w.state.jobs["j-1"] = state.Job{ID: "j-1", AccountName: "Contoso News"}
+	w.Save(state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso News"})
+	w.Vault.Forbid(true)
+	w.BreakState(true)
+	asked := w.Vault.Requests()["GetSecret"]
 	b := w.browser()
 	b.get("/", 200, "The connector is running")
-	if w.state.asked+w.secrets.asked != 0 {
+	if w.Vault.Requests()["GetSecret"] != asked {
 		t.Error("a stranger makes the connector ask for something")
 	}
 	if strings.Contains(b.page, "Contoso") || strings.Contains(b.page, tenant) || len(b.resp.Cookies()) != 0 {
@@ -105,7 +107,7 @@ func TestHomeForStrangers(t *testing.T) {
 	}
 	b.send("GET", "/", "", "Cookie", sessionCookie+"=forged.cookie")
 	b.has("cannot check who you are")
-	w.secrets.locked = nil
+	w.Vault.Forbid(false)
 	b.send("GET", "/", "", "Cookie", sessionCookie+"=forged.cookie")
 	b.has("The connector is running")
 	if strings.Contains(b.page, "Contoso") {
@@ -146,8 +148,8 @@ func TestSignInAndOut(t *testing.T) {
 		t.Error("there is no session cookie")
 	}
 	b.get("/Configure", 200, "Test connection", "Sign out")
-	if strings.Contains(w.log.String(), "s3cret") {
-		t.Errorf("the log holds the secret: %s", w.log)
+	if strings.Contains(w.Log.String(), "s3cret") {
+		t.Errorf("the log holds the secret: %s", w.Log)
 	}
 
 	// Forms of a signed-in browser need its own token.
@@ -190,13 +192,24 @@ func TestFormsOfOthers(t *testing.T) {
 	own := b
 	own.get("/Configure", 200)
 	body := "do=save&TwitterApiKeyValue=stolen&csrf=" + own.csrf()
+	for _, origin := range []string{"https://evil.example", "null"} {
+		if status := own.send("POST", "/Configure", body, "Origin", origin); status != 403 {
+			t.Errorf("from %s: %d", origin, status)
+		}
+	}
 	for _, site := range []string{"cross-site", "same-site"} {
 		if status := own.send("POST", "/Configure", body, "Sec-Fetch-Site", site); status != 403 {
 			t.Errorf("%s: %d", site, status)
 		}
 	}
-	if w.secrets.values[secrets.TwitterAPIKey] != "" || w.check.callback != "" {
+	if w.Vault.Value(secrets.TwitterAPIKey) != jobstest.XKey || w.tried != "" {
 		t.Error("a foreign form did something")
+	}
+	// A browser that says no more than where it is, behind a front end that has
+	// replaced the host.
+	w.serve(w.Access, w.Jobs, func(o *Options) { o.PublicURL = "http://localhost:7999" })
+	if status := own.send("POST", "/Configure", body, "Origin", "http://localhost:7999"); status != 303 {
+		t.Errorf("from the pages' own address: %d", status)
 	}
 	if status := own.send("POST", "/Configure", body, "Sec-Fetch-Site", "same-origin"); status != 303 {
 		t.Errorf("its own form: %d", status)
@@ -210,20 +223,19 @@ func TestSessionsEnd(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
 	b.signIn("/Configure")
-	w.pass(sessionLife - time.Second)
+	w.Pass(access.SessionLife - time.Second)
 	b.get("/Status", 200, "Recent tasks")
 	token := b.csrf()
-	w.pass(time.Second)
+	w.Pass(time.Second)
 	b.get("/Status", 200, "APISecretKey")
-	if status := b.send("POST", "/Configure", "do=save&TwitterApiKeyValue=x&csrf="+token); status != 403 || w.secrets.values[secrets.TwitterAPIKey] != "" {
+	if status := b.send("POST", "/Configure", "do=save&TwitterApiKeyValue=x&csrf="+token); status != 403 || w.Vault.Value(secrets.TwitterAPIKey) != jobstest.XKey {
 		t.Errorf("after its end: %d", status)
 	}
 	b.has("session has ended")
 
 	b.signIn("/Status")
-	w.secrets.mu.Lock()
-	w.secrets.values[secrets.APISecretKey] = "a new one"
-	w.secrets.mu.Unlock()
+	w.Vault.Put(secrets.APISecretKey, "a new one")
+	w.Pass(5 * time.Minute) // as long as a secret is kept
 	b.get("/Status", 200, "APISecretKey")
 }
 
@@ -242,13 +254,13 @@ func TestCookiesInAzure(t *testing.T) {
 		{"localhost:7071", "http", "", false},
 		{"[::1]:7071", "", "", false},
 	} {
-		p := w.pages(func(o *Options) { o.PublicURL = c.publicURL })
+		w.serve(w.Access, w.Jobs, func(o *Options) { o.PublicURL = c.publicURL })
 		r := httptest.NewRequest("GET", "http://"+c.host+"/Configure", nil)
 		if c.proto != "" {
 			r.Header.Set("X-Forwarded-Proto", c.proto)
 		}
 		rec := httptest.NewRecorder()
-		p.ServeHTTP(rec, r)
+		w.handler.ServeHTTP(rec, r)
 		cookies := rec.Result().Cookies()
 		if len(cookies) != 1 || cookies[0].Secure != c.secure || strings.HasPrefix(cookies[0].Name, "__Host-") != c.secure || !cookies[0].HttpOnly {
 			t.Errorf("%+v: %v", c, cookies)
@@ -276,13 +288,13 @@ func TestSlowedOnPagesToo(t *testing.T) {
 	if b.resp.Header.Get("Retry-After") == "" {
 		t.Error("it is not said when to try again")
 	}
-	w.pass(6 * time.Second)
+	w.Pass(6 * time.Second)
 	b.post("/Configure", 303, "do", "enter", "tenantId", tenant, "secret", secret)
 }
 
 func TestSharedSecretUnreadable(t *testing.T) {
 	w := newWorld(t)
-	w.secrets.locked = secrets.ErrNotSet
+	w.Vault.Put(secrets.APISecretKey, "")
 	b := w.browser()
 	for _, path := range []string{"/Configure", "/Status", jobURL} {
 		b.get(path, 503, "api-secret-key", "cannot be read")

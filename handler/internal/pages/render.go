@@ -21,12 +21,12 @@ func parseTemplates() templates {
 	t := templates{pages: map[string]*template.Template{}, files: map[string][]byte{}, tags: map[string]string{}}
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"number": number, "day": day, "minute": minute, "moment": moment, "iso": iso,
-	}).ParseFS(web, "web/layout.html"))
-	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "leaving", "returned", "status"} {
-		t.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(web, "web/"+name+".html"))
+	}).ParseFS(files, "assets/layout.html"))
+	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "opening", "returned", "status"} {
+		t.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(files, "assets/"+name+".html"))
 	}
 	for _, name := range []string{"style.css", "page.js", "icon.svg"} {
-		data, err := web.ReadFile("web/" + name)
+		data, err := files.ReadFile("assets/" + name)
 		if err != nil {
 			panic(err) // it is embedded
 		}
@@ -44,46 +44,48 @@ type view struct {
 	Style, Script  string
 	Action         string // where the page's forms go: to the page itself
 	Now            time.Time
-	Leave          string // where the browser is to go at once
+	GoTo           string // where the browser is to go at once
 	Data           any
 }
 
 // show answers with a page.
-func (v *visit) show(status int, name, title string, data any) {
-	v.render(status, view{Name: name, Title: title, Data: data})
+func (q *request) show(status int, name, title string, data any) {
+	q.render(status, view{Name: name, Title: title, Data: data})
 }
 
-func (v *visit) render(status int, page view) {
-	page.CSRF, page.SignedIn, page.Action, page.Now = v.csrf, v.who != nil, v.r.URL.RequestURI(), v.Now().UTC()
-	page.Style = "/Views/style.css?v=" + v.templates.tags["style.css"]
-	page.Script = "/Views/page.js?v=" + v.templates.tags["page.js"]
+func (q *request) render(status int, page view) {
+	page.CSRF, page.SignedIn, page.Action, page.Now = q.csrf, q.session != nil, q.r.URL.RequestURI(), q.pages.opt.Now().UTC()
+	t := q.pages.templates
+	page.Style = "/Views/style.css?v=" + t.tags["style.css"]
+	page.Script = "/Views/page.js?v=" + t.tags["page.js"]
 	var body bytes.Buffer
-	if err := v.templates.pages[page.Name].ExecuteTemplate(&body, "layout.html", page); err != nil {
-		v.Log.ErrorContext(v.r.Context(), "a page cannot be made", "page", page.Name, "error", err.Error())
-		http.Error(v.w, "The page cannot be made; the connector's log says why.", http.StatusInternalServerError)
+	if err := t.pages[page.Name].ExecuteTemplate(&body, "layout.html", page); err != nil {
+		q.pages.opt.Log.ErrorContext(q.r.Context(), "a page cannot be made", "page", page.Name, "error", err.Error())
+		http.Error(q.w, "The page cannot be made; the connector's log says why.", http.StatusInternalServerError)
 		return
 	}
-	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	v.w.WriteHeader(status)
-	_, _ = body.WriteTo(v.w) // the connection is gone if it fails
+	q.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	q.w.WriteHeader(status)
+	_, _ = body.WriteTo(q.w) // the connection is gone if it fails
 }
 
 // fault answers with a page that says what is wrong and what to do.
-func (v *visit) fault(status int, title, advice string) {
-	v.show(status, "fault", title, advice)
+func (q *request) fault(status int, title, advice string) {
+	q.show(status, "fault", title, advice)
 }
 
 // asset answers with the style or the script. Pages link to them by their content,
 // so that they can be kept for long.
-func (p *Pages) asset(name, contentType string) func(*visit) {
-	return func(v *visit) {
-		h := v.w.Header()
+func asset(name, contentType string) func(*request) {
+	return func(q *request) {
+		t := q.pages.templates
+		h := q.w.Header()
 		h.Set("Content-Type", contentType)
 		h.Set("Cache-Control", "no-cache")
-		h.Set("ETag", `"`+p.templates.tags[name]+`"`)
-		if v.query("v") == p.templates.tags[name] {
+		h.Set("ETag", `"`+t.tags[name]+`"`)
+		if q.query("v") == t.tags[name] {
 			h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		}
-		http.ServeContent(v.w, v.r, name, time.Time{}, bytes.NewReader(p.templates.files[name]))
+		http.ServeContent(q.w, q.r, name, time.Time{}, bytes.NewReader(t.files[name]))
 	}
 }

@@ -2,75 +2,84 @@ package pages
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
-	"xarchive/handler/internal/connector"
+	"xarchive/handler/internal/jobs"
 )
 
 // setupPage is the set-up of a job, as far as it has come.
 type setupPage struct {
 	JobID   string
-	Setup   connector.Setup
+	Setup   jobs.Setup
 	Problem string // why the last step did not work
 
-	Stage   string // "sign-in", "used", "save", "again" (the account must sign in again) or "done"
-	Handle  string // of who has signed in, or of the job's account: @name, or its id
-	Changes bool   // saving makes the job archive another account than now
+	Stage      string // "sign-in", "used", "save", "again" (the account must sign in again) or "done"
+	Handle     string // of the account that has signed in: @name, or its id
+	JobAccount string // the account that the job archives now; "" before it is saved
+	Changes    bool   // saving makes the job archive another account than now
+}
+
+func (q *request) setupURL(jobID string) string {
+	return "/preview/OnJobCreating?" + url.Values{"jobId": {jobID}, "tenantId": {q.pages.opt.TenantID}}.Encode()
 }
 
 // setUp is /preview/OnJobCreating?jobId=&tenantId=: the Compliance Center opens it
-// in the administrator's browser. Password, sign-in at X, save.
-func (p *Pages) setUp(v *visit) {
-	jobID := v.query("jobId")
-	if err := connector.CheckJobID(jobID); err != nil {
-		v.fault(http.StatusBadRequest, "Which job is this for?", "This page is opened by the Compliance Center, which says for which job. Go back there and begin the connector's set-up again. "+p.API.Explain(v.r.Context(), "page "+v.path, err).Message)
+// in the administrator's browser. Password, sign-in with X, save.
+func (q *request) setUp() {
+	jobID := q.query("jobId")
+	if err := jobs.CheckID("jobId", jobID); err != nil {
+		q.fault(http.StatusBadRequest, "Which job is this for?", "This page is opened by the Compliance Center, which says for which job. Go back there and begin the connector's set-up again. "+q.explain("opening the set-up page", err).Message)
 		return
 	}
-	if !strings.EqualFold(v.query("tenantId"), p.TenantID) {
-		v.fault(http.StatusBadRequest, "This connector serves another tenant", "The address names a tenant (tenantId) that is not the one the connector was deployed for (its setting TENANT_ID). Check the connector's address in the Compliance Center.")
+	if !strings.EqualFold(q.query("tenantId"), q.pages.opt.TenantID) {
+		q.fault(http.StatusBadRequest, "This connector serves another tenant", "The address names a tenant (tenantId) that is not the one the connector was deployed for (its setting TENANT_ID). Check the connector's address in the Compliance Center.")
 		return
 	}
-	if !v.enter() {
+	if !q.enter() {
 		return
 	}
 	problem, status := "", http.StatusOK
-	if v.r.Method == http.MethodPost {
-		switch v.field("do") {
+	if q.r.Method == http.MethodPost {
+		switch q.field("do") {
 		case "sign-in":
-			v.leave(jobID)
+			q.beginSignIn(jobID)
 			return
 		case "save":
-			saved, err := p.API.SaveJob(v.r.Context(), jobID, v.field("account"), v.field("name"))
+			saved, err := q.pages.opt.Jobs.Save(q.r.Context(), jobID, q.field("account"))
 			if err == nil && saved {
-				v.redirect(v.setupURL(jobID))
+				q.redirect(q.setupURL(jobID))
 				return
 			}
 			if err != nil {
-				told := p.API.Explain(v.r.Context(), "saving a job", err)
-				problem, status = told.Message, told.Status
+				p := q.explain("saving a job", err)
+				problem, status = p.Message, p.Status
 			}
 		}
 	}
-	setup, err := p.API.Setup(v.r.Context(), jobID)
+	setup, err := q.pages.opt.Jobs.Setup(q.r.Context(), jobID)
 	if err != nil {
-		told := p.API.Explain(v.r.Context(), "setting up a job", err)
+		p := q.explain("setting up a job", err)
 		if problem == "" {
-			problem = told.Message
+			problem = p.Message
 		}
 		if status == http.StatusOK {
-			status = told.Status
+			status = p.Status
 		}
 	}
 	page := newSetupPage(jobID, setup)
 	page.Problem = problem
-	v.show(status, "setup", page.title(), page)
+	q.show(status, "setup", page.title(), page)
 }
 
 // newSetupPage finds out which step is next.
-func newSetupPage(jobID string, s connector.Setup) setupPage {
+func newSetupPage(jobID string, s jobs.Setup) setupPage {
 	page := setupPage{JobID: jobID, Setup: s, Handle: s.Account.ID}
 	if s.Account.Username != "" {
 		page.Handle = "@" + s.Account.Username
+	}
+	if s.Job != nil {
+		page.JobAccount = accountName(*s.Job)
 	}
 	same := s.Job != nil && s.Job.AccountID == s.Account.ID
 	page.Changes = s.Job != nil && !same

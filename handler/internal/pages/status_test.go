@@ -1,60 +1,65 @@
 package pages
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/jobs/jobstest"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
 )
 
 func TestOverview(t *testing.T) {
 	w := newWorld(t)
+	w.Vault.Put(secrets.TwitterAPIKey, "")
 	b := w.browser()
 	b.signIn("/Configure")
 	b.get("/", 200, "2 things need you", "Enter the keys of your X app", "Enter the Entra app's ID", "Create a job in the Compliance Center", w.server.URL)
 	for _, name := range []string{secrets.TwitterAPIKey, secrets.TwitterAPISecretKey, secrets.AADApplicationID, secrets.AADApplicationSecret} {
-		w.secrets.values[name] = "x"
+		w.Vault.Put(name, "x")
 	}
 	b.get("/", 200, "One thing needs you", "Enter the Entra app's ID")
-	w.secrets.values[secrets.AADApplicationURI] = "x"
+	w.Vault.Put(secrets.AADApplicationURI, "x")
 	b.get("/", 200, "Ready for the first job")
 
-	now := w.now()
-	w.state.jobs["j-1"] = state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso <News>", CreatedAt: now.Add(-time.Hour)}
-	w.state.accounts["77"] = state.Account{PostsTotal: 12345, LastRun: now.Add(-3 * time.Minute), Covered: state.Ranges{{To: now.Add(-4 * time.Minute)}}}
-	b.get("/", 200, "Everything is archived", "12,345", "3 minutes ago", "Contoso <News> Up to date")
-	w.state.jobs["j-1"] = state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso", SignInNeeded: true}
+	now := w.Now()
+	w.Save(state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso <News>", Handle: "contoso", CreatedAt: now.Add(-time.Hour)})
+	w.account(state.Account{ID: "77", PostsTotal: 12345, LastRun: now.Add(-3 * time.Minute), Covered: state.Ranges{{To: now.Add(-4 * time.Minute)}}})
+	b.get("/", 200, "Everything is archived", "12,345", "3 minutes ago", "Contoso <News> (@contoso) Up to date")
+	w.Save(state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso", SignInNeeded: true})
 	b.get("/", 200, "One thing needs you", "Contoso must sign in again")
 	if !strings.Contains(b.page, `href="/preview/OnJobCreating?jobId=j-1&amp;tenantId=`+tenant+`"`) {
 		t.Error("there is no way to the sign-in")
 	}
-	w.state.failure = errors.New("inner detail")
+	w.BreakState(true)
 	b.get("/", 200, "The archive's state cannot be read")
-	if strings.Contains(b.page, "inner detail") {
+	if strings.Contains(b.page, jobstest.InnerDetail) {
 		t.Error("the page shows internals")
 	}
-	b.get("/Status", 500, "at reference")
+	b.get("/Status", 503, "at reference")
 }
 
 func TestStatus(t *testing.T) {
 	w := newWorld(t)
-	now := w.now()
+	now := w.Now()
 	b := w.browser()
 	b.signIn("/Status")
 	b.has("No jobs yet", "has not asked for anything yet")
-	w.state.jobs["j-1"] = state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso News", CreatedAt: now.AddDate(0, -1, 0)}
-	w.state.accounts["77"] = state.Account{PostsTotal: 1, LastRun: now.Add(-2 * time.Hour), Covered: state.Ranges{{To: now.Add(-2 * time.Hour)}},
-		LastError: "asking: X refuses the app's keys or the account's token: 401 inner", Unreachable: state.Ranges{{From: now.AddDate(0, 0, -9), To: now.AddDate(0, 0, -8)}}}
-	w.state.activity = map[string]Activity{"77": {Daily: map[string]int{now.Format(time.DateOnly): 3, now.AddDate(0, 0, -40).Format(time.DateOnly): 9},
-		Rate: Rate{Limit: 900, Remaining: 90, Reset: now.Add(10 * time.Minute)}}}
-	w.state.tasks = []state.Task{
+	w.Save(state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso News", CreatedAt: now.AddDate(0, -1, 0)})
+	w.account(state.Account{ID: "77", PostsTotal: 1, LastRun: now.Add(-2 * time.Hour), Covered: state.Ranges{{To: now.Add(-2 * time.Hour)}},
+		Problem: &state.Problem{Cause: fault.XUnauthorized, Text: "asking: 401 inner"}, Gaps: []state.Gap{{Range: state.Range{From: now.AddDate(0, 0, -9), To: now.AddDate(0, 0, -8)}}},
+		Daily: map[string]int{now.Format(time.DateOnly): 3, now.AddDate(0, 0, -40).Format(time.DateOnly): 9},
+		Rate:  state.Rate{Limit: 900, Remaining: 90, Reset: now.Add(10 * time.Minute)}})
+	for _, task := range []state.Task{
 		{JobID: "j-1", TaskID: "t-wait", BlobSASURI: "https://x?sig=hush"},
-		{JobID: "j-1", TaskID: "t-again", LastError: "telling the Import service: inner", Attempts: 1, NotBefore: now.Add(3 * time.Minute)},
-		{JobID: "j-1", TaskID: "t-done", EndedAt: now, Verdict: &state.Verdict{Items: make([]state.VerdictItem, 2)}},
+		{JobID: "j-1", TaskID: "t-again", Problem: &state.Problem{Cause: fault.Import, Text: "inner"}, Attempts: 1, NotBefore: now.Add(3 * time.Minute)},
+		{JobID: "j-1", TaskID: "t-done", EndedAt: now, Uploads: 2, Verdict: &state.Verdict{}},
 		{JobID: "j-1", TaskID: "t-bad", EndedAt: now, Verdict: &state.Verdict{Status: 2, Reason: "X no longer reaches it"}},
+	} {
+		w.task(task)
 	}
 	b.get("/Status", 200, "Contoso News Last run failed", "Sign in with X again", "Behind by 2 hours", "90 of 900", "full again in 10 minutes",
 		"Times with posts missing", "3 posts in the last 30 days",
@@ -69,11 +74,26 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
+// TestDamagedRecords: a record that cannot be read is named, and everything else is
+// shown.
+func TestDamagedRecords(t *testing.T) {
+	w := newWorld(t)
+	w.Save(state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso"})
+	if _, err := w.StateContainer.Write(t.Context(), "jobs/broken.json", []byte("{"), blob.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	b := w.browser()
+	b.signIn("/Status")
+	b.has("A record of the connector cannot be read", "jobs/broken.json", "Contoso")
+	b.get("/", 200, "A record cannot be read", "Contoso")
+}
+
+func TestHealth(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	covered := func(ago time.Duration) state.Ranges { return state.Ranges{{To: now.Add(-ago)}} }
 	old := state.Job{CreatedAt: now.AddDate(0, -1, 0)}
-	gap := state.Ranges{{From: now.AddDate(0, 0, -2), To: now.AddDate(0, 0, -1)}}
+	gap := []state.Gap{{Range: state.Range{From: now.AddDate(0, 0, -2), To: now.AddDate(0, 0, -1)}, Why: state.BeyondReach}}
+	failed := &state.Problem{Cause: fault.Other, Text: "x"}
 	for what, c := range map[string]struct {
 		job            state.Job
 		account        state.Account
@@ -84,14 +104,14 @@ func TestJudge(t *testing.T) {
 		"never ran":             {old, state.Account{}, "bad", "Not started"},
 		"behind":                {old, state.Account{Covered: covered(3 * time.Hour)}, "bad", "Behind by 3 hours"},
 		"behind by X's limit":   {old, state.Account{Covered: covered(3 * time.Hour), RateReset: now.Add(time.Minute)}, "wait", "Behind by 3 hours"},
-		"failed, not behind":    {old, state.Account{Covered: covered(time.Minute), LastError: "x"}, "wait", "Last run failed"},
-		"failed and behind":     {old, state.Account{Covered: covered(3 * time.Hour), LastError: "x"}, "bad", "Last run failed"},
-		"failed from the first": {old, state.Account{LastError: "x"}, "bad", "Last run failed"},
-		"a gap":                 {old, state.Account{Covered: covered(time.Minute), Unreachable: gap}, "wait", "Up to date, with a gap"},
-		"a gap before the job":  {state.Job{CreatedAt: now.Add(-time.Hour)}, state.Account{Covered: covered(time.Minute), Unreachable: gap}, "good", "Up to date"},
-		"sign-in needed":        {state.Job{SignInNeeded: true}, state.Account{Covered: covered(time.Minute), LastError: "x"}, "bad", "Sign-in needed"},
+		"failed, not behind":    {old, state.Account{Covered: covered(time.Minute), Problem: failed}, "wait", "Last run failed"},
+		"failed and behind":     {old, state.Account{Covered: covered(3 * time.Hour), Problem: failed}, "bad", "Last run failed"},
+		"failed from the first": {old, state.Account{Problem: failed}, "bad", "Last run failed"},
+		"a gap":                 {old, state.Account{Covered: covered(time.Minute), Gaps: gap}, "wait", "Up to date, with a gap"},
+		"a gap before the job":  {state.Job{CreatedAt: now.Add(-time.Hour)}, state.Account{Covered: covered(time.Minute), Gaps: gap}, "good", "Up to date"},
+		"sign-in needed":        {state.Job{SignInNeeded: true}, state.Account{Covered: covered(time.Minute), Problem: failed}, "bad", "Sign-in needed"},
 	} {
-		if h := judge(c.job, c.account, now); h.Level != c.level || h.Summary != c.summary || (h.Advice == "") != (c.level == "good") {
+		if h := health(c.job, c.account, now); h.Level != c.level || h.Summary != c.summary || (h.Advice == "") != (c.level == "good") {
 			t.Errorf("%s: %s, %q, %q", what, h.Level, h.Summary, h.Advice)
 		}
 	}
@@ -108,8 +128,16 @@ func TestWords(t *testing.T) {
 			t.Errorf("%s: want %s, got %s", d, want, got)
 		}
 	}
-	if inWords("") != "" || !strings.Contains(inWords("panic: x"), "no words") {
-		t.Error(inWords(""), inWords("panic: x"))
+	for cause, want := range map[fault.Cause]string{fault.XUnauthorized: "Sign in with X again", fault.Import: "the posts are safe in the archive", "from the future": "its log says more"} {
+		if got := problemWords(&state.Problem{Cause: cause}); !strings.Contains(got, want) {
+			t.Errorf("%s: want %q in %q", cause, want, got)
+		}
+	}
+	for want, job := range map[string]state.Job{"Contoso (@contoso)": {AccountName: "Contoso", Handle: "contoso", AccountID: "7"}, "@contoso": {Handle: "contoso", AccountID: "7"},
+		"Contoso": {AccountName: "Contoso", AccountID: "7"}, "7": {AccountID: "7"}} {
+		if got := accountName(job); got != want {
+			t.Errorf("want %q, got %q", want, got)
+		}
 	}
 }
 

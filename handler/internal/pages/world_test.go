@@ -1,86 +1,145 @@
 package pages
 
 import (
-	"bytes"
+	"context"
 	"html"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"xarchive/handler/internal/connector"
-	"xarchive/handler/internal/secrets"
+	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/api"
+	"xarchive/handler/internal/connection"
+	"xarchive/handler/internal/jobs"
+	"xarchive/handler/internal/jobs/jobstest"
 	"xarchive/handler/internal/state"
-	"xarchive/handler/internal/twitter"
+	"xarchive/handler/internal/web"
+	"xarchive/tests/sandbox/x"
 )
 
 const (
-	tenant = "0f8fad5b-d9cb-469f-a165-70867728950e"
-	secret = "s3cret:with <colon>"
+	tenant = jobstest.Tenant
+	secret = jobstest.Secret
 	jobURL = "/preview/OnJobCreating?jobId=j-1&tenantId=" + tenant
 )
 
-// world is the pages, served over HTTP with the real connector behind them.
+// world is the pages, served over HTTP beside the API as the handler does, with what
+// stands around them.
 type world struct {
-	t       *testing.T
-	server  *httptest.Server
-	state   *memoryState
-	secrets *memorySecrets
-	x       *fakeX
-	check   *fakeChecker
-	log     *lockedBuffer
+	*jobstest.World
+	server   *httptest.Server
+	callback string // where X sends browsers back to
+	handler  http.Handler
 
-	mu   sync.Mutex
-	time time.Time
+	fails map[string]error // connections, by name
+	tried string           // the callback that the connections were tried with
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, log: &lockedBuffer{}, time: time.Now().UTC().Truncate(time.Second), check: &fakeChecker{}}
-	w.state = &memoryState{jobs: map[string]state.Job{}, accounts: map[string]state.Account{}, signIns: map[string]state.SignIn{}}
-	w.secrets = &memorySecrets{values: map[string]string{secrets.APISecretKey: secret}, accounts: map[string]twitter.Account{}, failures: map[string]error{}}
-	w.x = newFakeX(t)
-	// The handler is needed before its address is known.
-	var handler http.Handler
-	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { handler.ServeHTTP(rw, r) }))
+	w := &world{World: jobstest.New(t), fails: map[string]error{}}
+	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.handler.ServeHTTP(rw, r) }))
 	t.Cleanup(w.server.Close)
-	w.x.callback = w.server.URL + "/Views/TwitterOAuth"
-	handler = w.pages()
+	w.callback = w.server.URL + "/Views/TwitterOAuth"
+	w.X.Register(w.callback)
+	w.serve(w.Access, w.Jobs)
 	return w
 }
 
-func (w *world) pages(change ...func(*Options)) *Pages {
-	log := slog.New(slog.NewTextHandler(w.log, nil))
-	o := Options{TenantID: tenant, XAPIURL: w.x.URL, Records: w.state, Checker: w.check, Now: w.now, Log: log,
-		API: connector.New(connector.Options{TenantID: tenant, XAPIURL: w.x.URL, State: w.state, Secrets: w.secrets, HTTP: w.x.Client(), Now: w.now, Log: log}),
-		Activity: func(a state.Account) Activity {
-			w.state.mu.Lock()
-			defer w.state.mu.Unlock()
-			return w.state.activity[a.ID]
-		}}
+// serve puts an instance behind the server.
+func (w *world) serve(guard *access.Access, work *jobs.Jobs, change ...func(*Options)) {
+	o := Options{TenantID: tenant, XAPIURL: w.XURL, Access: guard, Jobs: work, Records: w.State, Connections: w.connections, Now: w.Now, Log: w.Logger}
 	for _, f := range change {
 		f(&o)
 	}
-	return New(o)
+	p := New(o)
+	a := api.New(api.Options{TenantID: tenant, Access: guard, Jobs: work, Now: w.Now, Log: w.Logger})
+	mux := web.New(p.Refuse)
+	p.Register(mux)
+	a.Register(mux)
+	w.handler = mux
 }
 
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.time
+// withoutVault serves an instance that has its secrets from the environment.
+func (w *world) withoutVault() {
+	guard, work, _ := w.Instance(w.WithoutVault())
+	w.serve(guard, work)
 }
 
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.time = w.time.Add(d)
+func (w *world) connections(callback string) []connection.Test {
+	w.tried = callback
+	var tests []connection.Test
+	for _, name := range connection.Names() {
+		tests = append(tests, connection.Test{Name: name, Good: name + " is fine.", Try: func(context.Context) error { return w.fails[name] }})
+	}
+	return tests
+}
+
+// atX is a person signing in at X as an account; it returns the way back.
+func (w *world) atX(requestToken, account string) (back string) {
+	back, _ = w.AtX(requestToken, account)
+	return back
+}
+
+// fail has X answer requests of one path with a status.
+func (w *world) fail(path string, status int, body string) {
+	w.X.Fail(func(r *http.Request) x.Fault {
+		if r.URL.Path == path {
+			return x.Fault{Status: status, Body: body}
+		}
+		return x.Fault{}
+	})
+}
+
+// account saves an account's record as it is given.
+func (w *world) account(a state.Account) {
+	w.T.Helper()
+	record, err := w.State.LoadAccount(w.T.Context(), a.ID)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	record.Account = a
+	if err := record.Save(w.T.Context()); err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// task saves a task as it is given, open or ended.
+func (w *world) task(task state.Task) {
+	w.T.Helper()
+	open := task
+	open.EndedAt = time.Time{}
+	if _, err := w.State.AddTask(w.T.Context(), open); err != nil {
+		w.T.Fatal(err)
+	}
+	claim, err := w.State.ClaimTask(w.T.Context(), task.JobID, task.TaskID)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	defer claim.Release()
+	claim.Task = task
+	if task.EndedAt.IsZero() {
+		err = claim.Save(w.T.Context())
+	} else {
+		err = claim.End(w.T.Context(), task.EndedAt)
+	}
+	if err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// exchanges wants so many exchanges at X.
+func (w *world) exchanges(want int) {
+	w.T.Helper()
+	if got := w.Exchanges(); got != want {
+		w.T.Errorf("X was asked for %d exchanges, want %d", got, want)
+	}
 }
 
 // browser keeps cookies and follows no redirect by itself.
@@ -94,19 +153,19 @@ type browser struct {
 func (w *world) browser() *browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		w.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return &browser{world: w, http: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
 func (b *browser) send(method, uri, body string, header ...string) int {
-	b.t.Helper()
+	b.T.Helper()
 	if !strings.HasPrefix(uri, "http") {
 		uri = b.server.URL + uri
 	}
 	req, err := http.NewRequest(method, uri, strings.NewReader(body))
 	if err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	if method == "POST" {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -116,12 +175,12 @@ func (b *browser) send(method, uri, body string, header ...string) int {
 	}
 	b.resp, err = b.http.Do(req)
 	if err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	defer b.resp.Body.Close()
 	data, err := io.ReadAll(b.resp.Body)
 	if err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	b.page = string(data)
 	return b.resp.StatusCode
@@ -129,18 +188,18 @@ func (b *browser) send(method, uri, body string, header ...string) int {
 
 // get opens a page and expects a status and parts of the page.
 func (b *browser) get(uri string, status int, parts ...string) {
-	b.t.Helper()
+	b.T.Helper()
 	if got := b.send("GET", uri, ""); got != status {
-		b.t.Errorf("GET %s: want %d, got %d %s", uri, status, got, b.text())
+		b.T.Errorf("GET %s: want %d, got %d %s", uri, status, got, b.text())
 	}
 	b.has(parts...)
 }
 
 func (b *browser) has(parts ...string) {
-	b.t.Helper()
+	b.T.Helper()
 	for _, part := range parts {
 		if !strings.Contains(b.text(), part) {
-			b.t.Errorf("the page lacks %q: %s", part, b.text())
+			b.T.Errorf("the page lacks %q: %s", part, b.text())
 		}
 	}
 }
@@ -156,23 +215,23 @@ func (b *browser) text() string {
 }
 
 func (b *browser) csrf() string {
-	b.t.Helper()
+	b.T.Helper()
 	m := token.FindStringSubmatch(b.page)
 	if m == nil {
-		b.t.Fatalf("the page has no form: %s", b.text())
+		b.T.Fatalf("the page has no form: %s", b.text())
 	}
 	return m[1]
 }
 
 // post sends a form of the page that was last shown.
 func (b *browser) post(uri string, status int, fields ...string) {
-	b.t.Helper()
+	b.T.Helper()
 	form := url.Values{"csrf": {b.csrf()}}
 	for i := 0; i < len(fields); i += 2 {
 		form.Set(fields[i], fields[i+1])
 	}
 	if got := b.send("POST", uri, form.Encode()); got != status {
-		b.t.Errorf("POST %s: want %d, got %d %s", uri, status, got, b.text())
+		b.T.Errorf("POST %s: want %d, got %d %s", uri, status, got, b.text())
 	}
 }
 
@@ -180,7 +239,7 @@ func (b *browser) location() string { return b.resp.Header.Get("Location") }
 
 // signIn signs in to the pages.
 func (b *browser) signIn(uri string) {
-	b.t.Helper()
+	b.T.Helper()
 	b.get(uri, 200, "APISecretKey")
 	b.post(uri, 303, "do", "enter", "tenantId", tenant, "secret", secret)
 	b.get(b.location(), 200)
@@ -189,35 +248,17 @@ func (b *browser) signIn(uri string) {
 // toX sends the job's form and goes to X, as the browser does; it returns the
 // request token.
 func (b *browser) toX(uri string, fields ...string) string {
-	b.t.Helper()
+	b.T.Helper()
 	b.get(uri, 200)
 	b.post(uri, 200, append([]string{"do", "sign-in"}, fields...)...)
 	m := regexp.MustCompile(`http-equiv="refresh" content="0;url=([^"]+)"`).FindStringSubmatch(b.page)
 	if m == nil {
-		b.t.Fatalf("the browser is not sent on: %s", b.page)
+		b.T.Fatalf("the browser is not sent on: %s", b.page)
 	}
 	b.get(html.UnescapeString(m[1]), 302)
-	request, ok := strings.CutPrefix(b.location(), b.x.URL+"/oauth/authenticate?oauth_token=")
+	request, ok := strings.CutPrefix(b.location(), b.XURL+"/oauth/authenticate?oauth_token=")
 	if !ok {
-		b.t.Fatalf("the browser is sent to %s", b.location())
+		b.T.Fatalf("the browser is sent to %s", b.location())
 	}
 	return request
-}
-
-// lockedBuffer is a log that may be written at once.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }

@@ -3,17 +3,12 @@ package secrets
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 )
-
-// ErrForbidden: the vault answers, and refuses the connector's identity. It is a
-// kind of ErrUnavailable.
-var ErrForbidden = fmt.Errorf("%w", ErrUnavailable)
 
 // Info is what may be shown of a secret. It never holds the value.
 type Info struct {
@@ -23,26 +18,17 @@ type Info struct {
 	From    string    // for people: "Key Vault contoso.vault.azure.net" or "environment variable API_SECRET_KEY"
 }
 
-// describer is a source that can say more of a secret than its value.
-type describer interface {
-	describe(ctx context.Context, name string) (Info, error)
-}
-
-// Describe tells, of each name, whether it is set, since when and from where. The
-// source is asked anew, and nothing of the answer is kept. Errors: ErrUnavailable,
-// ErrForbidden, the context's.
+// Describe returns, for each name, whether the secret is set, since when and from
+// where. The source is asked each time, and nothing of the answer is kept. It
+// returns [ErrUnavailable] or the context's error.
 func (s *Store) Describe(ctx context.Context, names ...string) ([]Info, error) {
-	source, ok := s.source.(describer)
-	if !ok {
-		return nil, fmt.Errorf("%w: where its secrets are kept does not say", ErrUnavailable)
-	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	infos := make([]Info, len(names))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, name := range names {
 		group.Go(func() (err error) {
-			infos[i], err = source.describe(ctx, name)
+			infos[i], err = s.source.describe(ctx, name)
 			return err
 		})
 	}

@@ -59,10 +59,3 @@ func TestDescribeAVault(t *testing.T) {
 		t.Errorf("given up: %v", err)
 	}
 }
-
-func TestASourceThatCannotDescribe(t *testing.T) {
-	_, s, _, _ := newBox(t)
-	if _, err := s.Describe(context.Background(), "a"); !errors.Is(err, ErrUnavailable) {
-		t.Error(err)
-	}
-}

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"time"
 
+	"xarchive/handler/internal/fault"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
@@ -37,13 +39,16 @@ const (
 )
 
 var (
-	// ErrNotSet: there is no such secret, or it is empty. The error says how to
-	// set it.
-	ErrNotSet = errors.New("secret is not set")
+	// ErrNotSet: there is no such secret, or it is empty. Errors that wrap it are
+	// [*NotSetError] and say how to set it.
+	ErrNotSet = fault.New(fault.SecretNotSet, "secret is not set")
 	// ErrReadOnly: secrets come from the environment and cannot be saved.
-	ErrReadOnly = errors.New("settings come from the environment and cannot be saved: set KEY_VAULT_URL to a vault in which the connector may write secrets")
+	ErrReadOnly = fault.New(fault.SecretReadOnly, "settings come from the environment and cannot be saved: set KEY_VAULT_URL to a vault in which the connector may write secrets")
 	// ErrUnavailable: the vault cannot be reached or refuses the connector.
-	ErrUnavailable = errors.New("the vault does not answer as it should")
+	ErrUnavailable = fault.New(fault.KeyVault, "the vault does not answer as it should")
+	// ErrForbidden: the vault answers, and refuses the connector's identity. It is
+	// a kind of ErrUnavailable.
+	ErrForbidden = fault.Kind(ErrUnavailable, fault.KeyVaultAccess, "the vault refuses the connector")
 )
 
 const (
@@ -63,6 +68,8 @@ type source interface {
 	set(ctx context.Context, name, value string) error
 	remove(ctx context.Context, name string) error // no error where there is none
 	writable() error                               // nil or ErrReadOnly
+	// describe returns what may be shown of a secret.
+	describe(ctx context.Context, name string) (Info, error)
 }
 
 // Options is what a Store needs.
@@ -147,7 +154,8 @@ func (s *Store) Get(ctx context.Context, name string) (string, error) {
 	return k.value, nil
 }
 
-// Refresh reads a secret anew. What is kept stays where that fails.
+// Refresh reads a secret from the source, whatever is kept. If that fails, what
+// is kept stays.
 func (s *Store) Refresh(ctx context.Context, name string) (string, error) {
 	return s.read(ctx, name, time.Time{})
 }
@@ -191,7 +199,7 @@ func (s *Store) read(ctx context.Context, name string, since time.Time) (string,
 }
 
 // GetAll returns several secrets by name, read side by side. Its error names
-// every one that could not be had.
+// every secret that could not be read, or else every one that is not set.
 func (s *Store) GetAll(ctx context.Context, names ...string) (map[string]string, error) {
 	values, errs := make([]string, len(names)), make([]error, len(names))
 	var group errgroup.Group
@@ -202,8 +210,18 @@ func (s *Store) GetAll(ctx context.Context, names ...string) (map[string]string,
 		})
 	}
 	_ = group.Wait() // errors are gathered one by one
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+	var missing NotSetError
+	for _, err := range errs {
+		var one *NotSetError
+		switch {
+		case errors.As(err, &one):
+			missing.Names = append(missing.Names, one.Names...)
+		case err != nil:
+			return nil, errors.Join(errs...)
+		}
+	}
+	if len(missing.Names) > 0 {
+		return nil, &missing
 	}
 	all := map[string]string{}
 	for i, name := range names {
@@ -240,10 +258,32 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 	return err
 }
 
-func notSet(name string) error {
-	return fmt.Errorf("%w: %s (in Key Vault: az keyvault secret set --vault-name <vault> --name %s --value <value>; without a vault: environment variable %s)",
-		ErrNotSet, name, name, environmentName(name))
+// NotSetError says which secrets are not set. To errors.Is it is [ErrNotSet].
+type NotSetError struct{ Names []string }
+
+func (e *NotSetError) Error() string {
+	var how []string
+	for _, name := range e.Names {
+		how = append(how, fmt.Sprintf("%s (in Key Vault: az keyvault secret set --vault-name <vault> --name %s --value <value>; without a vault: environment variable %s)",
+			name, name, environmentName(name)))
+	}
+	return ErrNotSet.Error() + ": " + strings.Join(how, ", ")
 }
+
+func (e *NotSetError) Unwrap() error { return ErrNotSet }
+
+// FaultCause returns [fault.SecretNotSet].
+func (e *NotSetError) FaultCause() fault.Cause { return fault.SecretNotSet }
+
+// FaultSentence names the secrets.
+func (e *NotSetError) FaultSentence() string {
+	if len(e.Names) == 1 {
+		return "The secret " + e.Names[0] + " is not set. Enter it under Settings; without a Key Vault, set the environment variable " + environmentName(e.Names[0]) + "."
+	}
+	return "The secrets " + strings.Join(e.Names, ", ") + " are not set. Enter them under Settings; without a Key Vault, set the environment variables of these names."
+}
+
+func notSet(name string) error { return &NotSetError{[]string{name}} }
 
 func environmentName(name string) string {
 	return strings.ToUpper(strings.ReplaceAll(name, "-", "_"))

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"xarchive/handler/internal/twitter"
+	"xarchive/handler/internal/fault"
 )
 
 // box is a source whose every reading the test controls.
@@ -50,6 +50,8 @@ func (b *box) remove(_ context.Context, name string) error {
 }
 
 func (b *box) writable() error { return nil }
+
+func (b *box) describe(_ context.Context, name string) (Info, error) { return Info{Name: name}, nil }
 
 func (b *box) put(name, value string) {
 	b.mu.Lock()
@@ -248,6 +250,9 @@ func TestGetAllNamesAllThatIsMissing(t *testing.T) {
 	if !errors.Is(err, ErrNotSet) || !strings.Contains(err.Error(), "x-1") || !strings.Contains(err.Error(), "X_2") {
 		t.Errorf("%v", err)
 	}
+	if m := fault.Of(err); m.Cause != fault.SecretNotSet || !strings.HasPrefix(m.Words(), "The secrets x-1, x-2 are not set.") {
+		t.Errorf("it means %+v", m)
+	}
 }
 
 func TestEnvironment(t *testing.T) {
@@ -262,14 +267,7 @@ func TestEnvironment(t *testing.T) {
 	if _, err := s.Get(ctx, AADApplicationID); !errors.Is(err, ErrNotSet) || !strings.Contains(err.Error(), "AAD_APPLICATION_ID") {
 		t.Errorf("%v", err)
 	}
-	if app, err := s.XApp(ctx); err != nil || app != (twitter.App{Key: "k", Secret: "ks"}) {
-		t.Errorf("%v, %v", app, err)
-	}
-	if a, err := s.XAccount(ctx, "any job"); err != nil || a != (twitter.Account{Token: twitter.Token{Token: "t", Secret: "ts"}}) {
-		t.Errorf("%v, %v", a, err)
-	}
-	for what, err := range map[string]error{"set": s.Set(ctx, "a", "b"), "delete": s.Delete(ctx, "a"),
-		"account": s.SetXAccount(ctx, "j", twitter.Account{}), "writable": s.Writable()} {
+	for what, err := range map[string]error{"set": s.Set(ctx, "a", "b"), "delete": s.Delete(ctx, "a"), "writable": s.Writable()} {
 		if !errors.Is(err, ErrReadOnly) || !strings.Contains(err.Error(), "KEY_VAULT_URL") {
 			t.Errorf("%s: %v", what, err)
 		}

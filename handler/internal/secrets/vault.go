@@ -143,7 +143,7 @@ func (v *vault) failed(doing string, err error) error {
 	var answer *azcore.ResponseError
 	switch {
 	case errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden:
-		return fmt.Errorf("%s in %s: %w: status 403 %s. Give the connector's identity the role Key Vault Secrets Officer on the vault, and let the vault's network rules admit it", doing, v.host, ErrForbidden, answer.ErrorCode)
+		return fmt.Errorf("%s in %s: %w: status 403 %s", doing, v.host, ErrForbidden, answer.ErrorCode)
 	case errors.As(err, &answer):
 		return fmt.Errorf("%s in %s: %w: status %d %s", doing, v.host, ErrUnavailable, answer.StatusCode, answer.ErrorCode)
 	}

@@ -110,18 +110,17 @@ var (
 	// servedPaths are those that the connector must be reached at.
 	servedPaths = []string{"/", "/setup/Validate", "/preview/OnJobCreating", "/job/IsCreated", "/job/OnDeleted", "/job/OnRemediation",
 		"/data/OnDownloadRequest", "/api/Configuration", "/api/ConnectorSetup/OAuthUrl", "/api/ConnectorSetup/StoreToken", "/api/ConnectorSetup/GetEntities",
-		"/api/ConnectorSetup/SavePage", "/api/ConnectorSetup/DeleteToken", "/Configure", "/Configure/", "/configure", "/Views/TwitterOAuth", "/Views/SignOut", "/Views/style.css", "/SignOut", "/Status", "/static/app.css",
-		"/static/fonts/a-b_c.1.woff2", "/JOB/ISCREATED", "/job/IsCreated/", "/%6Aob/IsCreated"}
+		"/api/ConnectorSetup/SavePage", "/api/ConnectorSetup/DeleteToken", "/Configure", "/Configure/", "/configure", "/Views/TwitterOAuth", "/Views/SignOut", "/Views/style.css", "/Views/a-b_c.1.woff2", "/Status", "/JOB/ISCREATED", "/job/IsCreated/", "/%6Aob/IsCreated"}
 
 	// refusedPaths must never reach the handler, as any spelling of a function's name
 	// or of the host's own paths.
 	refusedPaths = []string{"/ingest", "/Ingest", "/INGEST", "/ingest/", "/ingest//", "//ingest", "/./ingest", "/ingest/.", "/x/../ingest", "/setup/../ingest",
 		"/%69ngest", "/inges%74", "/%49%4E%47%45%53%54", "/ingest%2F", "/%2Fingest", "/ingest%20", "/ingest%00", "/ingest;a=b", "/ingest%3F", "/ingest%23",
 		"/setup/%2e%2e/ingest", "/setup/%252e%252e/ingest", "/setup/..%5Cingest", "/setup/..%5cingest", "/setup%5C..%5Cingest", "/setup/..%2Fingest", "/setup/%2e%2e%5Cingest",
-		"/api/ConnectorSetup/..%5C..%5Cingest", "/static/a/..%5C..%5C..%5Cingest", "/job/%252e%252e%252fingest", "/setup/.%2e/ingest", "/%5Cingest", "/ingest%5C", "/%ef%bc%a9ngest",
+		"/api/ConnectorSetup/..%5C..%5Cingest", "/views/a/..%5C..%5C..%5Cingest", "/job/%252e%252e%252fingest", "/setup/.%2e/ingest", "/%5Cingest", "/ingest%5C", "/%ef%bc%a9ngest",
 		"/connector", "/Connector/", "/%63onnector", "/setup/..%5Cconnector",
 		"/admin", "/admin/host/status", "/Admin/functions/ingest", "/%61dmin/functions/ingest", "/runtime/webhooks/x", "/setup/..%5Cadmin/functions/ingest",
-		"/favicon.ico", "/setupx", "/xsetup", "/setup/a/b/c", "/job/-x", "/static/a/.hidden", "/.env"}
+		"/favicon.ico", "/setupx", "/xsetup", "/setup/a/b/c", "/job/-x", "/views/a/.hidden", "/.env", "/SignOut", "/static/app.css"}
 )
 
 func TestRoutesOfTheRepository(t *testing.T) {

@@ -1,0 +1,110 @@
+// Package api answers the calls of Microsoft's Compliance Center: it sets up jobs,
+// signs accounts in with X, and hands over the tasks that say which posts to
+// deliver. It decodes a call, has package jobs do it, and answers.
+//
+// The calls are those of Microsoft's sample connector, by path and by JSON name.
+// As in ASP.NET, which the sample is made with, the case of a path, of a query's
+// names and of a JSON member's name does not matter. Every call needs
+// authorization (package access). A failure is answered with {"Message":"…"}; its
+// status and its sentence are those of package fault.
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/jobs"
+	"xarchive/handler/internal/web"
+)
+
+// Options is what the API needs.
+type Options struct {
+	TenantID string // GUID, the only tenant served
+	Access   *access.Access
+	Jobs     *jobs.Jobs
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// API answers the Compliance Center.
+type API struct {
+	tenantID string
+	access   *access.Access
+	jobs     *jobs.Jobs
+	now      func() time.Time
+	log      *slog.Logger
+}
+
+// New returns the API. Nothing is sent yet.
+func New(o Options) *API { return &API{o.TenantID, o.Access, o.Jobs, o.Now, o.Log} }
+
+// Register adds the calls to a router.
+func (a *API) Register(m *web.Mux) {
+	for pattern, do := range map[string]call{
+		"GET /setup/Validate":          a.validate,
+		"GET /job/IsCreated":           a.isCreated,
+		"DELETE /job/OnDeleted":        a.onDeleted,
+		"GET /job/OnRemediation":       a.onRemediation,
+		"GET /api/Configuration":       a.configuration,
+		"POST /api/Configuration":      a.configure,
+		"POST /data/OnDownloadRequest": a.onDownloadRequest,
+
+		"GET /api/ConnectorSetup/OAuthUrl":    a.oauthURL,
+		"POST /api/ConnectorSetup/StoreToken": a.storeToken,
+		"GET /api/ConnectorSetup/GetEntities": a.getEntities,
+		"POST /api/ConnectorSetup/SavePage":   a.savePage,
+		"GET /api/ConnectorSetup/DeleteToken": a.deleteToken,
+	} {
+		m.Handle(pattern, a.handler(do))
+	}
+}
+
+// call returns the answer's JSON value; nil for an empty answer.
+type call func(*http.Request) (any, error)
+
+// handler answers a call of somebody who may call.
+func (a *API) handler(do call) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		started := a.now()
+		if err := a.access.Call(r); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		value, err := do(r)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		answer(w, http.StatusOK, value)
+		a.log.InfoContext(r.Context(), "call answered", "call", r.Pattern, "seconds", a.now().Sub(started).Seconds())
+	}
+}
+
+// fail answers {"Message":…}. An error that is not meant for the caller goes to
+// the log alone, under a reference that the caller is given.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	problem := web.Explain(r.Context(), a.log, r.Pattern, err)
+	if problem.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Basic realm="connector", charset="UTF-8"`)
+		w.Header().Add("WWW-Authenticate", "Bearer")
+	}
+	problem.SetRetry(w.Header())
+	answer(w, problem.Status, failure{problem.Message})
+}
+
+// failure is the body of every failure.
+type failure struct{ Message string }
+
+// Refuse answers a request that no route takes, with 404 or 405.
+func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int) {
+	message := "There is nothing here."
+	if allow := w.Header().Get("Allow"); status == http.StatusMethodNotAllowed {
+		message = "This call is made with " + allow + "."
+	}
+	a.log.InfoContext(r.Context(), "no route takes the request", "method", r.Method, "path", strings.ToLower(r.URL.Path), "status", status)
+	answer(w, status, failure{message})
+}

@@ -1,0 +1,208 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/secrets"
+	"xarchive/handler/internal/secrets/secretstest"
+)
+
+const (
+	tenant   = "0f8fad5b-d9cb-469f-a165-70867728950e"
+	callback = "https://contoso.azurewebsites.net/Views/TwitterOAuth"
+)
+
+func full(t *testing.T) *secretstest.Vault {
+	return secretstest.New(t, map[string]string{
+		secrets.APISecretKey: "hush-shared", secrets.TwitterAPIKey: "key", secrets.TwitterAPISecretKey: "hush-x",
+		secrets.AADApplicationID: "11111111-2222-4333-8444-555555555555", secrets.AADApplicationSecret: "hush-entra", secrets.AADApplicationURI: "https://contoso.example/x",
+	})
+}
+
+func store(v *secretstest.Vault) *secrets.Store {
+	return v.Store(time.Now, slog.New(slog.DiscardHandler))
+}
+
+// try makes one of a checker's tests.
+func try(t *testing.T, c *Checker, name string) error {
+	t.Helper()
+	for _, test := range c.Tests(callback) {
+		if test.Name == name {
+			return test.Try(context.Background())
+		}
+	}
+	t.Fatalf("there is no test %q", name)
+	return nil
+}
+
+// expect wants an error that has all parts and no secret; no parts: nil.
+func expect(t *testing.T, what string, err error, parts ...string) {
+	t.Helper()
+	if len(parts) == 0 {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		return
+	}
+	if err == nil {
+		t.Errorf("%s: no error", what)
+		return
+	}
+	words := fault.Of(err).Words()
+	for _, part := range parts {
+		if !strings.Contains(words, part) {
+			t.Errorf("%s: want %q in %q", what, part, words)
+		}
+	}
+	if strings.Contains(words, "hush") || strings.Contains(words, "\n") {
+		t.Errorf("%s: %q", what, words)
+	}
+}
+
+func TestX(t *testing.T) {
+	const token = "oauth_token=a&oauth_token_secret=b&oauth_callback_confirmed=true"
+	var status int
+	var body, me string
+	var asked []string
+	x := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path)
+		if r.URL.Path == "/2/users/me" {
+			if me != "" && me[0] != '{' {
+				w.WriteHeader(status)
+			}
+			_, _ = io.WriteString(w, me)
+			return
+		}
+		if !strings.Contains(r.Header.Get("Authorization"), url.QueryEscape(callback)) {
+			t.Errorf("%s is asked without the callback", r.URL)
+		}
+		if body != token {
+			w.WriteHeader(status)
+		}
+		_, _ = io.WriteString(w, body)
+	}))
+	defer x.Close()
+	b := full(t)
+	c := New(Options{XAPIURL: x.URL, XHTTP: x.Client(), Secrets: store(b)})
+	try := func() error { return try(t, c, "X") }
+
+	body = token
+	expect(t, "good", try())
+	status, body = 401, `{"errors":[{"code":32,"message":"Could not authenticate you."}]}`
+	expect(t, "keys refused", try(), "Could not authenticate you", "twitter-api-key")
+	status, body = 403, `<errors><error code="415">Callback URL not approved for this client application.</error></errors>`
+	expect(t, "callback", try(), "exactly as it is written here: "+callback)
+	status, body = 401, `{"errors":[{"code":135,"message":"Timestamp out of bounds."}]}`
+	expect(t, "clock", try(), "clock")
+	status, body = 429, ``
+	expect(t, "limit", try(), "rate limit is used up")
+	status, body = 503, ``
+	expect(t, "down", try(), "cannot be reached")
+
+	body = token
+	b.Put(secrets.TwitterAccessToken, "token")
+	b.Put(secrets.TwitterAccessTokenSecret, "hush-token")
+	me = `{"data":{"id":"1","name":"n","username":"u"}}`
+	asked = nil
+	expect(t, "with a token", try())
+	if strings.Join(asked, " ") != "/oauth/request_token /2/users/me" {
+		t.Errorf("asked for %v", asked)
+	}
+	status, me = 401, " "
+	expect(t, "token refused", try(), "not the Access Token")
+	status = 403
+	expect(t, "no permission", try(), "read permission")
+	b.Put(secrets.TwitterAPIKey, "")
+	expect(t, "not set", try(), "twitter-api-key is not set")
+}
+
+func TestEntra(t *testing.T) {
+	var answer string
+	entra := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		base := "https://" + r.Host + "/" + tenant
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/openid-configuration"):
+			_, _ = fmt.Fprintf(w, `{"token_endpoint":"%s/oauth2/v2.0/token","authorization_endpoint":"%s/oauth2/v2.0/authorize","issuer":"%s/v2.0"}`, base, base, base)
+		case r.URL.Path == "/"+tenant+"/oauth2/v2.0/token":
+			if err := r.ParseForm(); err != nil || !strings.HasPrefix(r.PostForm.Get("scope"), "https://microsoft.onmicrosoft.com/4e476d41-2395-42be-89ff-34cb9186a1ac/.default") || r.PostForm.Get("client_secret") != "hush-entra" {
+				t.Errorf("a token is asked for with %v", r.PostForm)
+			}
+			if strings.Contains(answer, "error") {
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+			_, _ = io.WriteString(w, answer)
+		default:
+			t.Errorf("Entra was asked for %s", r.URL)
+		}
+	}))
+	defer entra.Close()
+	b := full(t)
+	try := func() error {
+		return try(t, New(Options{TenantID: tenant, AuthorityURL: entra.URL, EntraHTTP: entra.Client(), Secrets: store(b)}), "Microsoft Entra")
+	}
+	answer = `{"token_type":"Bearer","expires_in":3599,"access_token":"hush"}`
+	expect(t, "good", try())
+	for code, want := range map[string]string{
+		"7000215": "Value, not its Secret ID", "7000222": "expired", "700016": "Application (client) ID", "500011": "consent", "65001": "consent",
+		"90002": "TENANT_ID", "7000112": "disabled", "53003": "conditional access", "700024": "clock", "999999": "list of Entra error codes",
+	} {
+		answer = `{"error":"invalid_client","error_description":"AADSTS` + code + `: hush of the trace","error_codes":[` + code + `]}`
+		expect(t, code, try(), want, "(AADSTS"+code+")")
+	}
+	answer = `{"error":"x"}`
+	expect(t, "no code", try(), "cannot be reached")
+	b.Put(secrets.AADApplicationSecret, "")
+	expect(t, "not set", try(), "aad-application-secret is not set")
+	b = full(t)
+	b.Put(secrets.AADApplicationURI, "")
+	answer = `{"token_type":"Bearer","expires_in":3599,"access_token":"hush"}`
+	expect(t, "no URI", try(), "aad-application-uri is not set")
+}
+
+func TestStorage(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want []string
+	}{
+		{nil, nil},
+		{&blob.StatusError{Status: 403, Code: "AuthorizationPermissionMismatch"}, []string{"Storage Blob Data Contributor", "AuthorizationPermissionMismatch"}},
+		{fmt.Errorf("listing: %w", blob.ErrNotFound), []string{"is not there", "STATE_CONTAINER"}},
+		{fmt.Errorf("listing: %w", &blob.StatusError{Status: 503, Code: "ServerBusy"}), []string{"503", "ServerBusy"}},
+		{errors.New("dial hush"), []string{"cannot be reached"}},
+	} {
+		checker := New(Options{Secrets: secretstest.Environment(t, nil), Reach: func(context.Context) error { return c.err }})
+		expect(t, fmt.Sprint(c.err), try(t, checker, "Storage"), c.want...)
+	}
+}
+
+func TestKeyVault(t *testing.T) {
+	b := full(t)
+	c := New(Options{Secrets: store(b)})
+	expect(t, "good", try(t, c, "Key Vault"))
+	b.Forbid(true)
+	expect(t, "refused", try(t, c, "Key Vault"), "Key Vault Secrets Officer")
+	b.Forbid(false)
+	if err := b.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "down", try(t, c, "Key Vault"), "KEY_VAULT_URL")
+
+	c = New(Options{Secrets: secretstest.Environment(t, nil)})
+	expect(t, "no vault", try(t, c, "Key Vault"))
+	if good := c.Tests(callback)[3].Good; !strings.Contains(good, "No Key Vault is set") {
+		t.Errorf("without a vault it says %q", good)
+	}
+}

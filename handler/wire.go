@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/api"
+	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/capture"
+	"xarchive/handler/internal/config"
+	"xarchive/handler/internal/connection"
+	"xarchive/handler/internal/deliver"
+	"xarchive/handler/internal/importer"
+	"xarchive/handler/internal/ingest"
+	"xarchive/handler/internal/jobs"
+	"xarchive/handler/internal/message"
+	"xarchive/handler/internal/outbound"
+	"xarchive/handler/internal/pages"
+	"xarchive/handler/internal/secrets"
+	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/telemetry"
+	"xarchive/handler/internal/twitter"
+	"xarchive/handler/internal/web"
+)
+
+// uploadMemory bounds the memory that uploads take together, in bytes.
+const uploadMemory = 128 << 20
+
+// app is the connector put together. Making it sends nothing.
+type app struct {
+	front   http.Handler // the Compliance Center's API and the pages
+	ingest  *ingest.Ingest
+	checker *connection.Checker
+}
+
+func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, report *telemetry.Telemetry) (*app, error) {
+	direct, err := outbound.New(outbound.Options{CAFile: getenv("SSL_CERT_FILE")})
+	if err != nil {
+		return nil, err
+	}
+	identity, err := secrets.Credential(getenv, direct)
+	if err != nil {
+		return nil, err
+	}
+	vault, err := secrets.New(secrets.Options{VaultURL: cfg.KeyVaultURL, Credential: identity, HTTP: direct, Getenv: getenv, Now: time.Now, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	buffers := blob.NewBuffers(uploadMemory)
+	account := blob.Account{URL: cfg.StorageAccountURL, ConnectionString: cfg.StorageConnectionString, Credential: identity, HTTP: direct, Buffers: buffers}
+	store := state.New(account.Container(cfg.StateContainer))
+	mail := archive.New(account.Container(cfg.ArchiveContainer))
+
+	// X is reached at its API and at its media servers, nowhere else.
+	toX := report.Outbound(outbound.AllowHosts(direct, cfg.XAPIURL, "https://pbs.twimg.com", "https://video.twimg.com"))
+	keys := jobs.NewKeys(vault)
+	captured := capture.New(capture.Options{
+		State: store, Archive: mail, Now: time.Now, Log: log, Telemetry: report,
+		Media:  twitter.Media{HTTP: toX, Pause: pause},
+		Format: message.Format{To: cfg.ArchiveMailbox, Mailboxes: cfg.AuthorMailboxes},
+		SignIn: func(ctx context.Context, jobID string, fresh bool) (capture.X, error) {
+			if fresh {
+				keys.ForgetApp()
+				keys.ForgetAccount(jobID)
+			}
+			app, err := keys.App(ctx)
+			if err != nil {
+				return nil, err
+			}
+			account, err := keys.Account(ctx, jobID)
+			if err != nil {
+				return nil, err
+			}
+			return twitter.NewClient(toX, cfg.XAPIURL, app, account.Token), nil
+		},
+	})
+	delivered := &deliver.Deliver{
+		State: store, Archive: mail, Now: time.Now, Log: log, Telemetry: report,
+		OpenInbox: func(sasURL string) (deliver.Inbox, error) { return importer.OpenContainer(sasURL, direct, buffers) },
+		Item: func(w io.Writer, eml io.Reader) error {
+			return importer.FromMessage(w, eml, cfg.AuthorMailboxes)
+		},
+		Events: importer.NewEvents(importer.EventsOptions{
+			BaseURL: cfg.ImportEventURL, AuthorityURL: cfg.AADAuthorityURL, TenantID: cfg.TenantID, HTTP: report.Outbound(direct), Secrets: vault}),
+	}
+	guard := access.New(access.Options{
+		TenantID: cfg.TenantID, Secrets: vault, Now: time.Now, AuthorityURL: cfg.AADAuthorityURL, HTTP: direct})
+	work := jobs.New(jobs.Options{
+		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, State: store, Secrets: vault, HTTP: toX, Now: time.Now, Log: log,
+		AllowLoopbackBlobs: account.Emulated()})
+	checker := connection.New(connection.Options{
+		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, XHTTP: toX, AuthorityURL: cfg.AADAuthorityURL, EntraHTTP: direct, Secrets: vault,
+		Reach: func(ctx context.Context) error {
+			return errors.Join(account.Container(cfg.StateContainer).Reach(ctx), account.Container(cfg.ArchiveContainer).Reach(ctx))
+		},
+	})
+	calls := api.New(api.Options{TenantID: cfg.TenantID, Access: guard, Jobs: work, Now: time.Now, Log: log})
+	people := pages.New(pages.Options{
+		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
+		Access: guard, Jobs: work, Records: store, Connections: checker.Tests, Now: time.Now, Log: log})
+	return &app{
+		front:   report.HTTP(route(calls, people)),
+		checker: checker,
+		ingest: &ingest.Ingest{Capture: captured, Deliver: loop(func(ctx context.Context) error {
+			_, err := delivered.Run(ctx)
+			return err
+		}), Log: log,
+			Limit: cfg.FunctionTimeout - ingest.Margin(cfg.FunctionTimeout)},
+	}, nil
+}
+
+// route puts the calls and the pages behind one router. What no route takes is
+// answered with a page for a browser and with JSON for everybody else.
+func route(calls *api.API, people *pages.Pages) http.Handler {
+	mux := web.New(func(w http.ResponseWriter, r *http.Request, status int) {
+		if strings.Contains(r.Header.Get("Accept"), "text/html") {
+			people.Refuse(w, r, status)
+			return
+		}
+		calls.Refuse(w, r, status)
+	})
+	calls.Register(mux)
+	people.Register(mux)
+	return mux
+}
+
+// loop is a side of ingestion that is a function.
+type loop func(context.Context) error
+
+// Run implements ingest.Loop.
+func (l loop) Run(ctx context.Context) error { return l(ctx) }
+
+// pause waits; it returns the context's error if that ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
