@@ -231,9 +231,12 @@ type AccountRecord struct {
 // LoadAccount reads an account, to work on it; one never seen is empty but for its
 // id.
 func (s *Store) LoadAccount(ctx context.Context, id string) (*AccountRecord, error) {
-	r := &AccountRecord{Account: Account{ID: id}, store: s}
+	r := &AccountRecord{store: s}
 	info, err := s.read(ctx, accountName(id), &r.Account)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) {
+		r.Account, err = Account{ID: id}, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	r.etag, r.leased = info.ETag, info.Leased

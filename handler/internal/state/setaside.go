@@ -62,8 +62,7 @@ func (s *Store) Aside(ctx context.Context, accountID string) (list []AsidePost, 
 // vain.
 func (s *Store) RetriedAside(ctx context.Context, p AsidePost) error {
 	p.V = Version
-	_, err := s.write(ctx, p.name(), p, blob.Condition{})
-	return err
+	return replace(ctx, s, p.name(), p)
 }
 
 // RemoveAside forgets a post that could be archived after all.

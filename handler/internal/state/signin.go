@@ -35,8 +35,7 @@ func signInName(token string) string {
 // PutSignIn keeps a sign-in.
 func (s *Store) PutSignIn(ctx context.Context, in SignIn) error {
 	in.V = Version
-	_, err := s.write(ctx, signInName(in.Token), in, blob.Condition{})
-	return err
+	return replace(ctx, s, signInName(in.Token), in)
 }
 
 // SignIn returns the sign-in of a request token. It returns ErrNotFound if there is

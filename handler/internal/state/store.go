@@ -149,6 +149,21 @@ func (s *Store) write(ctx context.Context, name string, v any, when blob.Conditi
 	return etag, claimed(err)
 }
 
+// replace writes a record, whatever was there, unless a newer version wrote that:
+// then it returns ErrNewer. It returns ErrClaimed if another instance was faster.
+func replace[T any, P pointer[T]](ctx context.Context, s *Store, name string, v T) error {
+	_, err := s.write(ctx, name, v, blob.Condition{Absent: true})
+	if !errors.Is(err, ErrExists) {
+		return err
+	}
+	info, err := s.read(ctx, name, P(new(T)))
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	_, err = s.write(ctx, name, v, blob.Condition{ETag: info.ETag})
+	return err
+}
+
 // remove removes a record; one that is not there is no error.
 func (s *Store) remove(ctx context.Context, name string, when blob.Condition) error {
 	err := s.blobs.Remove(ctx, name, when)

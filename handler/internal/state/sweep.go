@@ -15,7 +15,7 @@ type Sweep struct {
 	At time.Time `json:"at"` // UTC
 }
 
-func (w *Sweep) belongs(string) bool { return w.V > 0 }
+func (w *Sweep) belongs(string) bool { return !w.At.IsZero() }
 func (w *Sweep) upgrade()            {}
 
 const (

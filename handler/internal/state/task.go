@@ -305,26 +305,10 @@ func (c *TaskClaim) move(ctx context.Context) error {
 		return err
 	}
 	t.V, t.BlobSASURI, t.Partial = Version, "", nil
-	if err := c.store.putEnded(ctx, t); err != nil {
+	if err := replace(ctx, c.store, taskName(endedTasks, t.JobID, t.TaskID), t); err != nil {
 		return err
 	}
 	return c.remove(ctx, work)
-}
-
-// putEnded writes a task among those that have ended. It returns ErrNewer if a
-// newer version's record is there.
-func (s *Store) putEnded(ctx context.Context, t Task) error {
-	name := taskName(endedTasks, t.JobID, t.TaskID)
-	_, err := s.write(ctx, name, t, blob.Condition{Absent: true})
-	if !errors.Is(err, ErrExists) {
-		return err
-	}
-	info, err := s.read(ctx, name, &Task{})
-	if err != nil && !errors.Is(err, ErrDamaged) {
-		return err
-	}
-	_, err = s.write(ctx, name, t, blob.Condition{ETag: info.ETag})
-	return err
 }
 
 // Drop removes the task without a trace: its job is gone.

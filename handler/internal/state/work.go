@@ -28,8 +28,7 @@ func itemsName(jobID, taskID string, n int) string {
 // PutItems writes a chunk of a task's items, or replaces it. It is written before the
 // task says that it is there, so that a chunk that is not counted is none.
 func (s *Store) PutItems(ctx context.Context, jobID, taskID string, n int, items []Item) error {
-	_, err := s.write(ctx, itemsName(jobID, taskID, n), Items{Version, items}, blob.Condition{})
-	return err
+	return replace(ctx, s, itemsName(jobID, taskID, n), Items{Version, items})
 }
 
 // Items yields the items of a task's chunks from number from up to number to,
@@ -69,8 +68,7 @@ func foundName(jobID, taskID string) string {
 // PutFound writes down what capture found for a task.
 func (s *Store) PutFound(ctx context.Context, jobID, taskID string, f Found) error {
 	f.V = Version
-	_, err := s.write(ctx, foundName(jobID, taskID), f, blob.Condition{})
-	return err
+	return replace(ctx, s, foundName(jobID, taskID), f)
 }
 
 // Found returns what capture found for a task. It returns ErrNotFound if it has not
@@ -112,7 +110,7 @@ type Delivered struct {
 	Accounts map[string]Ranges `json:"accounts"`
 }
 
-func (d *Delivered) belongs(string) bool { return d.V > 0 }
+func (d *Delivered) belongs(string) bool { return d.Accounts != nil }
 func (d *Delivered) upgrade()            {}
 
 func deliveredName(jobID string) string { return "delivered/" + jobID + ".json" }
