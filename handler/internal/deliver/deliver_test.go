@@ -37,7 +37,7 @@ type world struct {
 	uploaded  map[string]string // by name
 	uploads   int
 	uploadErr error
-	events    []importer.Completion
+	events    []event
 	eventErr  error
 	relook    func() ([]archive.Entry, map[string]string, error)
 	forgotten []string
@@ -118,8 +118,21 @@ func (w *world) Complete(_ context.Context, _ string, c importer.Completion) err
 	if w.eventErr != nil {
 		return w.eventErr
 	}
-	w.events = append(w.events, c)
+	e := event{Status: c.Status}
+	for item, err := range c.Items {
+		if err != nil {
+			return err
+		}
+		e.Items = append(e.Items, item)
+	}
+	w.events = append(w.events, e)
 	return nil
+}
+
+// event is a completion as the Import service takes it.
+type event struct {
+	Status importer.Status
+	Items  []importer.ItemMetadata
 }
 
 func (w *world) Relook(context.Context, state.Job, string, []string) ([]archive.Entry, map[string]string, error) {

@@ -46,10 +46,13 @@ func (w *work) run(ctx context.Context) error {
 	if v.Status != int(importer.Success) {
 		w.log.ErrorContext(ctx, "task failed", "status", v.Status, "reason", v.Reason)
 	}
-	completion := importer.Completion{TaskID: w.TaskID, Status: importer.Status(v.Status)}
-	for _, item := range v.Items {
-		completion.Items = append(completion.Items, importer.ItemMetadata{ID: item.ID, Modified: item.Modified, FileName: item.FileName})
-	}
+	completion := importer.Completion{TaskID: w.TaskID, Status: importer.Status(v.Status), Items: func(yield func(importer.ItemMetadata, error) bool) {
+		for _, item := range v.Items { // as entries has them, oldest first
+			if !yield(importer.ItemMetadata{ID: item.ID, Modified: item.Modified, FileName: item.FileName}, nil) {
+				return
+			}
+		}
+	}}
 	if err := w.Events.Complete(ctx, w.JobID, completion); err != nil {
 		return fmt.Errorf("telling the Import service: %w", err)
 	}

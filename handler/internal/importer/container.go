@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"xarchive/handler/internal/fault"
+
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -19,10 +21,10 @@ import (
 )
 
 var (
-	// ErrGone: the task's container is not there, and nothing brings it back.
-	ErrGone = errors.New("the task's container is gone")
-	// ErrExpired: the time of the task's SAS is over. The task needs a new one.
-	ErrExpired = errors.New("the shared access signature of the task's container has expired")
+	// ErrGone says that the task's container does not exist. No later try can succeed.
+	ErrGone = fault.New(fault.SASRefused, "the task's container is gone")
+	// ErrExpired says that the task's SAS has expired. The task needs a new one.
+	ErrExpired = fault.New(fault.SASRefused, "the shared access signature of the task's container has expired")
 )
 
 // Container is a task's container at the Import service.
@@ -32,7 +34,8 @@ type Container struct {
 }
 
 // OpenContainer opens the container of a container SAS URL. Nothing is sent yet.
-// No error holds the URL: its signature is a secret.
+// It returns ErrGone if the URL cannot be read. No error contains the URL, because
+// its signature is a secret.
 func OpenContainer(sasURI string, hc *http.Client) (*Container, error) {
 	client, err := container.NewClientWithNoCredential(sasURI, &container.ClientOptions{
 		ClientOptions: policy.ClientOptions{Transport: hc}})
@@ -45,10 +48,11 @@ func OpenContainer(sasURI string, hc *http.Client) (*Container, error) {
 // blockSize is how much of an item is held in memory while it is uploaded, in bytes.
 const blockSize = 4 << 20
 
-// Upload puts a blob of any length, as write produces it; one of that name is
-// replaced. Nothing is visible before it is whole: an error of write comes out as
-// it is and leaves nothing behind. ErrGone and ErrExpired: no later try with this
-// SAS can succeed.
+// Upload writes a blob of any length, as write produces it, and replaces one of
+// that name. The blob becomes visible only when it is whole. It returns an error
+// of write as it is, and then leaves nothing behind; ErrGone or ErrExpired if no
+// later try with this SAS can succeed; and else an error with the cause
+// SASRefused.
 func (c *Container) Upload(ctx context.Context, name string, write func(io.Writer) error) error {
 	reader, writer := io.Pipe()
 	wrote := make(chan error, 1)
@@ -71,7 +75,7 @@ func (c *Container) Upload(ctx context.Context, name string, write func(io.Write
 	return nil
 }
 
-// expiry is when a SAS ends (se), the zero time if it does not say.
+// expiry returns when a SAS ends (se), or the zero time if it does not say.
 func expiry(sasURI string) time.Time {
 	u, err := url.Parse(sasURI)
 	if err != nil {
@@ -85,8 +89,8 @@ func expiry(sasURI string) time.Time {
 	return time.Time{}
 }
 
-// describe words an error of the storage service without the URL, whose query is a
-// secret.
+// describe returns an error of the storage service without the URL, whose query is
+// a secret.
 func (c *Container) describe(err error) error {
 	var answer *azcore.ResponseError
 	if errors.As(err, &answer) {
@@ -95,19 +99,22 @@ func (c *Container) describe(err error) error {
 		case http.StatusNotFound, http.StatusGone:
 			return fmt.Errorf("%w: %s", ErrGone, text)
 		case http.StatusUnauthorized, http.StatusForbidden:
-			// Before its time is over this may pass: clocks differ, network rules change.
+			// Before the SAS expires this may pass: clocks differ, network rules change.
 			if !c.expires.IsZero() && time.Now().After(c.expires) {
 				return fmt.Errorf("%w: %s", ErrExpired, text)
 			}
 		}
-		return errors.New(text)
+		return fault.New(fault.SASRefused, text)
 	}
 	var inURL *url.Error
 	if errors.As(err, &inURL) {
 		err = inURL.Err
 	}
 	if text := err.Error(); strings.Contains(text, "sig=") {
-		return errors.New("the container cannot be reached")
+		return fault.New(fault.SASRefused, "the task's container cannot be reached")
 	}
-	return err
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fault.Wrap(fault.SASRefused, err)
 }

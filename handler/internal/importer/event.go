@@ -1,26 +1,13 @@
 package importer
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
+	"iter"
 	"net/url"
-	"regexp"
-	"slices"
-	"strings"
-	"sync"
 	"time"
-
-	"xarchive/handler/internal/secrets"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
 // Status is a task's outcome in the event API.
@@ -32,126 +19,92 @@ const (
 	PermanentFailure Status = 2
 )
 
-// Completion tells the Import service how a task went.
+// Completion says how a task ended.
 type Completion struct {
 	TaskID string
 	Status Status
-	Items  []ItemMetadata // any order; sent oldest first
+	// Items yields the items of the task's container, oldest first: the caller
+	// must order them. nil means none.
+	//
+	// The event is written while Items yields and is never held in memory. Items
+	// must be repeatable, with the same result: after a refused token the event
+	// is sent a second time. An error that Items yields ends the request, so that
+	// the service never receives a whole event, and is returned as it is. Items
+	// must come to an end soon after the context of Complete is done.
+	Items iter.Seq2[ItemMetadata, error]
 }
 
-// ItemMetadata is one item in the task's container.
+// ItemMetadata is one item of a task's container.
 type ItemMetadata struct {
 	ID       string
-	Modified time.Time
-	FileName string
+	Modified time.Time // sent in UTC, to the millisecond
+	FileName string    // in the task's folder, without a path; see FileName
 }
 
-// Resource is what a token for the event API is for.
-const Resource = "https://microsoft.onmicrosoft.com/4e476d41-2395-42be-89ff-34cb9186a1ac"
-
-// Scope is the same in the words of Entra's v2 endpoint.
-const Scope = Resource + "/.default"
-
-// App is the connector's app at Entra, and where it signs in.
-type App struct {
-	TenantID     string
-	AuthorityURL string // Entra's, without trailing slash
-	HTTP         *http.Client
-	ID, Secret   string
+// Change says what became of an item outside a task.
+type Change struct {
+	ID   string
+	Time time.Time // sent in UTC, to the millisecond
+	Type string    // such as created
 }
 
-// Credential signs the app in with its secret. Nothing is sent yet; the error is of
-// an id that cannot be one.
-func (a App) Credential(retry policy.RetryOptions) (azcore.TokenCredential, error) {
-	return azidentity.NewClientSecretCredential(a.TenantID, a.ID, a.Secret, &azidentity.ClientSecretCredentialOptions{
-		ClientOptions: policy.ClientOptions{
-			Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: a.AuthorityURL},
-			Transport: a.HTTP,
-			Retry:     retry,
-		},
-		// The authority is the one that is set; who it is need not be asked of Microsoft.
-		DisableInstanceDiscovery: true,
-	})
-}
-
-var (
-	// ErrSignIn: Entra gives the connector no token for the Import service.
-	ErrSignIn = errors.New("Entra gives no token for the Office 365 Import service")
-	// ErrNotTaken: the Import service did not take the event.
-	ErrNotTaken = errors.New("the Office 365 Import service did not take the event")
-)
-
-// Secrets gives the connector's app at Entra; *secrets.Store.
-type Secrets interface {
-	GetAll(ctx context.Context, names ...string) (map[string]string, error)
-	Forget(names ...string)
-}
-
-// EventsOptions is what Events needs.
-type EventsOptions struct {
-	BaseURL      string // of the event API, without trailing slash
-	AuthorityURL string // Entra's, without trailing slash
-	TenantID     string
-	HTTP         *http.Client
-	Secrets      Secrets
-}
-
-// Events tells the Import service how tasks went.
-type Events struct {
-	EventsOptions
-
-	mu         sync.Mutex
-	app        map[string]string // id and secret that the credential is made of
-	credential azcore.TokenCredential
-}
-
-// NewEvents returns the event API. Nothing is sent yet.
-func NewEvents(o EventsOptions) *Events {
-	hc := *o.HTTP
-	hc.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	o.HTTP = &hc
-	return &Events{EventsOptions: o}
-}
-
-// eventTimeout bounds one event, a new token included.
-const eventTimeout = 2 * time.Minute
-
-// Complete sends a task's completion. It is nil only after a 2xx answer. ErrSignIn,
-// ErrNotTaken, or an error of secrets; all of them may pass.
+// Complete tells the Import service that a task has ended. It returns nil only if
+// the service took the event (2xx).
+//
+// Errors: an error of Items as it is; an error of Secrets as it is; [ErrNotTaken]
+// (and its kinds [ErrSignIn] and [ErrUnauthorized]) if a later try may succeed;
+// [ErrRefused], as a [*RefusedError], if the service will never take the event.
+// If ctx ended, it is the cause of that.
 func (e *Events) Complete(ctx context.Context, jobID string, c Completion) error {
-	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
-	defer cancel()
-	body, err := json.Marshal(wire(c))
+	err := e.send(ctx, e.address("/api/data/ondownloadcomplete/", jobID), func(w io.Writer) error { return writeCompletion(w, c) })
 	if err != nil {
-		return fmt.Errorf("writing the event of task %s: %w", c.TaskID, err)
+		return fmt.Errorf("sending the completion of task %s: %w", c.TaskID, err)
 	}
-	address := e.BaseURL + "/api/data/ondownloadcomplete/?" + url.Values{"jobId": {jobID}}.Encode()
-	// Keys that were changed are asked for again, once.
-	for again := false; ; again = true {
-		token, err := e.token(ctx, again)
-		if errors.Is(err, ErrSignIn) && !again {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		status, said, err := e.post(ctx, address, token, body)
-		switch {
-		case err != nil:
-			return fmt.Errorf("%w: %w", ErrNotTaken, err)
-		case status/100 == 2:
-			return nil
-		case status == http.StatusUnauthorized && !again:
-			continue
-		}
-		return fmt.Errorf("%w: status %d %s", ErrNotTaken, status, said)
-	}
+	return nil
 }
 
-type wireCompletion struct {
-	TaskID string     `json:"taskId"`
-	Status Status     `json:"status"`
-	Items  []wireItem `json:"itemMetadata"`
+// Changed tells the Import service of changes outside a task. Without changes
+// nothing is sent. Its errors are those of [Events.Complete].
+func (e *Events) Changed(ctx context.Context, jobID string, changes []Change) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	err := e.send(ctx, e.address("/api/event/nativeconnector/", jobID), func(w io.Writer) error { return writeChanges(w, changes) })
+	if err != nil {
+		return fmt.Errorf("sending %d changes of job %s: %w", len(changes), jobID, err)
+	}
+	return nil
+}
+
+func (e *Events) address(path, jobID string) string {
+	return e.options.BaseURL + path + "?" + url.Values{"jobId": {jobID}}.Encode()
+}
+
+// writeCompletion writes
+//
+//	{"taskId":"…","status":0,"itemMetadata":[{"id":"…","modificationTimestampUtc":"…","fileName":"…"}]}
+func writeCompletion(w io.Writer, c Completion) error {
+	id, err := json.Marshal(c.TaskID)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(w, `{"taskId":%s,"status":%d,"itemMetadata":[`, id, c.Status); err != nil {
+		return err
+	}
+	if c.Items != nil {
+		separator := ""
+		for item, err := range c.Items {
+			if err != nil {
+				return err
+			}
+			if err := writeElement(w, separator, wireItem{item.ID, formatTime(item.Modified), item.FileName}); err != nil {
+				return err
+			}
+			separator = ","
+		}
+	}
+	_, err = io.WriteString(w, "]}")
+	return err
 }
 
 type wireItem struct {
@@ -160,93 +113,35 @@ type wireItem struct {
 	FileName string `json:"fileName"`
 }
 
-// wire is a completion as it goes over the wire, oldest item first.
-func wire(c Completion) wireCompletion {
-	items := slices.Clone(c.Items)
-	slices.SortStableFunc(items, func(a, b ItemMetadata) int { return a.Modified.Compare(b.Modified) })
-	w := wireCompletion{TaskID: c.TaskID, Status: c.Status, Items: []wireItem{}}
-	for _, i := range items {
-		w.Items = append(w.Items, wireItem{i.ID, formatTime(i.Modified), i.FileName})
+func writeElement(w io.Writer, separator string, element any) error {
+	if _, err := io.WriteString(w, separator); err != nil {
+		return err
 	}
-	return w
+	text, err := json.Marshal(element)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	return err
 }
 
-// token returns a token for the event API, kept by the credential until it is
-// about to run out. anew reads the app's id and secret again first.
-func (e *Events) token(ctx context.Context, anew bool) (string, error) {
-	credential, err := e.signIn(ctx, anew)
+// writeChanges writes {"entry":[{"Id":"…","TimeStamp":"…","ChangeType":"…"}]}.
+func writeChanges(w io.Writer, changes []Change) error {
+	type entry struct {
+		ID        string `json:"Id"`
+		TimeStamp string
+		Change    string `json:"ChangeType"`
+	}
+	var body struct {
+		Entries []entry `json:"entry"`
+	}
+	for _, c := range changes {
+		body.Entries = append(body.Entries, entry{c.ID, formatTime(c.Time), c.Type})
+	}
+	text, err := json.Marshal(body)
 	if err != nil {
-		return "", err
+		return err
 	}
-	token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{Scope}})
-	if ctx.Err() != nil {
-		return "", context.Cause(ctx)
-	}
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", ErrSignIn, explain(err))
-	}
-	return token.Token, nil
-}
-
-// signIn returns the credential of the app at Entra, the same as long as its id
-// and secret are.
-func (e *Events) signIn(ctx context.Context, anew bool) (azcore.TokenCredential, error) {
-	names := []string{secrets.AADApplicationID, secrets.AADApplicationSecret}
-	if anew {
-		e.Secrets.Forget(names...)
-	}
-	app, err := e.Secrets.GetAll(ctx, names...)
-	if err != nil {
-		return nil, err
-	}
-	id, secret := app[secrets.AADApplicationID], app[secrets.AADApplicationSecret]
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.credential != nil && !anew && e.app[secrets.AADApplicationID] == id && e.app[secrets.AADApplicationSecret] == secret {
-		return e.credential, nil
-	}
-	credential, err := App{TenantID: e.TenantID, AuthorityURL: e.AuthorityURL, HTTP: e.HTTP, ID: id, Secret: secret}.
-		Credential(policy.RetryOptions{MaxRetries: 2, RetryDelay: 500 * time.Millisecond})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrSignIn, oneLine(err.Error()))
-	}
-	e.credential, e.app = credential, app
-	return credential, nil
-}
-
-// post sends an event; said is the beginning of the answer, on one line.
-func (e *Events) post(ctx context.Context, address, token string, body []byte) (status int, said string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
-	if err != nil {
-		return 0, "", err
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json; charset=utf-8")
-	resp, err := e.HTTP.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer resp.Body.Close()
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 2000)) // only for the log
-	return resp.StatusCode, oneLine(strings.ReplaceAll(string(answer), token, "…")), nil
-}
-
-// aadsts finds Entra's own words in the SDK's error, which runs over many lines.
-// https://learn.microsoft.com/entra/identity-platform/reference-error-codes
-var aadsts = regexp.MustCompile(`AADSTS[0-9]+: [^"\\]+`)
-
-func explain(err error) string {
-	if said := aadsts.FindString(err.Error()); said != "" {
-		return oneLine(said)
-	}
-	return oneLine(err.Error())
-}
-
-// oneLine shortens a text to one line of bounded length.
-func oneLine(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if r := []rune(text); len(r) > 400 {
-		return string(r[:400]) + "…"
-	}
-	return text
+	_, err = w.Write(text)
+	return err
 }
