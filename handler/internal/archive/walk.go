@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -15,7 +16,8 @@ import (
 // Walk yields an account's messages of posts created from start to end, both
 // inclusive, oldest first, those behind the message named after alone; after is
 // "" for all. An error that wraps ErrForeign concerns the blob of the entry's name
-// alone, and the walk goes on; any other error ends it.
+// alone, and the walk goes on; any other error ends it. ErrPosition: the message
+// named after is not there.
 //
 // Only days that have messages are listed, so that the requests are proportional
 // to the messages, whatever else the archive holds.
@@ -58,7 +60,12 @@ func (a *Archive) day(ctx context.Context, folder string, start, end time.Time, 
 		list = append(list, e)
 	}
 	slices.SortFunc(list, Oldest)
-	if i := slices.IndexFunc(list, func(e Entry) bool { return e.Name == after }); i >= 0 {
+	if strings.HasPrefix(after, folder) {
+		i := slices.IndexFunc(list, func(e Entry) bool { return e.Name == after })
+		if i < 0 {
+			yield(Entry{}, fmt.Errorf("%s: %w", after, ErrPosition))
+			return false
+		}
 		list = list[i+1:]
 	}
 	for _, e := range list {

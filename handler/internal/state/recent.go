@@ -35,7 +35,7 @@ func (s *Store) RecentTasks(ctx context.Context, n int) (list []Task, damaged []
 	}
 	list, damaged, err = some[Task](ctx, s, names)
 	for i := range list {
-		list[i].BlobSASURI, list[i].Partial = "", nil
+		list[i].BlobSASURI, list[i].Partials = "", nil
 	}
 	return list, damaged, err
 }
