@@ -23,14 +23,15 @@ func main() {
 		os.Exit(command(os.Args[1:]))
 	}
 	cfg, err := config.Load(os.Getenv)
-	log := logging.New(os.Stderr, cfg.LogLevel)
+	log := logging.New(os.Stdout, os.Stderr, cfg.LogLevel)
 	if errors.Is(err, config.ErrNoPort) {
 		log.Error("cannot start", "error", err.Error())
 		os.Exit(1)
 	}
 	report, faulty := telemetry.New(telemetry.Options{Getenv: os.Getenv, Log: log})
-	if log = report.Logger(os.Stderr, cfg.LogLevel); faulty != nil {
-		log.Error("no telemetry is sent; all else works", "fault", faulty.Error())
+	log = report.Logger(os.Stdout, os.Stderr, cfg.LogLevel)
+	if faulty != nil {
+		log.Error("settings of telemetry are faulty; everything else works", "faults", faulty.Error())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()

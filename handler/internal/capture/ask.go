@@ -71,7 +71,7 @@ func (r *run) ask(ctx context.Context, do func(X) (twitter.Answer, error)) ([]by
 		switch {
 		case err == nil:
 			r.Rate = state.Rate(answer.Rate)
-			r.Telemetry.XBudget(ctx, r.ID, r.Rate)
+			r.Telemetry.XBudget(ctx, r.ID, r.Rate.Limit, r.Rate.Remaining)
 			return answer.Raw, nil
 		case errors.Is(err, twitter.ErrUnauthorized) && !signedInAnew:
 			signedInAnew, r.x = true, nil

@@ -111,7 +111,7 @@ func (c *Capture) archivePost(ctx context.Context, accountID string, doc post.Do
 			closeFiles(files)
 			if err == nil {
 				if stored {
-					c.Telemetry.PostArchived(ctx, accountID, p.Kind())
+					c.Telemetry.PostArchived(ctx, accountID, string(p.Kind()))
 				}
 				return stored, p.CreatedAt, nil
 			}

@@ -48,7 +48,7 @@ type running struct {
 func start(t *testing.T, run func(context.Context, Invocation) (Result, error)) *running {
 	t.Helper()
 	log := &logBuffer{}
-	s := New(Options{Log: logging.New(log, slog.LevelInfo), HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := New(Options{Log: logging.New(log, log, slog.LevelInfo), HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/panic" {
 			panic("secret detail")
 		}
@@ -264,7 +264,7 @@ func TestServeSaysThatThePortIsTaken(t *testing.T) {
 
 func TestUnavailable(t *testing.T) {
 	log := &logBuffer{}
-	s := New(Options{Log: slog.New(slog.DiscardHandler), HTTP: Unavailable(logging.New(log, slog.LevelInfo))})
+	s := New(Options{Log: slog.New(slog.DiscardHandler), HTTP: Unavailable(logging.New(log, log, slog.LevelInfo))})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

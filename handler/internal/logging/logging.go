@@ -1,7 +1,7 @@
-// Package logging makes the connector's logger: structured lines on one writer,
-// each with what the context says about the work in hand. Whoever starts a
-// piece of work (an invocation, a job, a task) names it once with With; every
-// package that logs with that context then says the same.
+// Package logging makes the connector's logger: structured lines, each with what
+// the context says about the work in progress. Whoever starts a piece of work (an
+// invocation, a job, a task) names it once with [With]; every package that logs
+// with that context then says the same.
 package logging
 
 import (
@@ -11,12 +11,16 @@ import (
 	"slices"
 )
 
-// New returns a logger that writes `key=value` lines at or above a level, with
-// the attributes that With has put into the context given to InfoContext and
-// its likes. Times are UTC. Further handlers get each line, too, with the same
-// attributes; each decides by itself from which level on.
-func New(w io.Writer, level slog.Level, further ...slog.Handler) *slog.Logger {
-	var lines slog.Handler = slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: utc})
+// New returns a logger that writes `key=value` lines at or above a level: lines of
+// WARN and above to stderr, all others to stdout, because the Functions host takes
+// every line on stderr for an error. Times are UTC. A line carries the attributes
+// that With has added to the context given to InfoContext and the like.
+//
+// Each further handler gets the lines too, with the same attributes, from the level
+// on that it decides itself.
+func New(stdout, stderr io.Writer, level slog.Level, further ...slog.Handler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: utc}
+	var lines slog.Handler = split{slog.NewTextHandler(stdout, options), slog.NewTextHandler(stderr, options)}
 	if len(further) > 0 {
 		lines = slog.NewMultiHandler(append([]slog.Handler{lines}, further...)...)
 	}
@@ -30,12 +34,36 @@ func utc(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
+// split passes warnings and errors to one handler and all else to another.
+type split struct{ news, warnings slog.Handler }
+
+func (s split) of(l slog.Level) slog.Handler {
+	if l >= slog.LevelWarn {
+		return s.warnings
+	}
+	return s.news
+}
+
+func (s split) Enabled(ctx context.Context, l slog.Level) bool { return s.of(l).Enabled(ctx, l) }
+
+func (s split) Handle(ctx context.Context, r slog.Record) error {
+	return s.of(r.Level).Handle(ctx, r)
+}
+
+func (s split) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return split{s.news.WithAttrs(attrs), s.warnings.WithAttrs(attrs)}
+}
+
+func (s split) WithGroup(name string) slog.Handler {
+	return split{s.news.WithGroup(name), s.warnings.WithGroup(name)}
+}
+
 type attrsKey struct{}
 
-// With returns a context whose log lines carry args, given as key and value in
-// turn or as slog.Attr, in addition to what ctx carries already.
+// With returns a context whose log lines carry args, given as alternating keys and
+// values or as slog.Attr, in addition to what ctx carries already.
 func With(ctx context.Context, args ...any) context.Context {
-	// slog itself sorts args into attributes.
+	// A record turns args into attributes by slog's own rules.
 	var r slog.Record
 	r.Add(args...)
 	attrs := slices.Clone(attrsOf(ctx))

@@ -5,66 +5,108 @@ import (
 	"errors"
 	"time"
 
-	"xarchive/handler/internal/post"
-	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/fault"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 )
 
-// metrics are the connector's. Names and attributes are in docs/operations.md;
-// whoever renames one breaks somebody's alert.
+// metrics are the connector's. docs/telemetry.md has their names and attributes;
+// operators build alerts on them, so they must not change.
 type metrics struct {
-	posts    metric.Int64Counter
-	lag      metric.Float64Gauge
-	xBudget  metric.Int64Gauge
-	tasks    metric.Float64Histogram
-	failures metric.Int64Counter
+	posts     metric.Int64Counter
+	setAside  metric.Int64Counter
+	gaps      metric.Int64Counter
+	lag       metric.Float64Gauge
+	xBudget   metric.Int64Gauge
+	clockSkew metric.Float64Gauge
+	tasks     metric.Float64Histogram
+	skipped   metric.Int64Counter
+	failures  metric.Int64Counter
 }
 
-func newMetrics(meter metric.Meter) (m metrics, err error) {
-	var errs [5]error
+func newMetrics(meter metric.Meter) (metrics, error) {
+	var m metrics
+	var errs [9]error
 	m.posts, errs[0] = meter.Int64Counter("xarchive.posts.archived", metric.WithUnit("{post}"),
 		metric.WithDescription("Posts newly in the archive."))
-	m.lag, errs[1] = meter.Float64Gauge("xarchive.lag", metric.WithUnit("s"),
-		metric.WithDescription("Time from the end of what is archived of an account without a gap, until now."))
-	m.xBudget, errs[2] = meter.Int64Gauge("xarchive.x.budget", metric.WithUnit("{call}"),
-		metric.WithDescription("Calls of X left in the present window, as X's last answer says."))
-	m.tasks, errs[3] = meter.Float64Histogram("xarchive.task.duration", metric.WithUnit("s"),
+	m.setAside, errs[1] = meter.Int64Counter("xarchive.set_aside", metric.WithUnit("{post}"),
+		metric.WithDescription("Posts that could not be made into messages and were set aside."))
+	m.gaps, errs[2] = meter.Int64Counter("xarchive.gaps", metric.WithUnit("{gap}"),
+		metric.WithDescription("Times from which X no longer sends the posts, so that some may be missing."))
+	m.lag, errs[3] = meter.Float64Gauge("xarchive.lag", metric.WithUnit("s"),
+		metric.WithDescription("Time from the end of what is archived of an account without a gap until now."))
+	m.xBudget, errs[4] = meter.Int64Gauge("xarchive.x.budget", metric.WithUnit("{call}"),
+		metric.WithDescription("Calls of X left in the present window, by X's last answer."))
+	m.clockSkew, errs[5] = meter.Float64Gauge("xarchive.clock_skew", metric.WithUnit("s"),
+		metric.WithDescription("How far this machine's clock is ahead of X's; negative if it is behind."))
+	m.tasks, errs[6] = meter.Float64Histogram("xarchive.task.duration", metric.WithUnit("s"),
 		metric.WithDescription("Time from a task's arrival until the Import service has taken its outcome."))
-	m.failures, errs[4] = meter.Int64Counter("xarchive.failures", metric.WithUnit("{failure}"),
+	m.skipped, errs[7] = meter.Int64Counter("xarchive.skipped", metric.WithUnit("{item}"),
+		metric.WithDescription("Accounts and tasks that a tick had no time for."))
+	m.failures, errs[8] = meter.Int64Counter("xarchive.failures", metric.WithUnit("{failure}"),
 		metric.WithDescription("Work that failed and is tried again later."))
 	return m, errors.Join(errs[:]...)
 }
 
-// PostArchived: a post is newly in the archive.
-func (t *Telemetry) PostArchived(ctx context.Context, accountID string, kind post.Kind) {
+func account(id string) metric.MeasurementOption {
+	return metric.WithAttributes(attribute.String("account", id))
+}
+
+// PostArchived counts a post that is newly in the archive. kind is the post's:
+// Tweet, Retweet, Reply or Quote.
+func (t *Telemetry) PostArchived(ctx context.Context, accountID, kind string) {
 	if t == nil {
 		return
 	}
-	t.metrics.posts.Add(ctx, 1, metric.WithAttributes(attribute.String("account", accountID), attribute.String("kind", string(kind))))
+	t.metrics.posts.Add(ctx, 1, account(accountID), metric.WithAttributes(attribute.String("kind", kind)))
 }
 
-// Lag: of an account everything is archived up to covered. The zero time, nothing
-// yet, is not reported.
+// SetAside counts a post of an account that could not be made into a message.
+func (t *Telemetry) SetAside(ctx context.Context, accountID string) {
+	if t == nil {
+		return
+	}
+	t.metrics.setAside.Add(ctx, 1, account(accountID))
+}
+
+// Gap counts a time from which X no longer sends the posts of an account.
+func (t *Telemetry) Gap(ctx context.Context, accountID string) {
+	if t == nil {
+		return
+	}
+	t.metrics.gaps.Add(ctx, 1, account(accountID))
+}
+
+// Lag reports that an account is archived without a gap up to covered. The zero
+// time, which means that nothing is archived yet, is not reported.
 func (t *Telemetry) Lag(ctx context.Context, accountID string, covered, now time.Time) {
 	if t == nil || covered.IsZero() {
 		return
 	}
-	t.metrics.lag.Record(ctx, now.Sub(covered).Seconds(), metric.WithAttributes(attribute.String("account", accountID)))
+	t.metrics.lag.Record(ctx, now.Sub(covered).Seconds(), account(accountID))
 }
 
-// XBudget: X has said how many calls an account has left. An answer without such
-// figures is not reported.
-func (t *Telemetry) XBudget(ctx context.Context, accountID string, rate state.Rate) {
-	if t == nil || rate.Limit == 0 {
+// XBudget reports how many of X's limit of calls an account has left. A limit of
+// 0, which means that X gave no figures, is not reported.
+func (t *Telemetry) XBudget(ctx context.Context, accountID string, limit, remaining int) {
+	if t == nil || limit == 0 {
 		return
 	}
-	t.metrics.xBudget.Record(ctx, int64(rate.Remaining), metric.WithAttributes(attribute.String("account", accountID)))
+	t.metrics.xBudget.Record(ctx, int64(remaining), account(accountID))
 }
 
-// TaskEnded: the Import service has taken a task's outcome; status is the event
-// API's.
+// ClockSkew reports how far this machine's clock is ahead of X's. It is negative
+// if the clock is behind.
+func (t *Telemetry) ClockSkew(ctx context.Context, d time.Duration) {
+	if t == nil {
+		return
+	}
+	t.metrics.clockSkew.Record(ctx, d.Seconds())
+}
+
+// TaskEnded reports that the Import service has taken a task's outcome. status is
+// that of the event API: 0, 1 or 2.
 func (t *Telemetry) TaskEnded(ctx context.Context, received, ended time.Time, status int) {
 	if t == nil {
 		return
@@ -73,7 +115,15 @@ func (t *Telemetry) TaskEnded(ctx context.Context, received, ended time.Time, st
 	t.metrics.tasks.Record(ctx, ended.Sub(received).Seconds(), metric.WithAttributes(attribute.String("outcome", outcome)))
 }
 
+// Skipped counts n accounts or tasks, as what says, that a tick had no time for.
+func (t *Telemetry) Skipped(ctx context.Context, what string, n int) {
+	if t == nil || n <= 0 {
+		return
+	}
+	t.metrics.skipped.Add(ctx, int64(n), metric.WithAttributes(attribute.String("what", what)))
+}
+
 // failed counts work that failed, by what failed and why.
-func (t *Telemetry) failed(ctx context.Context, what string, err error) {
-	t.metrics.failures.Add(ctx, 1, metric.WithAttributes(attribute.String("work", what), attribute.String("cause", Cause(err))))
+func (t *Telemetry) failed(ctx context.Context, work string, cause fault.Cause) {
+	t.metrics.failures.Add(ctx, 1, metric.WithAttributes(attribute.String("work", work), attribute.String("cause", string(cause))))
 }

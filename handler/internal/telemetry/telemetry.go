@@ -1,38 +1,30 @@
-// Package telemetry lets an operator see the connector at work: spans, metrics and
+// Package telemetry shows an operator what the connector does: spans, metrics and
 // log lines, made with OpenTelemetry and sent to Application Insights (package
-// appinsights).
+// appinsights), by OTLP, or to both.
 //
-// It is on where APPLICATIONINSIGHTS_CONNECTION_STRING is set. Where it is not,
-// [New] returns nil, and a nil *Telemetry is of full use: its methods do nothing,
-// at once, and no part of OpenTelemetry is made. So nobody who reports
-// something asks whether there is telemetry.
+// Settings switch it on, see [New]. Without them New returns nil, and every method
+// of a nil *Telemetry does nothing and costs nothing, so callers never ask whether
+// telemetry is on.
 //
-// What is reported is in the words of the connector: an account, a task, a post.
-// Secrets are nowhere in it: no headers, no bodies, no queries of URLs (sign-in
-// tokens and SAS are in queries).
+// Reports use the connector's words: an account, a task, a post. They hold no
+// secrets: no headers, no bodies, and no queries of URLs, because queries carry
+// sign-in tokens and SAS.
 //
-// On the Flex Consumption plan the process stands still between invocations, so
-// what is gathered is sent before an invocation is answered, see [Telemetry.Flush].
+// On the Flex Consumption plan the process is frozen between invocations, so
+// reports are sent before an invocation is answered, see [Telemetry.Flush].
 package telemetry
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
-	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"xarchive/handler/internal/logging"
 	"xarchive/handler/internal/outbound"
-	"xarchive/handler/internal/telemetry/appinsights"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -41,17 +33,13 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Settings, as the Functions host reads them, too. The connector's own telemetry
-// goes where the host's goes.
-const (
-	ConnectionSetting     = "APPLICATIONINSIGHTS_CONNECTION_STRING"
-	AuthenticationSetting = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"
-)
-
 // Options is what telemetry needs.
 type Options struct {
+	// Getenv returns a setting. OpenTelemetry's exporters read further OTEL_ settings
+	// from the environment of the process themselves.
 	Getenv func(string) string
-	// Log takes what goes wrong with telemetry itself; it is not sent.
+	// Log takes what goes wrong with telemetry itself. It must not lead back to
+	// telemetry.
 	Log *slog.Logger
 }
 
@@ -59,121 +47,109 @@ type Options struct {
 type Telemetry struct {
 	tracer  trace.Tracer
 	metrics metrics
+	lines   *sdklog.LoggerProvider
 	traced  budget // of requests
+	pipes   []pipe
+}
 
-	spans  *sdktrace.TracerProvider
-	meters *sdkmetric.MeterProvider
-	logs   *sdklog.LoggerProvider
-	sender *appinsights.Sender
+// pipe is what leads one kind of telemetry to one destination.
+type pipe interface {
+	ForceFlush(context.Context) error
+	Shutdown(context.Context) error
 }
 
 const (
 	scope = "xarchive"
 
-	// interval is how often metrics are sent while the process is at work.
+	// interval is how often metrics are sent while the process runs.
 	interval = time.Minute
 
-	// queue bounds the spans and log lines that wait to be sent; more are dropped.
+	// queue bounds the spans and log lines that wait in a pipe; further ones are
+	// dropped.
 	queue = 4096
 
-	// flushTime bounds Flush: the host waits for the invocation's answer.
+	// flushTime bounds Flush: the host waits for the answer to the invocation.
 	flushTime = 5 * time.Second
 
-	// ShutdownTime bounds Shutdown.
-	ShutdownTime = 3 * time.Second
+	// shutdownTime bounds Shutdown: the host kills a process that does not end.
+	shutdownTime = 3 * time.Second
 )
 
-// New returns telemetry that is sent; nil, without an error, where no connection
-// string is set. Nothing is sent yet. Its error says which setting is wrong, and how.
+// New returns telemetry for the destinations that the settings name:
+// APPLICATIONINSIGHTS_CONNECTION_STRING, OTEL_EXPORTER_OTLP_ENDPOINT and the
+// settings that go with them. If they name none, it returns nil. It sends nothing
+// yet.
+//
+// Its error says which settings are faulty, and how. The returned telemetry works
+// even then, with the destinations that are not faulty; it is nil if there are none.
 func New(o Options) (*Telemetry, error) {
-	text := o.Getenv(ConnectionSetting)
-	if text == "" {
-		return nil, nil
-	}
-	connection, err := appinsights.ParseConnection(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", ConnectionSetting, err)
+	settings, faults := readSettings(o.Getenv)
+	if settings.azure == nil && len(settings.otlp) == 0 {
+		return nil, faults
 	}
 	web, err := outbound.New(outbound.Options{CAFile: o.Getenv("SSL_CERT_FILE")})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(faults, err)
 	}
-	credential, err := credential(o.Getenv(AuthenticationSetting), web)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", AuthenticationSetting, err)
+	from, err := identity(o.Getenv)
+	faults = errors.Join(faults, err)
+	to, err := open(settings, web, o.Log)
+	faults = errors.Join(faults, err)
+	if to.none() {
+		return nil, faults
 	}
-	return start(appinsights.New(appinsights.Options{
-		Connection: connection, Credential: credential, HTTP: outbound.AllowHosts(web, connection.Endpoint),
-		Source: source(o.Getenv), Now: time.Now, Log: o.Log,
-	}))
+	t, err := start(to, from)
+	return t, errors.Join(faults, err)
 }
 
-// credential is the app's managed identity, or nil where none is asked for.
-func credential(text string, web *http.Client) (azcore.TokenCredential, error) {
-	how, err := appinsights.ParseAuthentication(text)
-	if err != nil || !how.Entra {
-		return nil, err
-	}
-	options := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: azcore.ClientOptions{Transport: web}}
-	if how.ClientID != "" {
-		options.ID = azidentity.ClientID(how.ClientID)
-	}
-	return azidentity.NewManagedIdentityCredential(options)
+// destinations are where telemetry goes, by kind.
+type destinations struct {
+	spans   []sdktrace.SpanExporter
+	metrics []sdkmetric.Exporter
+	logs    []sdklog.Exporter
 }
 
-// source names this instance as the Functions host names itself, so that both
-// are one on the application map.
-func source(getenv func(string) string) appinsights.Source {
-	s := appinsights.Source{Role: getenv("WEBSITE_SITE_NAME"), Instance: getenv("WEBSITE_INSTANCE_ID")}
-	if s.Role == "" {
-		s.Role = scope
-	}
-	if s.Instance == "" {
-		s.Instance, _ = os.Hostname() // without one the items say no instance
-	}
-	if build, ok := debug.ReadBuildInfo(); ok {
-		s.Version = build.Main.Version
-	}
-	return s
-}
+func (d destinations) none() bool { return len(d.spans)+len(d.metrics)+len(d.logs) == 0 }
 
-func start(sender *appinsights.Sender) (*Telemetry, error) {
-	nothing := resource.Empty() // appinsights' tags say who sends
-	t := &Telemetry{
-		sender: sender,
-		spans: sdktrace.NewTracerProvider(
-			sdktrace.WithResource(nothing),
-			// The host's own choice, in traceparent, is not followed: it passes on
-			// what a caller from the Internet says, and often says no without meaning it.
-			sdktrace.WithSampler(sdktrace.AlwaysSample()),
-			sdktrace.WithBatcher(appinsights.Spans{Sender: sender}, sdktrace.WithMaxQueueSize(queue)),
-		),
-		meters: sdkmetric.NewMeterProvider(
-			sdkmetric.WithResource(nothing),
-			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(appinsights.Metrics{Sender: sender}, sdkmetric.WithInterval(interval))),
-		),
-		logs: sdklog.NewLoggerProvider(
-			sdklog.WithResource(nothing),
-			sdklog.WithProcessor(sdklog.NewBatchProcessor(appinsights.Logs{Sender: sender}, sdklog.WithMaxQueueSize(queue))),
-		),
+// start gives each destination a queue of its own, so that one which does not
+// answer delays no other.
+func start(to destinations, from *resource.Resource) (*Telemetry, error) {
+	t := &Telemetry{}
+	// The host's choice of what to sample, in traceparent, is ignored: it repeats what
+	// a caller from the Internet says, and often says no without meaning it.
+	spans := []sdktrace.TracerProviderOption{sdktrace.WithResource(from), sdktrace.WithSampler(sdktrace.AlwaysSample())}
+	for _, e := range to.spans {
+		p := sdktrace.NewBatchSpanProcessor(e, sdktrace.WithMaxQueueSize(queue))
+		spans, t.pipes = append(spans, sdktrace.WithSpanProcessor(p)), append(t.pipes, p)
 	}
-	t.tracer = t.spans.Tracer(scope)
+	metrics := []sdkmetric.Option{sdkmetric.WithResource(from)}
+	for _, e := range to.metrics {
+		p := sdkmetric.NewPeriodicReader(e, sdkmetric.WithInterval(interval))
+		metrics, t.pipes = append(metrics, sdkmetric.WithReader(p)), append(t.pipes, p)
+	}
+	logs := []sdklog.LoggerProviderOption{sdklog.WithResource(from)}
+	for _, e := range to.logs {
+		p := sdklog.NewBatchProcessor(e, sdklog.WithMaxQueueSize(queue))
+		logs, t.pipes = append(logs, sdklog.WithProcessor(p)), append(t.pipes, p)
+	}
+	t.tracer = sdktrace.NewTracerProvider(spans...).Tracer(scope)
+	t.lines = sdklog.NewLoggerProvider(logs...)
 	var err error
-	t.metrics, err = newMetrics(t.meters.Meter(scope))
+	t.metrics, err = newMetrics(sdkmetric.NewMeterProvider(metrics...).Meter(scope))
 	return t, err
 }
 
-// Logger returns the connector's logger: lines on w, as package logging writes
-// them, and those of level info and above to Application Insights, with the ids of
-// the trace that they belong to.
-func (t *Telemetry) Logger(w io.Writer, level slog.Level) *slog.Logger {
+// Logger returns the connector's logger. It writes lines to stdout and stderr as
+// package logging does, and sends those of level INFO and above as telemetry, with
+// the ids of the trace that they belong to.
+func (t *Telemetry) Logger(stdout, stderr io.Writer, level slog.Level) *slog.Logger {
 	if t == nil {
-		return logging.New(w, level)
+		return logging.New(stdout, stderr, level)
 	}
-	return logging.New(w, level, atLeast{max(level, slog.LevelInfo), otelslog.NewHandler(scope, otelslog.WithLoggerProvider(t.logs))})
+	return logging.New(stdout, stderr, level, atLeast{max(level, slog.LevelInfo), otelslog.NewHandler(scope, otelslog.WithLoggerProvider(t.lines))})
 }
 
-// atLeast is a handler of lines of a level and above.
+// atLeast handles lines of a level and above.
 type atLeast struct {
 	level slog.Level
 	slog.Handler
@@ -189,56 +165,32 @@ func (a atLeast) WithGroup(name string) slog.Handler {
 	return atLeast{a.level, a.Handler.WithGroup(name)}
 }
 
-// Flush sends what is gathered, within 5 seconds, even where ctx has ended. What
-// cannot be sent waits for the next time; no error, the connector's work is done.
+// Flush sends what was reported, within 5 seconds, even if ctx has ended. It
+// returns no error, because the connector's work does not depend on telemetry.
 func (t *Telemetry) Flush(ctx context.Context) {
 	if t == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
-	defer cancel()
-	t.all(ctx, t.spans.ForceFlush, t.meters.ForceFlush, t.logs.ForceFlush)
+	t.each(ctx, flushTime, pipe.ForceFlush)
 }
 
-// Shutdown sends what is gathered, within 3 seconds, and ends. Reports that come
-// later are lost.
+// Shutdown sends what was reported, within 3 seconds, even if ctx has ended. Later
+// reports are dropped.
 func (t *Telemetry) Shutdown(ctx context.Context) {
 	if t == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownTime)
-	defer cancel()
-	t.all(ctx, t.spans.Shutdown, t.meters.Shutdown, t.logs.Shutdown)
+	t.each(ctx, shutdownTime, pipe.Shutdown)
 }
 
-// all runs the providers' ends side by side. That one ran out of time is no
-// news: the sender has said what is wrong.
-func (t *Telemetry) all(ctx context.Context, ends ...func(context.Context) error) {
+// each ends or flushes all pipes at the same time. Their errors are not needed:
+// the exporters log what is wrong.
+func (t *Telemetry) each(ctx context.Context, limit time.Duration, do func(pipe, context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
 	var group sync.WaitGroup
-	for _, end := range ends {
-		group.Go(func() { _ = end(ctx) })
+	for _, p := range t.pipes {
+		group.Go(func() { _ = do(p, ctx) })
 	}
 	group.Wait()
-}
-
-// Check tells, for a person, whether telemetry is set up: where it goes, or that it
-// is off. Nothing is sent.
-func Check(getenv func(string) string) (says string, err error) {
-	text := getenv(ConnectionSetting)
-	if text == "" {
-		return "Off: " + ConnectionSetting + " is not set.", nil
-	}
-	connection, err1 := appinsights.ParseConnection(text)
-	if err1 != nil {
-		err1 = fmt.Errorf("%s: %w", ConnectionSetting, err1)
-	}
-	how, err2 := appinsights.ParseAuthentication(getenv(AuthenticationSetting))
-	if err2 != nil {
-		err2 = fmt.Errorf("%s: %w", AuthenticationSetting, err2)
-	}
-	says = "Goes to " + connection.Endpoint + ", with the instrumentation key."
-	if how.Entra {
-		says = "Goes to " + connection.Endpoint + ", under the app's identity."
-	}
-	return says, errors.Join(err1, err2)
 }

@@ -13,32 +13,30 @@ import (
 	"testing"
 	"time"
 
-	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/appinsights/ingestiontest"
 	"xarchive/handler/internal/customhandler"
-	"xarchive/handler/internal/importer"
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/logging"
-	"xarchive/handler/internal/post"
-	"xarchive/handler/internal/secrets"
-	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/telemetry"
-	"xarchive/handler/internal/telemetry/appinsights/ingestiontest"
-	"xarchive/handler/internal/twitter"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 )
 
 const (
+	connection     = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+	authentication = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"
+
 	hostTrace  = "4bf92f3577b34da6a3ce929d0e0e4736"
 	hostSpan   = "00f067aa0ba902b7"
 	hostParent = "00-" + hostTrace + "-" + hostSpan + "-00" // not sampled, as the host's often are
 	secret     = "c2VjcmV0LXZhbHVl"
 )
 
-// on is telemetry that goes to a server of the test's own.
+var errUnauthorized = fault.New(fault.XUnauthorized, "X refuses the token")
+
+// on returns telemetry that goes to a stand-in for Application Insights.
 func on(t *testing.T, settings ...string) (*telemetry.Telemetry, *ingestiontest.Server) {
 	t.Helper()
 	server := ingestiontest.Start(t)
-	env := map[string]string{telemetry.ConnectionSetting: server.ConnectionString(), "SSL_CERT_FILE": server.CertificateFile(),
+	env := map[string]string{connection: server.ConnectionString(), "SSL_CERT_FILE": server.CertificateFile(),
 		"WEBSITE_SITE_NAME": "func-connector", "WEBSITE_INSTANCE_ID": "instance-1"}
 	for i := 0; i < len(settings); i += 2 {
 		env[settings[i]] = settings[i+1]
@@ -51,8 +49,8 @@ func on(t *testing.T, settings ...string) (*telemetry.Telemetry, *ingestiontest.
 	return report, server
 }
 
-// TestOffCostsNothing: without a connection string nothing is made, nothing runs,
-// nothing is allocated, and handlers and clients are those that were there.
+// TestOffCostsNothing: without settings nothing is made, nothing runs, nothing is
+// allocated, and handlers and clients are not wrapped.
 func TestOffCostsNothing(t *testing.T) {
 	before := runtime.NumGoroutine()
 	off, err := telemetry.New(telemetry.Options{Getenv: func(string) string { return "" }})
@@ -80,8 +78,12 @@ func everything(report *telemetry.Telemetry, ctx context.Context, header http.He
 	ctx = report.Join(ctx, header)
 	work, span := report.Capture(ctx, "job", "account")
 	report.Lag(work, "account", now, now)
-	report.XBudget(work, "account", state.Rate{Limit: 1, Remaining: 1})
-	report.PostArchived(work, "account", post.Tweet)
+	report.XBudget(work, "account", 1, 1)
+	report.PostArchived(work, "account", "Tweet")
+	report.SetAside(work, "account")
+	report.Gap(work, "account")
+	report.ClockSkew(ctx, time.Second)
+	report.Skipped(ctx, "accounts", 1)
 	span.End(failure)
 	work, span = report.Task(ctx, "job", "task")
 	report.TaskEnded(work, now, now, 0)
@@ -97,22 +99,27 @@ func BenchmarkOff(b *testing.B) {
 	}
 }
 
-// TestTick: an invocation's telemetry belongs to the host's trace and is there
-// before the host has its answer, the line that says why it failed, too.
+// TestTick: an invocation's telemetry belongs to the host's trace and is sent before
+// the host gets its answer, including the line that says why it failed.
 func TestTick(t *testing.T) {
 	report, server := on(t)
-	log := report.Logger(io.Discard, slog.LevelDebug)
+	log := report.Logger(io.Discard, io.Discard, slog.LevelDebug)
 	run := report.Tick("ingest", func(ctx context.Context) error {
 		work, span := report.Capture(ctx, "job-1", "42")
 		log.DebugContext(work, "not for telemetry")
 		log.InfoContext(work, "posts archived", "posts", 3, slog.Group("window", "from", "a"))
-		report.PostArchived(work, "42", post.Reply)
-		report.PostArchived(work, "42", post.Reply)
+		report.PostArchived(work, "42", "Reply")
+		report.PostArchived(work, "42", "Reply")
 		report.Lag(work, "42", time.Now().Add(-90*time.Second), time.Now())
 		report.Lag(work, "43", time.Time{}, time.Now())
-		report.XBudget(work, "42", state.Rate{Limit: 900, Remaining: 17})
-		report.XBudget(work, "43", state.Rate{})
-		err := fmt.Errorf("capturing account 42: %w", twitter.ErrUnauthorized)
+		report.XBudget(work, "42", 900, 17)
+		report.XBudget(work, "43", 0, 0)
+		report.SetAside(work, "42")
+		report.Gap(work, "42")
+		report.ClockSkew(ctx, -90*time.Second)
+		report.Skipped(ctx, "accounts", 3)
+		report.Skipped(ctx, "tasks", 0)
+		err := fmt.Errorf("capturing account 42: %w", errUnauthorized)
 		span.End(err)
 		_, task := report.Task(ctx, "job-1", "task-1")
 		report.TaskEnded(ctx, time.Now().Add(-2*time.Minute), time.Now(), 2)
@@ -179,7 +186,7 @@ func TestTick(t *testing.T) {
 	points := map[string]map[string]any{}
 	for _, m := range server.Of("MetricData") {
 		labels := ""
-		for _, name := range []string{"account", "kind", "outcome", "work", "cause"} {
+		for _, name := range []string{"account", "kind", "outcome", "work", "cause", "what"} {
 			if value := m.Property(name); value != "" {
 				labels += "," + name + "=" + value
 			}
@@ -192,6 +199,10 @@ func TestTick(t *testing.T) {
 		"xarchive.x.budget,account=42":                        func(v float64) bool { return v == 17 },
 		"xarchive.task.duration,outcome=permanent_failure":    func(v float64) bool { return v >= 120 && v < 1000 },
 		"xarchive.failures,work=capture,cause=x_unauthorized": func(v float64) bool { return v == 1 },
+		"xarchive.set_aside,account=42":                       func(v float64) bool { return v == 1 },
+		"xarchive.gaps,account=42":                            func(v float64) bool { return v == 1 },
+		"xarchive.clock_skew":                                 func(v float64) bool { return v == -90 },
+		"xarchive.skipped,what=accounts":                      func(v float64) bool { return v == 3 },
 	} {
 		value, _ := points[name]["value"].(float64)
 		if !holds(value) {
@@ -204,7 +215,7 @@ func TestTick(t *testing.T) {
 	}
 }
 
-// onAnswer tells when an answer begins.
+// onAnswer calls a function when a response begins.
 type onAnswer struct {
 	*httptest.ResponseRecorder
 	begins func()
@@ -215,8 +226,8 @@ func (o *onAnswer) WriteHeader(status int) {
 	o.ResponseRecorder.WriteHeader(status)
 }
 
-// TestHTTP: a call is a request in the host's trace; nothing of its query, headers
-// and body is sent, and strangers' paths make no names.
+// TestHTTP: a call becomes a request in the host's trace. Nothing of its query,
+// headers and body is sent, and a path that does not exist becomes no name.
 func TestHTTP(t *testing.T) {
 	report, server := on(t)
 	mux := http.NewServeMux()
@@ -224,7 +235,7 @@ func TestHTTP(t *testing.T) {
 	mux.HandleFunc("/data/OnDownloadRequest", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	mux.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("bad") })
 	mux.HandleFunc("/silent", func(http.ResponseWriter, *http.Request) {})
-	handler := customhandler.New(customhandler.Options{HTTP: report.HTTP(mux), Log: logging.New(io.Discard, slog.LevelError), Telemetry: report})
+	handler := customhandler.New(customhandler.Options{HTTP: report.HTTP(mux), Log: logging.New(io.Discard, io.Discard, slog.LevelError), Telemetry: report})
 	for _, r := range []*http.Request{
 		httptest.NewRequest("GET", "/setup/Validate?token="+secret, strings.NewReader(secret)),
 		httptest.NewRequest("POST", "/data/OnDownloadRequest", nil),
@@ -263,8 +274,8 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
-// TestStrangersDoNotDecideTheBill: requests are spans up to a number a minute, and
-// answered all the same beyond it.
+// TestStrangersDoNotDecideTheBill: only so many requests a minute become spans; all
+// are answered.
 func TestStrangersDoNotDecideTheBill(t *testing.T) {
 	report, server := on(t)
 	answered := 0
@@ -274,14 +285,14 @@ func TestStrangersDoNotDecideTheBill(t *testing.T) {
 		handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 	}
 	report.Flush(t.Context())
-	// The minute may turn once meanwhile.
+	// A new minute may begin in between.
 	if got := len(server.Items()); got < 120 || got > 240 || answered != sent {
 		t.Errorf("%d spans, %d answers for %d requests", got, answered, sent)
 	}
 }
 
-// TestOutbound: a call of X is a dependency, named without ids, and its query, which
-// is where ids and tokens are, is left out. X learns nothing of the trace.
+// TestOutbound: a call of X becomes a dependency, named without ids and without its
+// query, which can hold tokens. X learns nothing of the trace.
 func TestOutbound(t *testing.T) {
 	report, server := on(t)
 	x := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -333,11 +344,11 @@ func TestOutbound(t *testing.T) {
 	}
 }
 
-// TestShutdown sends what is left.
+// TestShutdown: what is left is sent at the end.
 func TestShutdown(t *testing.T) {
 	report, server := on(t)
-	report.Logger(io.Discard, slog.LevelInfo).Warn("last words")
-	report.PostArchived(t.Context(), "42", post.Tweet)
+	report.Logger(io.Discard, io.Discard, slog.LevelInfo).Warn("last words")
+	report.PostArchived(t.Context(), "42", "Tweet")
 	_, span := report.Capture(t.Context(), "job", "42")
 	span.End(nil)
 	report.Shutdown(t.Context())
@@ -346,8 +357,8 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// TestManagedIdentity: with Entra sign-in asked for, the app's identity gets a token
-// for Azure Monitor from the platform.
+// TestManagedIdentity: if Entra sign-in is set, the platform gives the app's identity
+// a token for Azure Monitor.
 func TestManagedIdentity(t *testing.T) {
 	identity := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
@@ -360,26 +371,27 @@ func TestManagedIdentity(t *testing.T) {
 	defer identity.Close()
 	t.Setenv("IDENTITY_ENDPOINT", identity.URL)
 	t.Setenv("IDENTITY_HEADER", "header")
-	report, server := on(t, telemetry.AuthenticationSetting, "ClientId=client-1;Authorization=AAD")
+	report, server := on(t, authentication, "ClientId=client-1;Authorization=AAD")
 	server.RequireBearer("monitor-token")
-	report.Logger(io.Discard, slog.LevelInfo).Info("hello")
+	report.Logger(io.Discard, io.Discard, slog.LevelInfo).Info("hello")
 	report.Flush(t.Context())
 	if len(server.Of("MessageData")) != 1 {
-		t.Error("nothing came")
+		t.Error("the server took nothing")
 	}
 }
 
-// TestFaultySettings: the error names the setting; Check says the same.
+// TestFaultySettings: the error names the setting and does not repeat it; Check says
+// the same.
 func TestFaultySettings(t *testing.T) {
 	good := "InstrumentationKey=" + ingestiontest.Key + ";IngestionEndpoint=https://dc.example.com/"
 	for _, f := range []struct{ connection, authentication, want string }{
-		{"InstrumentationKey=" + secret, "", telemetry.ConnectionSetting + ": "},
-		{good, "Authorization=Basic", telemetry.AuthenticationSetting + ": "},
+		{"InstrumentationKey=" + secret, "", connection + ": "},
+		{good, "Authorization=Basic", authentication + ": "},
 		{good, "Authorization=AAD", ""},
 		{"", "", ""},
 	} {
 		getenv := func(name string) string {
-			return map[string]string{telemetry.ConnectionSetting: f.connection, telemetry.AuthenticationSetting: f.authentication}[name]
+			return map[string]string{connection: f.connection, authentication: f.authentication}[name]
 		}
 		report, err := telemetry.New(telemetry.Options{Getenv: getenv, Log: slog.New(slog.DiscardHandler)})
 		report.Shutdown(t.Context())
@@ -391,34 +403,6 @@ func TestFaultySettings(t *testing.T) {
 		}
 		if f.want == "" && strings.Contains(says, "https://dc.example.com") != (f.connection != "") {
 			t.Errorf("%+v: %s", f, says)
-		}
-	}
-}
-
-func TestCause(t *testing.T) {
-	for want, err := range map[string]error{
-		"none":            nil,
-		"x_unauthorized":  twitter.ErrUnauthorized,
-		"x_forbidden":     twitter.ErrForbidden,
-		"x_rate_limit":    &twitter.RateLimitError{},
-		"x_refused":       twitter.ErrInvalid,
-		"x_unavailable":   twitter.ErrUnavailable,
-		"secret_not_set":  secrets.ErrNotSet,
-		"key_vault":       secrets.ErrUnavailable,
-		"archive_altered": archive.ErrAltered,
-		"sas_refused":     importer.ErrGone,
-		"entra_sign_in":   importer.ErrSignIn,
-		"import_service":  importer.ErrNotTaken,
-		"claim_lost":      state.ErrLost,
-		"storage":         &azcore.ResponseError{StatusCode: 503},
-		"interrupted":     context.DeadlineExceeded,
-		"other":           io.EOF,
-	} {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("doing something: %w", err))
-		}
-		if got := telemetry.Cause(err); got != want {
-			t.Errorf("%v: %s, want %s", err, got, want)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"xarchive/handler/internal/telemetry/appinsights/ingestiontest"
+	"xarchive/handler/internal/appinsights/ingestiontest"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
@@ -23,7 +23,7 @@ func newLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, n
 func (w *world) messages(first, n int) []envelope {
 	var items []envelope
 	for i := first; i < first+n; i++ {
-		items = append(items, w.sender.encoder.message(time.Now(), "", "", fmt.Sprint("message ", i), "Information", nil))
+		items = append(items, w.sender.encoder.message(from, time.Now(), "", "", fmt.Sprint("message ", i), "Information", nil))
 	}
 	return items
 }
@@ -36,8 +36,8 @@ func (w *world) texts() (out []string) {
 	return out
 }
 
-// TestTroublePasses: what fails for a reason that passes is sent later, once.
-func TestTroublePasses(t *testing.T) {
+// TestProblemPasses: what fails for a reason that may pass is sent later, once.
+func TestProblemPasses(t *testing.T) {
 	for _, status := range []int{408, 429, 500, 502, 503, 504, 401, 403} {
 		w := newWorld(t)
 		w.always(ingestiontest.Answer{Status: status})
@@ -55,12 +55,12 @@ func TestTroublePasses(t *testing.T) {
 			t.Errorf("%d: %v", status, got)
 		}
 		if !strings.Contains(w.log.String(), "sent again") {
-			t.Errorf("%d: the end of the trouble is not logged", status)
+			t.Errorf("%d: the end of the problem is not logged", status)
 		}
 	}
 }
 
-// TestRetry: a short trouble is over within one sending.
+// TestRetry: a problem that ends at once is neither logged nor seen by the caller.
 func TestRetry(t *testing.T) {
 	w := newWorld(t)
 	w.SetAnswer(func(batch int) ingestiontest.Answer {
@@ -94,8 +94,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestPartialSuccess: of a batch taken in part only those items are sent again that
-// may be taken then.
+// TestPartialSuccess: of a batch taken in part, only those items are sent again that
+// the service may then take.
 func TestPartialSuccess(t *testing.T) {
 	w := newWorld(t)
 	w.always(ingestiontest.Answer{Status: 206, Refused: map[int]int{1: 429, 2: 400, 4: 500}})
@@ -110,7 +110,7 @@ func TestPartialSuccess(t *testing.T) {
 	}
 }
 
-// TestRefused: what will never be taken is dropped, and said; a redirect is not followed.
+// TestRefused: what will never be taken is dropped and logged; a redirect is not followed.
 func TestRefused(t *testing.T) {
 	elsewhere := newWorld(t)
 	for _, a := range []ingestiontest.Answer{{Status: 400}, {Status: 402}, {Status: 439}, {Status: 308, Location: elsewhere.URL + "/v2.1/track"}} {
@@ -128,7 +128,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestBounds: batches are bounded, and so is what waits; the newest stays.
+// TestBounds: batches are bounded, and so is what is kept; the newest stays.
 func TestBounds(t *testing.T) {
 	w := newWorld(t)
 	w.sender.send(t.Context(), w.messages(0, 1200))
@@ -137,7 +137,7 @@ func TestBounds(t *testing.T) {
 	}
 	big := w.messages(0, 40)
 	for i := range big {
-		big[i] = w.sender.encoder.message(time.Now(), "", "", strings.Repeat("x", 32000), "Information", map[string]string{"p": strings.Repeat("y", 8000)})
+		big[i] = w.sender.encoder.message(from, time.Now(), "", "", strings.Repeat("x", 32000), "Information", map[string]string{"p": strings.Repeat("y", 8000)})
 	}
 	w.sender.send(t.Context(), big)
 	if got := w.Batches()[3:]; len(got) != 2 || got[0]+got[1] != 40 {
@@ -161,7 +161,7 @@ func TestBounds(t *testing.T) {
 	for i := range 10 {
 		huge[fmt.Sprint(i)] = strings.Repeat("x", 8000)
 	}
-	w.sender.send(t.Context(), append(w.messages(0, 1), w.sender.encoder.message(time.Now(), "", "", "huge", "Error", huge)))
+	w.sender.send(t.Context(), append(w.messages(0, 1), w.sender.encoder.message(from, time.Now(), "", "", "huge", "Error", huge)))
 	if got := w.texts(); !slices.Equal(got, []string{"message 0"}) {
 		t.Errorf("%v", got)
 	}
@@ -189,13 +189,13 @@ func (f *fixedToken) GetToken(_ context.Context, o policy.TokenRequestOptions) (
 	return azcore.AccessToken{Token: f.value, ExpiresOn: time.Now().Add(time.Hour)}, nil
 }
 
-// TestEntra: the token of Azure Monitor's scope goes to the endpoint.
+// TestEntra: a token for Azure Monitor's scope is sent, and never logged.
 func TestEntra(t *testing.T) {
 	w := newWorld(t)
 	w.RequireBearer("the-token")
 	connection, _ := ParseConnection(w.ConnectionString())
 	credential := &fixedToken{value: "the-token"}
-	w.sender = New(Options{Connection: connection, Credential: credential, HTTP: w.Client(), Now: time.Now, Log: newLog(w.log)})
+	w.sender = New(Options{Connection: connection, Credential: credential, HTTP: w.Client(), Product: "test", Log: newLog(w.log)})
 	w.sender.send(t.Context(), w.messages(0, 1))
 	if len(w.texts()) != 1 || !slices.Equal(credential.scopes, []string{"https://monitor.azure.com//.default"}) {
 		t.Errorf("%v, %v\n%s", w.texts(), credential.scopes, w.log)
@@ -207,10 +207,10 @@ func TestEntra(t *testing.T) {
 	}
 }
 
-// TestUnreachable: no connection is trouble that passes, and the log names no key.
+// TestUnreachable: a missing connection is a problem that may pass; the log names no key.
 func TestUnreachable(t *testing.T) {
 	w := newWorld(t)
-	w.sender.pipeline = newSender(Options{HTTP: &http.Client{Transport: broken{}}, Now: time.Now, Log: newLog(w.log)}, time.Millisecond).pipeline
+	w.sender.pipeline = newSender(Options{Product: "test", HTTP: &http.Client{Transport: broken{}}, Now: time.Now, Log: newLog(w.log)}, time.Millisecond).pipeline
 	w.sender.send(t.Context(), w.messages(0, 1))
 	if len(w.sender.waiting) != 1 || !strings.Contains(w.log.String(), "cannot be reached") || strings.Contains(w.log.String(), key) {
 		t.Errorf("%d waiting\n%s", len(w.sender.waiting), w.log)

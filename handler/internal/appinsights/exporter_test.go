@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"xarchive/handler/internal/telemetry/appinsights/ingestiontest"
+	"xarchive/handler/internal/appinsights/ingestiontest"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -16,13 +16,14 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
 func TestSpans(t *testing.T) {
 	w := newWorld(t)
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(Spans{w.sender}))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithResource(from), sdktrace.WithSyncer(Spans{w.sender}))
 	tracer := provider.Tracer("test")
 	began := time.Now()
 	ctx, request := tracer.Start(t.Context(), "GET /setup/Validate", trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(began),
@@ -43,7 +44,7 @@ func TestSpans(t *testing.T) {
 	}
 	r := requests[0]
 	operation, id := request.SpanContext().TraceID().String(), request.SpanContext().SpanID().String()
-	if r.Tags["ai.operation.id"] != operation || r.Tags["ai.operation.parentId"] != "" || r.Tags["ai.cloud.role"] != "connector" || r.Tags["ai.cloud.roleInstance"] != "i1" || r.Tags["ai.application.ver"] != "v1" {
+	if r.Tags["ai.operation.id"] != operation || r.Tags["ai.operation.parentId"] != "" || r.Tags["ai.cloud.role"] != "connector" || r.Tags["ai.cloud.roleInstance"] != "i1" || r.Tags["ai.application.ver"] != "v1" || r.Tags["ai.internal.sdkVersion"] != "test:v1" {
 		t.Errorf("%+v", r.Tags)
 	}
 	if r.Base["id"] != id || r.Base["name"] != "GET /setup/Validate" || r.Base["duration"] != "01.02:03:04.000005" || r.Base["success"] != false ||
@@ -69,7 +70,7 @@ func TestSpans(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	w := newWorld(t)
-	logger := sdklog.NewLoggerProvider(sdklog.WithProcessor(sdklog.NewSimpleProcessor(Logs{w.sender}))).Logger("test")
+	logger := sdklog.NewLoggerProvider(sdklog.WithResource(from), sdklog.WithProcessor(sdklog.NewSimpleProcessor(Logs{w.sender}))).Logger("test")
 	ctx, span := sdktrace.NewTracerProvider().Tracer("test").Start(t.Context(), "work")
 	for severity, want := range map[log.Severity]string{
 		log.SeverityDebug: "Verbose", log.SeverityInfo: "Information", log.SeverityWarn: "Warning", log.SeverityError: "Error", log.SeverityFatal: "Critical",
@@ -93,7 +94,7 @@ func TestLogs(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	w := newWorld(t)
-	provider := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewPeriodicReader(Metrics{w.sender}, sdkmetric.WithInterval(time.Hour))))
+	provider := sdkmetric.NewMeterProvider(sdkmetric.WithResource(from), sdkmetric.WithReader(sdkmetric.NewPeriodicReader(Metrics{w.sender}, sdkmetric.WithInterval(time.Hour))))
 	defer provider.Shutdown(t.Context())
 	meter := provider.Meter("test")
 	counter, _ := meter.Int64Counter("count")
@@ -124,7 +125,7 @@ func TestMetrics(t *testing.T) {
 	if h := first["histogram"]; h["value"] != 6.0 || h["count"] != 2.0 || h["min"] != 1.0 || h["max"] != 5.0 || h["kind"] != "Aggregation" {
 		t.Errorf("%v", h)
 	}
-	// Nothing was measured since: nothing is said, and old gauges are not repeated.
+	// Nothing was measured since: nothing is sent, and old gauges are not repeated.
 	if again := flush(); len(again) != 0 {
 		t.Errorf("%v", again)
 	}
@@ -146,6 +147,9 @@ func TestDuration(t *testing.T) {
 	}
 }
 
+// from is the resource that says who sends.
+var from = resource.NewSchemaless(attribute.String("service.name", "connector"), attribute.String("service.instance.id", "i1"), attribute.String("service.version", "v1"))
+
 // world is a sender with its server.
 type world struct {
 	*ingestiontest.Server
@@ -160,7 +164,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.sender = newSender(Options{Connection: connection, HTTP: w.Client(), Source: Source{"connector", "i1", "v1"},
+	w.sender = newSender(Options{Connection: connection, HTTP: w.Client(), Product: "test", Version: "v1",
 		Now: func() time.Time { return w.now }, Log: newLog(w.log)}, time.Millisecond)
 	return w
 }

@@ -1,6 +1,6 @@
-// Package ingestiontest is a stand-in for Application Insights' ingestion API, for
-// tests. It is as strict as the service's description: what the service would
-// refuse, or silently cut, fails the test.
+// Package ingestiontest is a stand-in for the ingestion API of Application
+// Insights, for tests. It is as strict as the service's description: what the
+// service would refuse or silently cut fails the test.
 //
 // Source: azure-rest-api-specs, applicationinsights/data-plane/Monitor.Exporters, v2.1.
 package ingestiontest
@@ -24,7 +24,7 @@ import (
 	"unicode/utf8"
 )
 
-// Item is an item that came in.
+// Item is an item that the server received.
 type Item struct {
 	Name string            // "Request", …
 	Type string            // "RequestData", …
@@ -33,14 +33,14 @@ type Item struct {
 	Raw  string
 }
 
-// Property is one of the item's properties, "" if there is none.
+// Property returns a property of the item, "" if it has none of that name.
 func (i Item) Property(name string) string {
 	properties, _ := i.Base["properties"].(map[string]any)
 	value, _ := properties[name].(string)
 	return value
 }
 
-// Metric is the one data point of a MetricData.
+// Metric returns the one data point of a MetricData.
 func (i Item) Metric() map[string]any {
 	all, _ := i.Base["metrics"].([]any)
 	if len(all) != 1 {
@@ -50,7 +50,7 @@ func (i Item) Metric() map[string]any {
 	return point
 }
 
-// Answer is what the service says to a batch.
+// Answer is the service's answer to a batch.
 type Answer struct {
 	Status     int
 	RetryAfter string
@@ -71,10 +71,10 @@ type Server struct {
 	bearer  string
 }
 
-// Key is the instrumentation key of the resource.
+// Key is the instrumentation key that the server takes.
 const Key = "0f3e5b7a-1c2d-4e5f-8a9b-0c1d2e3f4a5b"
 
-// Start starts a server, over TLS, until the test ends.
+// Start starts a server over TLS. It stops when the test ends.
 func Start(t testing.TB) *Server { return start(t, httptest.NewTLSServer) }
 
 // StartPlain starts one without TLS.
@@ -87,12 +87,12 @@ func start(t testing.TB, listen func(http.Handler) *httptest.Server) *Server {
 	return s
 }
 
-// ConnectionString leads to the server.
+// ConnectionString returns a connection string that leads to the server.
 func (s *Server) ConnectionString() string {
 	return "InstrumentationKey=" + s.key + ";IngestionEndpoint=" + s.URL + "/;LiveEndpoint=https://live.example/;ApplicationId=5b6c"
 }
 
-// CertificateFile is a PEM file of the server's certificate.
+// CertificateFile writes the server's certificate to a PEM file and returns its path.
 func (s *Server) CertificateFile() string {
 	path := filepath.Join(s.t.TempDir(), "ingestion.pem")
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
@@ -102,28 +102,28 @@ func (s *Server) CertificateFile() string {
 	return path
 }
 
-// SetAnswer says how batches are answered; they are counted from 0.
+// SetAnswer sets how batches are answered. They are counted from 0.
 func (s *Server) SetAnswer(f func(batch int) Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answer = f
 }
 
-// RequireBearer wants that token in Authorization.
+// RequireBearer makes the server take only requests with that token in Authorization.
 func (s *Server) RequireBearer(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.bearer = token
 }
 
-// Items are those that were taken.
+// Items returns the items that the server took.
 func (s *Server) Items() []Item {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Item(nil), s.items...)
 }
 
-// Of are the taken items of a base type.
+// Of returns the items of a base type that the server took.
 func (s *Server) Of(baseType string) (out []Item) {
 	for _, i := range s.Items() {
 		if i.Type == baseType {
@@ -133,7 +133,7 @@ func (s *Server) Of(baseType string) (out []Item) {
 	return out
 }
 
-// Batches are the sizes of the requests that came, refused ones too.
+// Batches returns the number of items of each request, refused ones too.
 func (s *Server) Batches() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,7 +195,7 @@ func (s *Server) read(body io.Reader) ([]Item, error) {
 		return nil, fmt.Errorf("the body is not gzip: %w", err)
 	}
 	lines := bufio.NewScanner(unzipped)
-	lines.Buffer(nil, 64<<10) // what the service takes of one item
+	lines.Buffer(nil, 64<<10) // the longest item that the service takes
 	var items []Item
 	for lines.Scan() {
 		item, err := s.item(lines.Text())
@@ -240,7 +240,7 @@ func (s *Server) item(line string) (Item, error) {
 		return item, fmt.Errorf("ver %d", *e.Ver)
 	case e.IKey != s.key:
 		return item, fmt.Errorf("iKey %q", e.IKey)
-	case !utc.MatchString(e.Time) || err != nil || time.Since(at).Abs() > 48*time.Hour: // the service refuses older ones
+	case !utc.MatchString(e.Time) || err != nil || time.Since(at).Abs() > 48*time.Hour: // the service refuses older items
 		return item, fmt.Errorf("time %q", e.Time)
 	}
 	for name, value := range e.Tags {
@@ -255,7 +255,7 @@ func (s *Server) item(line string) (Item, error) {
 	return item, description.members.check(e.Data.BaseType, e.Data.BaseData)
 }
 
-// strict decodes JSON that has no member but the known, in their very case.
+// strict decodes JSON that must have no unknown members, nor known ones in another case.
 func strict(text string, into any) error {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
@@ -275,7 +275,7 @@ var (
 	spanID  = regexp.MustCompile(`^[0-9a-f]{16}$`)
 )
 
-// tag checks a context tag: ContextTagKeys, with their lengths.
+// tag checks a tag against ContextTagKeys and their lengths.
 func tag(name, value string) error {
 	longest, known := map[string]int{
 		"ai.operation.id": 128, "ai.operation.parentId": 512, "ai.operation.name": 1024, "ai.cloud.role": 256,

@@ -3,26 +3,25 @@ package appinsights
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
-
-	"xarchive/handler/internal/loopback"
 )
 
-// Connection is where telemetry goes, from a connection string.
+// Connection says where telemetry goes.
 type Connection struct {
-	InstrumentationKey string // GUID; names the Application Insights resource
-	Endpoint           string // of ingestion, https, without trailing slash
-	Scope              string // of an Entra token for it
+	InstrumentationKey string // a GUID that names the Application Insights resource
+	Endpoint           string // base URL of the ingestion API: https, without a trailing slash
+	Scope              string // of an Entra token for the ingestion API
 }
 
 const (
-	// globalEndpoint is where ingestion is when the string does not say.
+	// globalEndpoint is used when the connection string names no endpoint.
 	globalEndpoint = "https://dc.services.visualstudio.com"
 
-	// publicScope is Azure Monitor's in the public cloud; the two slashes are right.
-	// Strings of other clouds have AADAudience.
+	// publicScope is that of Azure Monitor in the public cloud. The two slashes are
+	// correct. Connection strings of other clouds have AADAudience.
 	publicScope = "https://monitor.azure.com//.default"
 
 	maxConnectionString = 4096
@@ -34,10 +33,10 @@ var (
 	region             = regexp.MustCompile(`^[A-Za-z0-9]+$`)
 )
 
-// ParseConnection reads a connection string, `InstrumentationKey=…;IngestionEndpoint=…`,
-// as the resource's page Overview shows it. Its error says what is wrong and never
-// repeats the string: where Entra sign-in is not enforced, the key in it lets
-// anyone write.
+// ParseConnection parses a connection string, `InstrumentationKey=…;IngestionEndpoint=…`,
+// as the Overview page of the resource shows it. Its error says what is wrong and
+// never repeats the string: unless the resource enforces Entra sign-in, whoever has
+// the key can write to it.
 // https://learn.microsoft.com/azure/azure-monitor/app/connection-strings
 func ParseConnection(text string) (Connection, error) {
 	if len(text) > maxConnectionString {
@@ -54,7 +53,7 @@ func ParseConnection(text string) (Connection, error) {
 	case !instrumentationKey.MatchString(c.InstrumentationKey):
 		return Connection{}, errors.New("its InstrumentationKey is not a GUID")
 	case part["authorization"] != "" && !strings.EqualFold(part["authorization"], "ikey"):
-		return Connection{}, errors.New("its Authorization is not ikey: Entra sign-in is asked for by APPLICATIONINSIGHTS_AUTHENTICATION_STRING, not here")
+		return Connection{}, errors.New("its Authorization is not ikey: to sign in at Entra, set APPLICATIONINSIGHTS_AUTHENTICATION_STRING instead")
 	}
 	if audience := part["aadaudience"]; audience != "" {
 		c.Scope = audience + "/.default"
@@ -63,8 +62,8 @@ func ParseConnection(text string) (Connection, error) {
 	return c, err
 }
 
-// endpoint is what the string names outright, or what its suffix and location
-// make, or the global one.
+// endpoint returns the endpoint that the string names, or the one its suffix and
+// location amount to, or the global one.
 func endpoint(part map[string]string) (string, error) {
 	suffix, location := strings.TrimLeft(part["endpointsuffix"], "."), strings.TrimRight(part["location"], ".")
 	switch {
@@ -73,8 +72,8 @@ func endpoint(part map[string]string) (string, error) {
 		if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			return "", errors.New("its IngestionEndpoint is not a URL of a host and a path, like https://westeurope-5.in.applicationinsights.azure.com/")
 		}
-		if u.Scheme != "https" && !(u.Scheme == "http" && loopback.Host(u.Hostname())) {
-			return "", errors.New("its IngestionEndpoint is not https (http is for this machine only)")
+		if u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
+			return "", errors.New("its IngestionEndpoint is not https (http is allowed for this machine only)")
 		}
 		return strings.TrimRight(u.String(), "/"), nil
 	case suffix == "":
@@ -89,13 +88,22 @@ func endpoint(part map[string]string) (string, error) {
 	return "https://" + location + ".dc." + suffix, nil
 }
 
-// Authentication is how the connector signs in to ingestion.
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// Authentication says how the sender signs in to the ingestion API.
 type Authentication struct {
-	Entra    bool   // false: the instrumentation key alone
+	Entra    bool   // false: the instrumentation key is enough
 	ClientID string // of a user-assigned identity; "" for the system-assigned one
 }
 
-// ParseAuthentication reads `Authorization=AAD;ClientId=…`; "" is no sign-in.
+// ParseAuthentication parses `Authorization=AAD;ClientId=…`, the form in which
+// Azure Functions has this setting. An empty text means no sign-in.
 // https://learn.microsoft.com/azure/azure-functions/functions-app-settings#applicationinsights_authentication_string
 func ParseAuthentication(text string) (Authentication, error) {
 	part, err := pairs(text)
@@ -110,7 +118,7 @@ func ParseAuthentication(text string) (Authentication, error) {
 	return Authentication{Entra: true, ClientID: part["clientid"]}, nil
 }
 
-// pairs reads `Key=value;…`. Keys are lower-cased, their case does not matter.
+// pairs parses `Key=value;…`. The case of keys does not matter: they are lower-cased.
 func pairs(text string) (map[string]string, error) {
 	out := map[string]string{}
 	for pair := range strings.SplitSeq(text, ";") {

@@ -5,12 +5,12 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
 )
 
-// envelope is one item of telemetry, as ingestion takes it.
-//
-// Source of names, types and lengths: the service's own description,
-// azure-rest-api-specs, applicationinsights/data-plane/Monitor.Exporters, v2.1.
+// envelope is one item of telemetry.
 type envelope struct {
 	Ver  int               `json:"ver"`
 	Name string            `json:"name"`
@@ -70,7 +70,7 @@ type exceptionDetails struct {
 	Stack        string `json:"stack,omitempty"`
 }
 
-// metricData has one data point: storage keeps the first of several only.
+// metricData has one data point: of several, the service keeps only the first.
 type metricData struct {
 	Ver        int               `json:"ver"`
 	Metrics    []dataPoint       `json:"metrics"`
@@ -86,7 +86,7 @@ type dataPoint struct {
 	Max   *float64 `json:"max,omitempty"`
 }
 
-// Longest values, in characters. Ingestion refuses an item with a longer one.
+// Longest values, in characters. The service refuses an item with a longer one.
 const (
 	maxName     = 1024
 	maxKey      = 150
@@ -94,52 +94,36 @@ const (
 	maxMessage  = 32768
 	maxURL      = 2048
 	maxTag      = 256
+	maxProduct  = 64
 )
 
-// Source is who sends: the tags that every item has.
-type Source struct {
-	Role     string // the app; the Functions host uses the app's name, too
-	Instance string
-	Version  string // of the connector
-}
-
-// encoder makes envelopes.
+// encoder makes items.
 type encoder struct {
-	key  string
-	tags map[string]string
+	key     string // instrumentation key
+	product string // name and version of the sending software
 }
 
-func newEncoder(key string, s Source) encoder {
-	tags := map[string]string{}
-	for name, value := range map[string]string{
-		"ai.cloud.role":          s.Role,
-		"ai.cloud.roleInstance":  s.Instance,
-		"ai.application.ver":     s.Version,
-		"ai.internal.sdkVersion": "xarchive:" + s.Version,
-	} {
+// envelope wraps an item. operation is a trace id and parent a span id, both in
+// hex; either may be "".
+func (e encoder) envelope(from *resource.Resource, name, baseType string, at time.Time, operation, parent string, item any) envelope {
+	tags := map[string]string{"ai.internal.sdkVersion": cut(e.product, maxProduct)}
+	tag := func(name, value string) {
 		if value != "" {
 			tags[name] = cut(value, maxTag)
 		}
 	}
-	return encoder{key, tags}
-}
-
-// envelope wraps an item. operation and parent are hex ids, or "".
-func (e encoder) envelope(name, baseType string, at time.Time, operation, parent string, item any) envelope {
-	tags := make(map[string]string, len(e.tags)+3)
-	for k, v := range e.tags {
-		tags[k] = v
-	}
-	if operation != "" {
-		tags["ai.operation.id"] = operation
-	}
-	if parent != "" {
-		tags["ai.operation.parentId"] = parent
+	tag("ai.operation.id", operation)
+	tag("ai.operation.parentId", parent)
+	for key, name := range map[attribute.Key]string{
+		"service.name": "ai.cloud.role", "service.instance.id": "ai.cloud.roleInstance", "service.version": "ai.application.ver",
+	} {
+		value, _ := from.Set().Value(key)
+		tag(name, value.AsString())
 	}
 	return envelope{Ver: 1, Name: name, Time: at.UTC().Format("2006-01-02T15:04:05.000000Z"), IKey: e.key, Tags: tags, Data: data{baseType, item}}
 }
 
-// duration is DD.HH:MM:SS.MMMMMM; a thousand days is too long for ingestion.
+// duration returns DD.HH:MM:SS.MMMMMM. The service takes less than 1000 days.
 func duration(d time.Duration) string {
 	const longest = 1000*24*time.Hour - time.Microsecond
 	d = min(max(d, 0), longest)
@@ -147,7 +131,7 @@ func duration(d time.Duration) string {
 	return fmt.Sprintf("%02d.%02d:%02d:%02d.%06d", days, d/time.Hour, d/time.Minute%60, d/time.Second%60, d/time.Microsecond%1e6)
 }
 
-// cut bounds a text in characters, and makes it valid UTF-8.
+// cut shortens a text to a number of characters and makes it valid UTF-8.
 func cut(text string, longest int) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	if len(text) <= longest || utf8.RuneCountInString(text) <= longest {
@@ -162,7 +146,7 @@ func cut(text string, longest int) string {
 	return text
 }
 
-// put adds a property, bounded.
+// put adds a property, shortened to what the service takes.
 func put(properties map[string]string, key, value string) {
 	properties[cut(key, maxKey)] = cut(value, maxProperty)
 }

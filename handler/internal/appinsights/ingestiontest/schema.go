@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// members describes an object: each member's rule, by name.
+// members describes an object: a rule for each member, by name.
 type members map[string]rule
 
 // rule is what a member must be.
@@ -104,7 +104,7 @@ func properties() rule {
 	}}
 }
 
-// list is a list of objects, at least one.
+// list is the rule for a list of 1 to most objects.
 func list(most int, of members) rule {
 	return must(rule{check: func(where string, value any) error {
 		all, ok := value.([]any)
@@ -129,7 +129,7 @@ const duration = `^[0-9]{2,3}\.([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6
 
 const severity = `^(Verbose|Information|Warning|Error|Critical)$`
 
-// types are the base types that the connector sends, with the envelope's name.
+// types are the base types that the exporters send, with the name of the envelope.
 var types = map[string]struct {
 	name    string
 	members members
@@ -148,7 +148,7 @@ var types = map[string]struct {
 			"id": number(), "outerId": number(), "typeName": text(1024), "message": must(text(32768)), "hasFullStack": flag(), "stack": text(32768)})}},
 	"MetricData": {"Metric", members{
 		"ver": version(), "properties": properties(),
-		// More than one is allowed and ignored, which is worse than refused.
+		// The service allows more than one and ignores them, so more than one must fail.
 		"metrics": list(1, members{
 			"ns": text(256), "name": must(text(1024)), "kind": pattern(`^(Measurement|Aggregation)$`), "value": must(number()),
 			"count": number(), "min": number(), "max": number(), "stdDev": number()})}},

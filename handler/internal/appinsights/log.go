@@ -8,13 +8,13 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 )
 
-// Logs exports log records as messages. Errors are messages, too, so that one
-// query over messages finds every line.
+// Logs exports log records as messages. Records of errors become messages too, so
+// that one query over messages finds every line.
 type Logs struct{ *Sender }
 
 var _ sdklog.Exporter = Logs{}
 
-// Export never fails: what cannot be sent now waits, see [Sender].
+// Export always returns nil: what cannot be sent now is kept, see [Sender].
 func (l Logs) Export(ctx context.Context, records []sdklog.Record) error {
 	items := make([]envelope, len(records))
 	for i := range records {
@@ -41,10 +41,10 @@ func (e encoder) record(r *sdklog.Record) envelope {
 	if r.SpanID().IsValid() {
 		span = r.SpanID().String()
 	}
-	return e.message(at, operation, span, r.Body().String(), severity(r.Severity()), properties)
+	return e.message(r.Resource(), at, operation, span, r.Body().String(), severity(r.Severity()), properties)
 }
 
-// severity puts OpenTelemetry's 24 levels into ingestion's five.
+// severity maps OpenTelemetry's 24 levels to the five of Application Insights.
 func severity(s log.Severity) string {
 	switch {
 	case s >= log.SeverityFatal:

@@ -7,17 +7,18 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Spans exports spans: what was asked of the connector as requests, all else as
-// dependencies, recorded errors as exceptions.
+// Spans exports spans: those of kind server and consumer as requests, all others
+// as dependencies. Recorded errors become exceptions, other events messages.
 type Spans struct{ *Sender }
 
 var _ sdktrace.SpanExporter = Spans{}
 
-// ExportSpans never fails: what cannot be sent now waits, see [Sender].
+// ExportSpans always returns nil: what cannot be sent now is kept, see [Sender].
 func (s Spans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	var items []envelope
 	for _, span := range spans {
@@ -27,7 +28,7 @@ func (s Spans) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) e
 	return nil
 }
 
-// Attributes of OpenTelemetry's conventions that envelopes have a place for.
+// Attributes of OpenTelemetry's conventions that items have members of their own for.
 // https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 const (
 	httpStatus = attribute.Key("http.response.status_code")
@@ -37,7 +38,7 @@ const (
 )
 
 func (e encoder) span(span sdktrace.ReadOnlySpan) []envelope {
-	own := span.SpanContext()
+	own, from := span.SpanContext(), span.Resource()
 	operation, id := own.TraceID().String(), own.SpanID().String()
 	parent := ""
 	if span.Parent().SpanID().IsValid() {
@@ -66,7 +67,7 @@ func (e encoder) span(span sdktrace.ReadOnlySpan) []envelope {
 
 	var item envelope
 	if kind := span.SpanKind(); kind == trace.SpanKindServer || kind == trace.SpanKindConsumer {
-		item = e.envelope("Request", "RequestData", span.StartTime(), operation, parent, requestData{
+		item = e.envelope(from, "Request", "RequestData", span.StartTime(), operation, parent, requestData{
 			Ver: 2, ID: id, Name: name, Duration: took, Success: !failed, ResponseCode: code,
 			URL: cut(known[urlPath], maxURL), Properties: properties})
 		item.Tags["ai.operation.name"] = name
@@ -75,19 +76,20 @@ func (e encoder) span(span sdktrace.ReadOnlySpan) []envelope {
 		if kind == trace.SpanKindClient {
 			what = "HTTP"
 		}
-		item = e.envelope("RemoteDependency", "RemoteDependencyData", span.StartTime(), operation, parent, remoteDependencyData{
+		item = e.envelope(from, "RemoteDependency", "RemoteDependencyData", span.StartTime(), operation, parent, remoteDependencyData{
 			Ver: 2, ID: id, Name: name, Duration: took, Success: !failed, ResultCode: code,
 			Type: what, Target: cut(known[serverName], maxName), Data: cut(known[urlFull], maxProperty), Properties: properties})
 	}
 	items := []envelope{item}
 	for _, event := range span.Events() {
-		items = append(items, e.event(event, operation, id))
+		items = append(items, e.event(from, event, operation, id))
 	}
 	return items
 }
 
-// event is an exception that the span recorded, or a message.
-func (e encoder) event(event sdktrace.Event, operation, span string) envelope {
+// event returns an exception for an error that the span recorded, a message for
+// any other event.
+func (e encoder) event(from *resource.Resource, event sdktrace.Event, operation, span string) envelope {
 	details := exceptionDetails{TypeName: "error"}
 	properties := map[string]string{}
 	for _, a := range event.Attributes {
@@ -103,13 +105,13 @@ func (e encoder) event(event sdktrace.Event, operation, span string) envelope {
 		}
 	}
 	if event.Name == "exception" {
-		return e.envelope("Exception", "ExceptionData", event.Time, operation, span, exceptionData{
+		return e.envelope(from, "Exception", "ExceptionData", event.Time, operation, span, exceptionData{
 			Ver: 2, Exceptions: []exceptionDetails{details}, SeverityLevel: "Error", Properties: properties})
 	}
-	return e.message(event.Time, operation, span, event.Name, "Information", properties)
+	return e.message(from, event.Time, operation, span, event.Name, "Information", properties)
 }
 
-func (e encoder) message(at time.Time, operation, span, text, severity string, properties map[string]string) envelope {
-	return e.envelope("Message", "MessageData", at, operation, span, messageData{
+func (e encoder) message(from *resource.Resource, at time.Time, operation, span, text, severity string, properties map[string]string) envelope {
+	return e.envelope(from, "Message", "MessageData", at, operation, span, messageData{
 		Ver: 2, Message: cut(text, maxMessage), SeverityLevel: severity, Properties: properties})
 }
