@@ -14,6 +14,7 @@
 //	window.go    whether a task must still wait for capture
 //	task.go      a task's way from its claim to its end, and what a failed attempt means
 //	upload.go    items on their way, several at once
+//	item.go      one of them
 //	progress.go  what of that is written down
 //	extra.go     what a task delivers besides its window
 //	verdict.go   the outcome, and the event that tells it
@@ -190,9 +191,9 @@ func (d *Deliver) due(ctx context.Context, tasks []state.Task, report *Report) (
 		case d.Now().Before(t.NotBefore):
 		case failures[i] != nil:
 			failures[i] = fmt.Errorf("seeing whether task %s of job %s can be delivered: %w", t.TaskID, t.JobID, failures[i])
-		case waits[i].for_ != "" && d.patient(t):
+		case waits[i].reason != "" && d.patient(t):
 			report.Waiting++
-			d.Log.DebugContext(ctx, "a task waits for capture", "job", t.JobID, "task", t.TaskID, "for", waits[i].for_)
+			d.Log.DebugContext(ctx, "a task waits for capture", "job", t.JobID, "task", t.TaskID, "for", waits[i].reason)
 		default:
 			out = append(out, candidate{t, waits[i]})
 		}

@@ -4,242 +4,227 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/importer"
 	"xarchive/handler/internal/panics"
 	"xarchive/handler/internal/state"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// work is one claimed task.
-type work struct {
-	*Deliver
-	*state.TaskClaim
-	job     state.Job
-	log     *slog.Logger
-	altered map[string]string // why nothing is delivered of a post, by its id
+const (
+	// maxAttempts is how many attempts in a row may bring a task, or an item, no
+	// further before it is given up for now. With firstPause doubling up to
+	// longestPause that is about 5 hours.
+	maxAttempts  = 10
+	firstPause   = time.Minute
+	longestPause = time.Hour
+
+	// grace is how long writing down may take when time is over.
+	grace = 5 * time.Second
+)
+
+// attempt is one turn of a claimed task.
+type attempt struct {
+	deliver  *Deliver
+	claim    *state.TaskClaim
+	wait     wait
+	found    *state.Found // once it is read
+	progress *progress
+	log      *slog.Logger
+
+	item    string // key of the item that the task waited for when the attempt ended
+	told    bool   // the Import service has taken the event, or refused it for good
+	refused error
+	ended   bool
 }
 
-// run takes the task as far as it will go now: to a verdict, and to the
-// Import service's having taken it.
-func (w *work) run(ctx context.Context) error {
-	if w.Verdict == nil {
-		verdict, err := w.reachVerdict(ctx)
-		if err != nil || verdict == nil {
-			return err
-		}
-		w.Verdict, w.Attempts = verdict, 0
-		if err := w.Save(ctx); err != nil {
-			return err
-		}
-	}
-	v := w.Verdict
-	if v.Status != int(importer.Success) {
-		w.log.ErrorContext(ctx, "task failed", "status", v.Status, "reason", v.Reason)
-	}
-	completion := importer.Completion{TaskID: w.TaskID, Status: importer.Status(v.Status), Items: func(yield func(importer.ItemMetadata, error) bool) {
-		for _, item := range v.Items { // as entries has them, oldest first
-			if !yield(importer.ItemMetadata{ID: item.ID, Modified: item.Modified, FileName: item.FileName}, nil) {
-				return
-			}
-		}
-	}}
-	if err := w.Events.Complete(ctx, w.JobID, completion); err != nil {
-		return fmt.Errorf("telling the Import service: %w", err)
-	}
-	ended := w.Now().UTC()
-	if err := w.End(ctx, ended); err != nil {
-		return err
-	}
-	w.Telemetry.TaskEnded(ctx, w.ReceivedAt, ended, v.Status)
-	w.log.InfoContext(ctx, "task ended", "status", v.Status, "items", len(v.Items), "reason", v.Reason)
-	return w.Again.Forget(ctx, w.job.AccountID, w.lookKey())
+// done is what an attempt did.
+type done struct {
+	items int // uploaded
+	ended bool
 }
 
-// lookKey names what Relook keeps for this task.
-func (w *work) lookKey() string { return "task/" + w.JobID + "/" + w.TaskID }
-
-// reachVerdict uploads the task's items. No verdict and no error: the window
-// is not captured yet.
-func (w *work) reachVerdict(ctx context.Context) (*state.Verdict, error) {
-	account, err := w.State.Account(ctx, w.job.AccountID)
-	if err != nil {
-		return nil, err
-	}
-	window := state.Range{From: w.Start, To: w.Task.End.Add(time.Millisecond)}
-	missing := account.Covered.Missing(window)
-	var unreachable []string
-	for _, gap := range missing {
-		if !account.Unreachable.Contains(gap) {
-			return w.wait(ctx, account, gap)
-		}
-		unreachable = append(unreachable, describe(gap))
-	}
-
-	entries, reasons, err := w.entries(ctx)
-	if errors.Is(err, state.ErrClaimed) {
-		w.log.DebugContext(ctx, "the account is being captured; its posts are looked up at a later tick")
-		return nil, nil
+// task gives a task its turn. An interruption is no error, nor is a claim that
+// another instance has or took over.
+func (d *Deliver) task(ctx context.Context, c candidate) (done, error) {
+	claim, err := d.State.ClaimTask(ctx, c.task.JobID, c.task.TaskID)
+	if errors.Is(err, state.ErrClaimed) || errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrLost) {
+		return done{}, nil // another instance has it, or has just ended it
 	}
 	if err != nil {
-		return nil, err
-	}
-	verdict := &state.Verdict{Status: int(importer.Success), Reason: strings.Join(reasons, "; ")}
-	for _, e := range entries {
-		verdict.Items = append(verdict.Items, state.VerdictItem{ID: e.PostID, Modified: e.Created, FileName: importer.FileName(e.PostID)})
-	}
-	if err := w.upload(ctx, entries); err != nil {
-		switch {
-		case errors.Is(err, importer.ErrGone):
-			return &state.Verdict{Status: int(importer.PermanentFailure), Reason: err.Error()}, nil
-		case errors.Is(err, importer.ErrExpired): // the Compliance Center may ask again, with a new one
-			return &state.Verdict{Status: int(importer.TemporaryFailure), Reason: err.Error()}, nil
+		if ctx.Err() != nil {
+			return done{}, nil
 		}
-		return nil, err
+		return done{}, err
 	}
-	if len(w.altered) > 0 {
-		verdict.Status = int(importer.PermanentFailure)
-		verdict.Items = slices.DeleteFunc(verdict.Items, func(i state.VerdictItem) bool { return w.altered[i.ID] != "" })
-		why := slices.Sorted(maps.Values(w.altered))
-		reasons = append(reasons, strings.Join(why, "; "))
-		verdict.Reason = strings.Join(reasons, "; ")
-	}
-	if len(unreachable) > 0 {
-		verdict.Status = int(importer.PermanentFailure)
-		verdict.Reason = strings.Join(append([]string{fmt.Sprintf(
-			"X's timeline reaches back %s no longer; the %d posts that are archived of the window were uploaded", strings.Join(unreachable, " and "), len(entries))},
-			reasons...), "; ")
-	}
-	return verdict, nil
+	defer claim.Release()
+	a := &attempt{deliver: d, claim: claim, wait: c.wait, progress: &progress{claim: claim, written: time.Now()},
+		log: d.Log.With("job", c.task.JobID, "account", c.wait.account.ID, "task", c.task.TaskID)}
+	ctx, span := d.Telemetry.Task(claim.Context(), c.task.JobID, c.task.TaskID)
+	err = a.conclude(ctx, panics.Catch(func() error { return a.run(ctx) }))
+	span.End(errors.Join(err, a.refused))
+	return done{a.progress.uploaded, a.ended}, err
 }
 
-// describe words a range for a person; the zero time is the beginning.
-func describe(r state.Range) string {
-	if r.From.IsZero() {
-		return "before " + r.To.Format(time.RFC3339)
+// run takes the task as far as it goes now.
+func (a *attempt) run(ctx context.Context) error {
+	t := &a.claim.Task
+	job, err := a.deliver.State.Job(ctx, t.JobID)
+	if errors.Is(err, state.ErrNotFound) {
+		a.log.InfoContext(ctx, "the task's job was deleted; the task is dropped")
+		a.told = true // there is nobody to tell
+		return a.claim.Drop(ctx)
 	}
-	return "from " + r.From.Format(time.RFC3339) + " to " + r.To.Format(time.RFC3339)
-}
-
-// wait leaves the task open until its window is captured, for as long as
-// patience lasts.
-func (w *work) wait(ctx context.Context, account state.Account, gap state.Range) (*state.Verdict, error) {
-	since := w.ReceivedAt
-	if w.Task.End.After(since) {
-		since = w.Task.End
-	}
-	if w.Now().Sub(since) < patience {
-		w.log.DebugContext(ctx, "waiting for capture", "missing", describe(gap))
-		return nil, nil
-	}
-	reason := "the window is not captured: " + describe(gap) + " is missing"
-	if account.LastError != "" {
-		reason += "; the last error was: " + account.LastError
-	}
-	return &state.Verdict{Status: int(importer.TemporaryFailure), Reason: reason}, nil
-}
-
-// entries lists what the task is to deliver, oldest first: every archived post
-// of its window and the posts it asks about. reasons says which of the latter
-// cannot be delivered, and why.
-func (w *work) entries(ctx context.Context) (entries []archive.Entry, reasons []string, err error) {
-	entries, err = w.Archive.List(ctx, w.job.AccountID, w.Start, w.Task.End)
-	if err != nil || len(w.Dirty) == 0 {
-		return entries, nil, err
-	}
-	found, gone, err := w.Again.Relook(ctx, w.job, w.lookKey(), w.Dirty)
-	if err != nil {
-		return nil, nil, fmt.Errorf("looking up the posts the task asks about: %w", err)
-	}
-	entries = append(entries, found...)
-	slices.SortFunc(entries, archive.Oldest)
-	entries = slices.CompactFunc(entries, func(a, b archive.Entry) bool { return a.Name == b.Name })
-	for _, id := range w.Dirty {
-		if why, ok := gone[id]; ok {
-			w.log.WarnContext(ctx, "a post the task asks about is not on X", "post", id, "reason", why)
-			reasons = append(reasons, fmt.Sprintf("post %s is not on X (%s)", id, why))
-		}
-	}
-	return entries, reasons, nil
-}
-
-// upload puts an item for every entry into the task's container; those a
-// former attempt has uploaded are not uploaded again.
-func (w *work) upload(ctx context.Context, entries []archive.Entry) error {
-	inbox, err := w.OpenInbox(w.BlobSASURI)
 	if err != nil {
 		return err
 	}
-	there := map[string]bool{}
-	for _, name := range w.Uploaded {
-		there[name] = true
+	if t.AccountID == "" { // from before the format was versioned
+		t.AccountID = job.AccountID
 	}
-	var todo []archive.Entry
-	for _, e := range entries {
-		if !there[importer.FileName(e.PostID)] {
-			todo = append(todo, e)
-		}
-	}
-	for some := range slices.Chunk(todo, saveEvery) {
-		if err := w.uploadSome(ctx, inbox, some); err != nil {
+	t.TriedAt = a.deliver.Now().UTC()
+	if t.Verdict == nil && a.wait.reason == "" && !t.Begun {
+		// Before anything is listed: what is archived from now on into the window,
+		// and is not listed, is noted as late.
+		if err := a.deliver.State.AddDelivered(ctx, t.JobID, t.AccountID, window(*t)); err != nil {
 			return err
 		}
-		if err := w.Save(ctx); err != nil {
+		t.Begun = true
+	}
+	if err := a.claim.Save(ctx); err != nil {
+		return err
+	}
+	if t.Verdict == nil {
+		v, err := a.reachVerdict(ctx)
+		if err != nil {
+			return err
+		}
+		a.setVerdict(ctx, v)
+		if err := a.progress.save(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
+	return a.tell(ctx)
 }
 
-func (w *work) uploadSome(ctx context.Context, inbox Inbox, entries []archive.Entry) error {
-	var mu sync.Mutex
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(itemsAtOnce)
-	for _, e := range entries {
-		group.Go(func() error {
-			name := importer.FileName(e.PostID)
-			err := panics.Catch(func() error {
-				return inbox.Upload(ctx, w.JobID+"/"+w.TaskID+"/"+name, func(item io.Writer) error {
-					return panics.Catch(func() error { return w.item(ctx, item, e) })
-				})
-			})
-			mu.Lock()
-			defer mu.Unlock()
-			if errors.Is(err, archive.ErrAltered) {
-				w.altered[e.PostID] = err.Error() // nothing was delivered from it; the others are
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("uploading the item of post %s: %w", e.PostID, err)
-			}
-			w.Uploaded = append(w.Uploaded, name)
+// reachVerdict uploads what is still to be uploaded.
+func (a *attempt) reachVerdict(ctx context.Context) (*state.Verdict, error) {
+	if a.wait.reason != "" {
+		return a.waitedInVain(), nil
+	}
+	err := a.uploadAll(ctx)
+	switch {
+	case err == nil:
+		return a.verdict(ctx)
+	case errors.Is(err, importer.ErrGone):
+		a.restart()
+		return &state.Verdict{Status: int(importer.PermanentFailure), Reason: err.Error()}, nil
+	case errors.Is(err, importer.ErrExpired): // the Compliance Center may ask again, with a new one
+		a.restart()
+		return &state.Verdict{Status: int(importer.TemporaryFailure), Reason: err.Error()}, nil
+	case errors.Is(err, archive.ErrPosition):
+		a.restart()
+	}
+	return nil, err
+}
+
+func (a *attempt) uploadAll(ctx context.Context) error {
+	t := &a.claim.Task
+	inbox, err := a.deliver.OpenInbox(t.BlobSASURI)
+	if err != nil {
+		return err
+	}
+	if !t.Extra {
+		walk := a.deliver.Archive.Walk(ctx, t.AccountID, t.Start, t.End, t.Position)
+		if err := a.upload(ctx, inbox, walk); err != nil {
+			return err
+		}
+		if err := a.planExtra(ctx); err != nil {
+			return err
+		}
+	}
+	if !t.Extra {
+		return nil
+	}
+	return a.upload(ctx, inbox, a.extra(ctx))
+}
+
+// restart forgets what is uploaded: it cannot be relied on.
+func (a *attempt) restart() {
+	a.claim.Task.Restart()
+	a.progress.settled = nil
+}
+
+// conclude says what an attempt that ended with err means, and writes down how far
+// it came. It returns what is a failure.
+func (a *attempt) conclude(ctx context.Context, err error) error {
+	interrupted := ctx.Err() != nil
+	if err != nil && !a.lost(err) && !a.told {
+		saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		if saveErr := a.writeDown(saving, err, interrupted); saveErr != nil {
+			err, interrupted = errors.Join(err, saveErr), false
+		} else if interrupted {
 			return nil
-		})
+		}
 	}
-	return group.Wait()
+	switch {
+	case err == nil:
+		return nil
+	case a.lost(err):
+		a.log.InfoContext(ctx, "the claim of the task is lost; another instance goes on", "reason", state.ErrLost.Error())
+		return nil
+	case interrupted:
+		a.log.InfoContext(ctx, "ending a task was interrupted; a later tick goes on", "reason", err.Error())
+		return nil
+	case a.told:
+		return fmt.Errorf("ending the task, whose event is settled: %w", err)
+	}
+	return err
 }
 
-// item writes the item of an archived message. The message is read to its end
-// even where the item needs no more of it: its hash is only then compared, and
-// an item of altered bytes must not come into being.
-func (w *work) item(ctx context.Context, item io.Writer, e archive.Entry) error {
-	eml, err := w.Archive.Open(ctx, e)
-	if err != nil {
-		return err
+// lost reports whether the claim is lost.
+func (a *attempt) lost(err error) bool { return a.claim.Lost() != nil || errors.Is(err, state.ErrLost) }
+
+// writeDown notes an attempt that did not end the task, and when to make the next.
+func (a *attempt) writeDown(ctx context.Context, cause error, interrupted bool) error {
+	t := &a.claim.Task
+	goesWell := a.progress.made && t.Verdict == nil
+	if goesWell {
+		t.Attempts = 0
+	} else {
+		t.Attempts++
 	}
-	defer eml.Close()
-	if err := w.Item(item, eml); err != nil {
-		return err
+	t.NotBefore, t.Problem = time.Time{}, nil
+	if !goesWell || !interrupted {
+		t.Problem = state.NewProblem(cause, a.deliver.Now())
+		tries := t.Attempts
+		for _, p := range t.Partials {
+			tries = max(tries, p.Tries)
+		}
+		if tries > 0 {
+			t.NotBefore = a.deliver.Now().Add(min(firstPause<<min(tries-1, 10), longestPause)).UTC()
+		}
 	}
-	_, err = io.Copy(io.Discard, eml)
-	return err
+	switch {
+	case t.Verdict != nil:
+	case !a.progress.made:
+		a.log.WarnContext(ctx, "an attempt at a task brought it no further", "item", a.item, "attempts", t.Attempts, "reason", cause.Error())
+	case interrupted:
+		a.log.InfoContext(ctx, "delivery was interrupted; a later tick goes on", "item", a.item, "uploaded", a.progress.uploaded, "reason", cause.Error())
+	}
+	if t.Verdict == nil && t.Attempts >= maxAttempts {
+		if err := a.progress.flush(ctx); err != nil {
+			return err
+		}
+		reason := fmt.Sprintf("%d attempts brought the task no further; the last ended with: %v", t.Attempts, cause)
+		if a.item != "" {
+			reason = fmt.Sprintf("%d attempts brought the task no further than message %s; the last ended with: %v", t.Attempts, a.item, cause)
+		}
+		problem := t.Problem
+		a.setVerdict(ctx, &state.Verdict{Status: int(importer.TemporaryFailure), Reason: reason})
+		t.Problem = problem
+	}
+	return a.progress.save(ctx)
 }

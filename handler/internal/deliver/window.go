@@ -16,7 +16,7 @@ const patience = 24 * time.Hour
 
 // wait is what a task must wait for.
 type wait struct {
-	for_    string        // in words; "" if it need not wait
+	reason  string        // in words; "" if it need not wait
 	account state.Account // of the task
 }
 
@@ -70,14 +70,14 @@ func (d *Deliver) look(ctx context.Context, seen *accounts, t state.Task) (wait,
 	}
 	for _, part := range account.Covered.Missing(window(t)) {
 		if missing := account.Missing().Missing(part); len(missing) > 0 {
-			w.for_ = "the window is not captured: " + describe(missing[0]) + " is missing"
+			w.reason = "the window is not captured: " + describe(missing[0]) + " is missing"
 			return w, nil
 		}
 	}
 	if len(t.Dirty) > 0 {
 		_, err := d.State.Found(ctx, t.JobID, t.TaskID)
 		if errors.Is(err, state.ErrNotFound) {
-			w.for_ = fmt.Sprintf("the %d posts that the task asks about have not been looked up on X", len(t.Dirty))
+			w.reason = fmt.Sprintf("the %d posts that the task asks about have not been looked up on X", len(t.Dirty))
 			return w, nil
 		}
 		if err != nil {
