@@ -79,6 +79,9 @@ type Container struct {
 // container is somebody else's, and is not made. Nothing is sent yet. The error
 // says that the URL cannot be read, without repeating it.
 func Shared(sasURL string, hc *http.Client, buffers *Buffers) (*Container, error) {
+	if u, err := url.Parse(sasURL); err != nil || u.Host == "" {
+		return nil, fmt.Errorf("opening a shared container: %w", errAddress)
+	}
 	client, err := container.NewClientWithNoCredential(sasURL, &container.ClientOptions{
 		ClientOptions: policy.ClientOptions{Transport: hc}})
 	if err != nil {
