@@ -189,6 +189,9 @@ func (d *Deliver) due(ctx context.Context, tasks []state.Task, report *Report) (
 	for i, t := range tasks {
 		switch {
 		case d.Now().Before(t.NotBefore):
+		case failures[i] != nil && ctx.Err() != nil: // time was over before it was looked at
+			report.Skipped++
+			failures[i] = nil
 		case failures[i] != nil:
 			failures[i] = fmt.Errorf("seeing whether task %s of job %s can be delivered: %w", t.TaskID, t.JobID, failures[i])
 		case waits[i].reason != "" && d.patient(t):

@@ -71,6 +71,15 @@ func TestRetries(t *testing.T) {
 			t.Error("the task was tried again before it was due")
 		}
 		time.Sleep(time.Minute)
+		w.service.answer = importer.ErrNotTaken
+		if _, err := w.tick(time.Minute); err == nil {
+			t.Fatal("no error")
+		}
+		if p := w.open().Partials; len(p) > 0 {
+			t.Errorf("%+v is noted of items that are uploaded", p)
+		}
+		w.service.answer = nil
+		time.Sleep(time.Hour)
 		w.run()
 		w.want("t", importer.Success, keys...)
 		if n := w.theirs.Calls().Write; n != 7 {
