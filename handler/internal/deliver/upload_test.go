@@ -180,7 +180,13 @@ func TestUndeliverable(t *testing.T) {
 			}
 			return nil
 		})
+		w.refuse(keys[8])
 		w.request("t", 0, 9)
+		if _, err := w.tick(time.Minute); err == nil {
+			t.Fatal("no error although an item was refused")
+		}
+		w.theirs.Before(nil)
+		time.Sleep(time.Minute)
 		w.run()
 		rest := append(append(append([]string{}, keys[:3]...), keys[4:6]...), keys[7:]...)
 		w.want("t", importer.PermanentFailure, rest...)

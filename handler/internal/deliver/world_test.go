@@ -85,7 +85,9 @@ func (w *world) job(id, account string) {
 func idAt(at time.Time) string { return fmt.Sprint((at.UnixMilli() - 1288834974657) << 22) }
 
 // put archives a message of account 7 and returns its key.
-func (w *world) put(created time.Time, text string) string { return w.putAs("7", idAt(created), created, text) }
+func (w *world) put(created time.Time, text string) string {
+	return w.putAs("7", idAt(created), created, text)
+}
 
 func (w *world) putAs(account, key string, created time.Time, text string) string {
 	w.t.Helper()
@@ -337,7 +339,6 @@ func (l *logged) count(parts ...string) (n int) {
 	}
 	return n
 }
-
 
 // noCondition lets a write or removal take place in any case.
 var noCondition blob.Condition

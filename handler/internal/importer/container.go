@@ -15,14 +15,14 @@ import (
 )
 
 var (
-	// ErrGone: the task's container is not there, and nothing brings it back.
+	// ErrGone says that the task's container does not exist. No later try can succeed.
 	ErrGone = fault.New(fault.SASRefused, "the task's container is gone")
-	// ErrExpired: the time of the task's SAS is over. The task needs a new one.
+	// ErrExpired says that the task's SAS has expired. The task needs a new one.
 	ErrExpired = fault.New(fault.SASRefused, "the shared access signature of the task's container has expired")
 
-	// errSAS: the container refuses the SAS before its time is over. It may pass:
-	// clocks differ, network rules change.
-	errSAS = fault.New(fault.SASRefused, "the task's container refuses its shared access signature")
+	// errFailed is any other failure of the container. It may pass: even a refusal
+	// of the SAS may, before it expires, since clocks differ and network rules change.
+	errFailed = fault.New(fault.SASRefused, "the task's container cannot be written to")
 )
 
 // Container is a task's container at the Import service.
@@ -49,10 +49,11 @@ func OpenContainer(sasURL string, hc *http.Client, buffers *blob.Buffers) (*Cont
 //
 // It returns an error of write as it is; [blob.ErrBlocks] if the item must be
 // uploaded from its start; ErrGone or ErrExpired if no later try with this SAS can
-// succeed. A panic of write is an error.
+// succeed; and else an error with the cause SASRefused. A panic of write is an
+// error.
 func (c *Container) Upload(ctx context.Context, name string, resume *blob.Staged, write func(io.Writer) error) error {
 	var wrote error
-	err := panics.Catch(func() error {
+	return panics.Catch(func() error {
 		_, err := c.blobs.Upload(ctx, name, blob.Upload{Type: "application/json", Resume: resume}, func(w io.Writer) error {
 			wrote = write(writerFunc(func(p []byte) (int, error) {
 				n, err := w.Write(p)
@@ -60,12 +61,11 @@ func (c *Container) Upload(ctx context.Context, name string, resume *blob.Staged
 			}))
 			return wrote
 		})
+		if wrote == nil { // else it is write's own, or judged above
+			err = c.judge(err)
+		}
 		return err
 	})
-	if wrote != nil {
-		return err // write's own, or judged above
-	}
-	return c.judge(err)
 }
 
 // writerFunc is a function as an io.Writer.
@@ -73,25 +73,23 @@ type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// judge says what an error of the container means for the task.
+// judge says what an error of the container means for the task. Its cause is not that
+// of the connector's own storage.
 func (c *Container) judge(err error) error {
 	var answer *blob.StatusError
+	refused := errors.As(err, &answer) && (answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden)
 	switch {
-	case errors.Is(err, blob.ErrNotFound):
-		return fmt.Errorf("%w: %w", ErrGone, err)
-	case !errors.As(err, &answer):
+	case err == nil, errors.Is(err, blob.ErrBlocks), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
-	case answer.Status == http.StatusGone:
+	case errors.Is(err, blob.ErrNotFound), answer != nil && answer.Status == http.StatusGone:
 		return fmt.Errorf("%w: %w", ErrGone, err)
-	case answer.Status != http.StatusUnauthorized && answer.Status != http.StatusForbidden:
-		return err
-	case !c.expires.IsZero() && time.Now().After(c.expires):
+	case refused && !c.expires.IsZero() && time.Now().After(c.expires):
 		return fmt.Errorf("%w: %w", ErrExpired, err)
 	}
-	return fmt.Errorf("%w: %w", errSAS, err)
+	return fmt.Errorf("%w: %w", errFailed, err)
 }
 
-// expiry is when a SAS ends (se), the zero time if it does not say.
+// expiry returns when a SAS ends (se), or the zero time if it does not say.
 func expiry(sasURI string) time.Time {
 	u, err := url.Parse(sasURI)
 	if err != nil {

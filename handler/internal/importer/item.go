@@ -1,9 +1,10 @@
-// Package importer speaks with the Office 365 Import service: it makes items of
-// archived messages, puts them into a task's container, and tells the service that
-// the task is through.
+// Package importer talks to the Office 365 Import service. [FromMessage] makes an
+// item of an archived message, a [Container] is where a task's items are uploaded
+// to, and [Events] tells the service how a task ended.
 //
 // An item is a JSON file; its members are those of Microsoft's sample connector
-// (class Item of its SDK). The service turns it into a message in the mailbox.
+// (microsoft/m365-sample-connector-csharp-aspnet, class Item). The service turns
+// each into a message in the mailbox. All times are UTC, to the millisecond.
 package importer
 
 import (
@@ -19,19 +20,20 @@ import (
 	"xarchive/handler/internal/post"
 )
 
-// FileName is the name of a post's item in its task's folder.
-func FileName(postID string) string { return postID + ".json" }
+// FileName returns the name of an item in its task's folder. key is the archive key
+// of its message, such as 123 or 123.media; see [message.Key].
+func FileName(key string) string { return key + ".json" }
 
 // item is an item without its attachments, which are streamed after it.
 type item struct {
 	SchemaVersion      string // "1.0"
-	ID                 string `json:"Id"`
+	ID                 string `json:"Id"` // the message's archive key
 	SourceType         string
 	ItemType           string // Tweet, Retweet, Reply, Quote
 	ContainerID        string `json:"ContainerId"` // the account's id
 	ContainerName      string
 	ThreadID           string  `json:"ThreadId"` // the post that began the conversation
-	ParentID           *string `json:"ParentId"` // the post replied to
+	ParentID           *string `json:"ParentId"` // the post replied to; of a supplement its post
 	Sender             user
 	Recipients         []user
 	SentTimeUTC        string `json:"SentTimeUtc"` // RFC 3339
@@ -57,17 +59,26 @@ const (
 	previewSize = 200 // code points
 )
 
-// FromMessage writes the item of an archived message. mailboxes maps handles
-// (lower case, without @) to mail addresses. Attachments are streamed; where it
-// fails, what was written is no item.
+// FromMessage writes the item of an archived message, which may be a supplement.
+// mailboxes maps handles (lower case, without @) to mail addresses. Attachments are
+// streamed. It returns an error if eml is no message of the archive, and those of
+// eml and w; what was written until then is no item.
 func FromMessage(w io.Writer, eml io.Reader, mailboxes map[string]string) error {
 	m, err := message.Read(eml)
 	if err != nil {
 		return err
 	}
-	it, err := newItem(m.Post, m.Missing, mailboxes, 0)
+	content, err := m.HTML()
 	if err != nil {
 		return err
+	}
+	it, err := newItem(m.Post, content, mailboxes, 0)
+	if err != nil {
+		return err
+	}
+	it.ID, it.MessagePreviewText = m.Key(), m.Preview(previewSize)
+	if m.Supplement != "" {
+		it.ParentID = &m.Post.ID // its place in the thread is below its post
 	}
 	if err := writeItem(w, it, m); err != nil {
 		return fmt.Errorf("writing the item of post %s: %w", it.ID, err)
@@ -78,11 +89,8 @@ func FromMessage(w io.Writer, eml io.Reader, mailboxes map[string]string) error 
 // maxContext bounds how far a chain of references is followed.
 const maxContext = 2
 
-func newItem(p *post.Post, missing map[string]string, mailboxes map[string]string, depth int) (item, error) {
-	content, err := message.HTML(p, missing)
-	if err != nil {
-		return item{}, err
-	}
+// newItem returns the item of a post, which is at that depth of its context.
+func newItem(p *post.Post, content string, mailboxes map[string]string, depth int) (item, error) {
 	it := item{
 		SchemaVersion: "1.0", ID: p.ID, SourceType: "Twitter", ItemType: string(p.Kind()),
 		ContainerID: p.Author.ID, ContainerName: name(p.Author), ThreadID: p.ConversationID,
@@ -101,7 +109,11 @@ func newItem(p *post.Post, missing map[string]string, mailboxes map[string]strin
 		if r.Post == nil || depth == maxContext {
 			continue
 		}
-		context, err := newItem(r.Post, nil, mailboxes, depth+1)
+		content, err := message.HTML(r.Post)
+		if err != nil {
+			return item{}, err
+		}
+		context, err := newItem(r.Post, content, mailboxes, depth+1)
 		if err != nil {
 			return item{}, err
 		}
@@ -113,13 +125,13 @@ func newItem(p *post.Post, missing map[string]string, mailboxes map[string]strin
 // timeLayout is RFC 3339 in UTC, to the millisecond.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-// formatTime writes a time as items and the event API have it.
+// formatTime formats a time as items and the event API have it.
 func formatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
 
 func name(u post.User) string { return cmp.Or(u.Name, u.Username, u.ID, "unknown") }
 
-// attachment is one member of ContentAttachments but for Content, which is
-// streamed after it.
+// attachment is a member of ContentAttachments without Content, which is streamed
+// after it.
 type attachment struct {
 	AttachmentType     string
 	AttachmentFileName string

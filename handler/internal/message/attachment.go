@@ -8,9 +8,9 @@ import (
 	"xarchive/handler/internal/post"
 )
 
-// FileNames gives each media a file name: that of its source, made unique, and
-// fit for every file system. sources are where the media were read from; one that
-// was not read has "".
+// FileNames returns a file name for each media file: that of its source, made
+// unique and fit for every file system. sources has the address that each was read
+// from, "" for one that was not read.
 func FileNames(media []post.Media, sources []string) []string {
 	taken := map[string]bool{DocumentName: true}
 	names := make([]string, len(media))
@@ -54,15 +54,15 @@ func fileName(m post.Media, source string) string {
 	return name
 }
 
-// types are the media types of the files that X's servers give, by extension. The
-// system's own table would differ from machine to machine.
+// types has the media types of the files that X's servers send, by extension. The
+// system's own table differs from machine to machine.
 var types = map[string]string{
 	".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".gif": "image/gif", ".webp": "image/webp",
 	".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm",
 	".m3u8": "application/vnd.apple.mpegurl",
 }
 
-// TypeOf is the media type of a file of that name.
+// TypeOf returns the media type of a file of that name.
 func TypeOf(name string) string {
 	if t := types[strings.ToLower(path.Ext(name))]; t != "" {
 		return t
@@ -70,5 +70,5 @@ func TypeOf(name string) string {
 	return "application/octet-stream"
 }
 
-// shownInline tells whether mail readers show a file of that type in the text.
+// shownInline reports whether mail readers show a file of that type in the text.
 func shownInline(mediaType string) bool { return strings.HasPrefix(mediaType, "image/") }

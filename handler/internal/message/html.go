@@ -29,23 +29,28 @@ func renderHTML(v view) (string, error) {
 	return b.String(), nil
 }
 
-// HTML is the post as HTML that stands alone, for an item of the Import service:
-// pictures are named in it, not shown. missing says, by media key, which media are
-// not archived, and why.
-func HTML(p *post.Post, missing map[string]string) (string, error) {
-	var attached []Attachment
-	for _, m := range p.Shown() {
-		if why := missing[missingKey(m)]; why != "" {
-			attached = append(attached, Attachment{Media: m, Missing: why})
+// HTML returns a post as HTML that stands alone, for a post in the context of an
+// item of the Import service. Pictures are named in it, not shown.
+func HTML(p *post.Post) (string, error) { return renderHTML(newView(p, nil, shownMedia{})) }
+
+// HTML returns the message's post as HTML that stands alone, for an item of the
+// Import service, with what the message states of its media. Pictures are named
+// in it, not shown. A supplement names only media of which it states something.
+func (m *Message) HTML() (string, error) {
+	media := shownMedia{}
+	for _, x := range m.Post.Shown() {
+		key := fieldKey(x)
+		if missing, kept := m.Missing[key], m.kept[key]; missing != "" || kept != "" {
+			media[x.Key] = mediaState{missing: missing, kept: kept}
 		}
 	}
-	return renderHTML(newView(p, attached))
+	return renderHTML(newView(m.Post, noticeOf(m.Supplement, m.versions), media))
 }
 
-// lines cuts a text at its ends of line.
+// lines splits a text at its ends of line.
 func lines(text string) []string {
 	return strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
 }
 
-// href is where a link leads; the template refuses what is no web address.
+// href returns where a link leads. The template refuses what is no web address.
 func href(l *post.Link) string { return l.Target }

@@ -114,8 +114,19 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-func TestBodies(t *testing.T) {
-	r, err := mail.CreateReader(bytes.NewReader(write(t, document)))
+func readHeader(t *testing.T, raw []byte) mail.Header {
+	t.Helper()
+	r, err := mail.CreateReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Header
+}
+
+// readBodies returns the text of a message by its type.
+func readBodies(t *testing.T, raw []byte) map[string]string {
+	t.Helper()
+	r, err := mail.CreateReader(bytes.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +143,11 @@ func TestBodies(t *testing.T) {
 		}
 		texts[kind] = strings.ReplaceAll(string(body), "\r\n", "\n")
 	}
+	return texts
+}
+
+func TestBodies(t *testing.T) {
+	texts := readBodies(t, write(t, document))
 	for _, want := range []string{
 		"Author: Ann Öberg, Press Bcc: evil@example.com (@Ann)\nDate: 10 June 2024, 08:00:00 UTC\nTweet: Look & see https://t.co/a 😀 @bob <b>\nsecond line\n",
 		"https://x.com/Ann/status/1800000000000000003\n", "https://t.co/a -> https://example.com/?a=1&b=2",
@@ -340,10 +356,12 @@ func FuzzWrite(f *testing.F) {
 	f.Add("\x00\xff\u2028", "=?utf-8?q?x?=", strings.Repeat("h", 500), strings.Repeat("é ", 400))
 	f.Fuzz(func(t *testing.T, text, name, handle, why string) {
 		p := &post.Post{ID: "5", CreatedAt: time.Unix(1e9, 0), Text: post.Text{Wire: text}, Author: post.User{ID: "7", Name: name, Username: handle}}
-		p.Media = []post.Media{{Key: name, Type: "photo"}}
+		p.Media = []post.Media{{Key: name, Type: "photo"}, {Key: "3_2", Type: "photo"}}
 		const doc = `{"data":{"id":"5","created_at":"2001-09-09T01:46:40Z"}}`
 		var b bytes.Buffer
-		err := format.Write(&b, p, []byte(doc), []message.Attachment{{Media: p.Media[0], Missing: why}})
+		supplement := message.Supplement{Name: "missing", Versions: []message.MissingVersion{{ID: handle, Said: why}}}
+		err := format.WriteSupplement(&b, p, []byte(doc), supplement, []message.Attachment{{Media: p.Media[0], Missing: why},
+			{Media: p.Media[1], Source: name, Name: "a", Type: "image/png", NotBetter: why, Body: strings.NewReader(text)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -351,9 +369,13 @@ func FuzzWrite(f *testing.F) {
 		if err != nil || string(m.Document) != doc || len(m.Missing) != 1 {
 			t.Fatalf("%v, %+v", err, m)
 		}
+		if _, err := m.HTML(); err != nil {
+			t.Fatal(err)
+		}
 		r, _ := mail.CreateReader(bytes.NewReader(b.Bytes()))
-		known := []string{"Mime-Version", "From", "To", "Date", "Subject", "Message-Id", "X-Twitter-Post-Id", "X-Twitter-Author-Id",
-			"X-Twitter-Kind", "X-Message-Class", "X-Twitter-Media-Missing", "Content-Type"}
+		known := []string{"Mime-Version", "From", "To", "Date", "Subject", "Message-Id", "In-Reply-To", "References",
+			"X-Twitter-Post-Id", "X-Twitter-Author-Id", "X-Twitter-Kind", "X-Message-Class", "X-Twitter-Media-Missing", "X-Twitter-Media-Kept",
+			"X-Twitter-Supplement", "X-Twitter-Version-Missing", "Content-Type"}
 		for fields := r.Header.Fields(); fields.Next(); {
 			if !slices.Contains(known, fields.Key()) {
 				t.Fatalf("field %q: %q", fields.Key(), fields.Value())

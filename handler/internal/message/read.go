@@ -13,14 +13,24 @@ import (
 
 // Message is an archived message being read.
 type Message struct {
-	Post     *post.Post
-	Document []byte            // X's JSON of the post
-	Missing  map[string]string // why a media is not in the message, by media key
+	Post       *post.Post
+	Document   []byte            // X's JSON of the post
+	Supplement string            // see Supplement.Name; "" for the post's own message
+	Missing    map[string]string // why a media file is not in the message, by media key
 
-	parts *mail.Reader
+	kept     map[string]string // which copy of a media file is in the message, by media key
+	versions []string          // id of a missing version, a space, and what is known of it
+	parts    *mail.Reader
 }
 
-// Part is one media file of a message.
+// Key returns the message's archive key; see [Key].
+func (m *Message) Key() string { return Key(m.Post.ID, m.Supplement) }
+
+// Preview returns the beginning of the post's text, at most n code points, after
+// the words that say what a supplement is.
+func (m *Message) Preview(n int) string { return prefix(m.Supplement) + m.Post.Text.Preview(n) }
+
+// Part is a media file of a message.
 type Part struct {
 	Name   string
 	Type   string // media type
@@ -31,21 +41,16 @@ type Part struct {
 // maxDocument bounds a post's document, in bytes.
 const maxDocument = 16 << 20
 
-// Read reads a message that Write wrote, up to its media files, which Next gives
-// one by one.
+// Read reads a message that a Format wrote, up to its media files, which Next
+// returns one by one.
 func Read(r io.Reader) (*Message, error) {
 	parts, err := mail.CreateReader(r)
 	if err != nil {
 		return nil, fmt.Errorf("reading a message's header: %w", err)
 	}
-	m := &Message{parts: parts, Missing: map[string]string{}}
-	for fields := parts.Header.FieldsByKey(missingField); fields.Next(); {
-		text, err := fields.Text()
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", missingField, err)
-		}
-		key, why, _ := strings.Cut(text, " ")
-		m.Missing[key] = why
+	m := &Message{parts: parts}
+	if err := m.readHeader(parts.Header); err != nil {
+		return nil, fmt.Errorf("reading a message's header: %w", err)
 	}
 	for {
 		part, err := parts.NextPart()
@@ -74,8 +79,48 @@ func Read(r io.Reader) (*Message, error) {
 	}
 }
 
-// Next gives the next media file; io.EOF after the last. Its body is read before
-// Next is called again.
+// readHeader reads the fields that the document does not tell.
+func (m *Message) readHeader(h mail.Header) (err error) {
+	if m.Supplement = h.Get(supplementField); m.Supplement != "" {
+		if err := checkSupplement(m.Supplement); err != nil {
+			return err
+		}
+	}
+	if m.Missing, err = statements(h, missingField); err != nil {
+		return err
+	}
+	if m.kept, err = statements(h, keptField); err != nil {
+		return err
+	}
+	m.versions, err = texts(h, versionField)
+	return err
+}
+
+// statements returns the statements of a field by key.
+func statements(h mail.Header, field string) (map[string]string, error) {
+	all, err := texts(h, field)
+	byKey := make(map[string]string, len(all))
+	for _, text := range all {
+		key, statement, _ := strings.Cut(text, " ")
+		byKey[key] = statement
+	}
+	return byKey, err
+}
+
+func texts(h mail.Header, field string) ([]string, error) {
+	var all []string
+	for fields := h.FieldsByKey(field); fields.Next(); {
+		text, err := fields.Text()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", field, err)
+		}
+		all = append(all, text)
+	}
+	return all, nil
+}
+
+// Next returns the next media file, io.EOF after the last. Its body must be read
+// before Next is called again.
 func (m *Message) Next() (Part, error) {
 	part, err := m.parts.NextPart()
 	if errors.Is(err, io.EOF) {

@@ -5,11 +5,14 @@ import (
 	"strings"
 )
 
-// renderText is the plain body. Its first lines are those of Microsoft's
-// description of an archived item (Author, Date, Tweet); the text is as its author
-// wrote it, what stands behind it follows below.
+// renderText returns the plain body. Its first lines, after a supplement's notice,
+// are those of Microsoft's description of an archived item (Author, Date, Tweet).
+// The text is as its author wrote it; what it stands for follows below.
 func renderText(v view) string {
 	var b strings.Builder
+	if len(v.Notice) > 0 {
+		b.WriteString(strings.Join(v.Notice, "\n") + "\n\n")
+	}
 	writeText(&b, v, "")
 	return b.String()
 }
@@ -61,7 +64,7 @@ func writeText(b *strings.Builder, v view, indent string) {
 	}
 }
 
-// line describes a media on one line.
+// line describes a media file on one line, and its description on a second.
 func (m mediaView) line() string {
 	text := capital(m.Word)
 	if m.Name != "" {
@@ -72,6 +75,9 @@ func (m mediaView) line() string {
 	}
 	if m.Missing != "" {
 		text += ", not archived: " + m.Missing
+	}
+	if m.Kept != "" {
+		text += ", kept: " + m.Kept
 	}
 	if m.Alt != "" {
 		text += "\n    Description: " + oneLine(m.Alt)

@@ -12,9 +12,10 @@ import (
 
 // view is a post as a person reads it; text and HTML both show a view.
 type view struct {
-	Label    string // what the post is to the one it is shown with; "" for the message's own
-	Kind     string // Tweet, Retweet, Reply, Quote
-	Author   string // Name (@handle)
+	Notice   []string // what a supplement is; nil for a post's own message
+	Label    string   // what the post is to the one it is shown with; "" for the message's own
+	Kind     string   // Tweet, Retweet, Reply, Quote
+	Author   string   // Name (@handle)
 	Date     string
 	URL      string
 	Text     []post.Span
@@ -36,6 +37,7 @@ type mediaView struct {
 	Alt     string
 	Size    string // in pixels, and the length of a video
 	Missing string // why it is not in the message
+	Kept    string // which copy is, and why not a better one; "" for the best
 }
 
 type pollView struct {
@@ -49,20 +51,44 @@ type pollOption struct {
 	Percent int
 }
 
-// newView makes the view of a post with its media as they are attached. Without
-// attachments (nil) media are named only.
-func newView(p *post.Post, attachments []Attachment) view {
-	byKey := map[string]Attachment{}
+// shownMedia says by media key how each media file is in a message.
+type shownMedia map[string]mediaState
+
+type mediaState struct {
+	name, cid     string // of the file; "" if it is named nowhere
+	missing, kept string // statements; "" if there is none
+}
+
+func mediaOf(attachments []Attachment) shownMedia {
+	media := shownMedia{}
 	for _, a := range attachments {
-		byKey[a.Media.Key] = a
+		var s mediaState
+		if a.Body == nil {
+			s.missing = missingStatement(a)
+		} else {
+			s.name, s.kept = a.Name, keptStatement(a)
+			if shownInline(a.Type) {
+				s.cid = contentID(a.Media)
+			}
+		}
+		media[a.Media.Key] = s
 	}
-	return viewOf(p, byKey, 0)
+	return media
+}
+
+// newView returns the view of a post whose media are in the message as media says.
+// A medium that is not in media is named only, in a supplement (which has a notice)
+// not at all: it is another message's.
+func newView(p *post.Post, notice []string, media shownMedia) view {
+	v := viewOf(p, media, len(notice) > 0, 0)
+	v.Notice = notice
+	return v
 }
 
 // maxContext bounds how far a chain of quotes is shown.
 const maxContext = 3
 
-func viewOf(p *post.Post, attached map[string]Attachment, depth int) view {
+func viewOf(p *post.Post, media shownMedia, only bool, depth int) view {
 	v := view{
 		Kind: string(p.Kind()), Author: displayName(p.Author), Date: showTime(p.CreatedAt), URL: p.URL(),
 		Text: p.Text.Spans(), Plain: p.Text.Plain(), Article: p.Article, Language: p.Language,
@@ -74,7 +100,9 @@ func viewOf(p *post.Post, attached map[string]Attachment, depth int) view {
 		}
 	}
 	for _, m := range p.Media {
-		v.Media = append(v.Media, viewMedia(m, attached))
+		if state, ok := media[m.Key]; ok || !only {
+			v.Media = append(v.Media, viewMedia(m, state))
+		}
 	}
 	for _, poll := range p.Polls {
 		v.Polls = append(v.Polls, viewPoll(poll))
@@ -84,45 +112,34 @@ func viewOf(p *post.Post, attached map[string]Attachment, depth int) view {
 		if depth == maxContext || depth > 0 && r.Post == nil { // X sends only what the post itself refers to
 			continue
 		}
-		v.Context = append(v.Context, viewReference(p, r, attached, depth))
+		v.Context = append(v.Context, viewReference(r, media, only, depth))
 	}
 	return v
 }
 
 var labels = map[post.RefType]string{post.RepliedTo: "In reply to", post.Quoted: "Quoted post", post.Retweeted: "Retweeted post"}
 
-func viewReference(p *post.Post, r post.Reference, attached map[string]Attachment, depth int) view {
+func viewReference(r post.Reference, media shownMedia, only bool, depth int) view {
 	label := cmp.Or(labels[r.Type], capital(cmp.Or(strings.ReplaceAll(string(r.Type), "_", " "), "refers to")))
 	if r.Post == nil {
 		return view{Label: label, URL: "https://x.com/i/status/" + r.ID,
 			Gone: "X did not send this post: it is deleted, protected or withheld"}
 	}
 	if r.Type == post.RepliedTo {
-		attached = nil // its media are another's, shown where that post is archived
+		media = nil // they are another's, shown where that post is archived
 	}
-	c := viewOf(r.Post, attached, depth+1)
+	c := viewOf(r.Post, media, only, depth+1)
 	c.Label = label
 	return c
 }
 
-func viewMedia(m post.Media, attached map[string]Attachment) mediaView {
-	v := mediaView{Word: mediaWord(m.Type), Alt: m.AltText}
+func viewMedia(m post.Media, s mediaState) mediaView {
+	v := mediaView{Word: mediaWord(m.Type), Alt: m.AltText, CID: s.cid, Name: s.name, Missing: s.missing, Kept: s.kept}
 	if m.Width > 0 && m.Height > 0 {
 		v.Size = fmt.Sprintf("%d × %d", m.Width, m.Height)
 	}
 	if m.Duration > 0 {
 		v.Size = strings.TrimPrefix(v.Size+", "+m.Duration.Round(100*time.Millisecond).String(), ", ")
-	}
-	a, ok := attached[m.Key]
-	switch {
-	case !ok:
-	case a.Body == nil:
-		v.Missing = reason(a)
-	default:
-		v.Name = a.Name
-		if shownInline(a.Type) {
-			v.CID = contentID(m)
-		}
 	}
 	return v
 }
@@ -159,7 +176,7 @@ func viewPoll(p post.Poll) pollView {
 	return v
 }
 
-// notes are the facts about a post that its text does not tell.
+// notes returns the facts about a post that its text does not tell.
 func notes(p *post.Post) []string {
 	var out []string
 	if n := p.Version(); n > 1 || len(p.EditHistory) > 1 {

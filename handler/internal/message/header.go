@@ -1,0 +1,184 @@
+package message
+
+import (
+	"cmp"
+	"fmt"
+	"mime"
+	"slices"
+	"strings"
+
+	"xarchive/handler/internal/post"
+
+	"github.com/emersion/go-message"
+	"github.com/emersion/go-message/mail"
+)
+
+// Header fields that Read needs. The value of the first three is a media key or a
+// post id, a space, and a statement for people.
+const (
+	missingField    = "X-Twitter-Media-Missing"
+	keptField       = "X-Twitter-Media-Kept"
+	versionField    = "X-Twitter-Version-Missing"
+	supplementField = "X-Twitter-Supplement"
+)
+
+// setHeader sets the message's header fields. go-message writes them in the
+// reverse order of setting.
+func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, attachments []Attachment) {
+	state := func(field, text string) { h.Add(field, mime.QEncoding.Encode("utf-8", text)) }
+	raw := func(name, value string) { h.AddRaw([]byte(name + ": " + value + "\r\n")) } // keeps the name's case
+	for _, v := range slices.Backward(s.Versions) {
+		state(versionField, v.field())
+	}
+	for _, a := range slices.Backward(attachments) {
+		if a.Body == nil {
+			state(missingField, fieldKey(a.Media)+" "+missingStatement(a))
+		} else if a.NotBetter != "" {
+			state(keptField, fieldKey(a.Media)+" "+keptStatement(a))
+		}
+	}
+	if s.Name != "" {
+		raw(supplementField, s.Name)
+	}
+	raw("X-Message-Class", "IPM.NOTE.Twitter."+string(p.Kind()))
+	raw("X-Twitter-Kind", string(p.Kind()))
+	if p.Author.ID != "" {
+		raw("X-Twitter-Author-ID", token(p.Author.ID))
+	}
+	raw("X-Twitter-Post-ID", p.ID)
+	parent, references := thread(p)
+	id := ID(p)
+	if s.Name != "" { // it answers the post's own message
+		parent, references, id = id, append(references, id), s.id(p)
+	}
+	if len(references) > 0 {
+		h.Set("References", strings.Join(references, " "))
+	}
+	if parent != "" {
+		h.Set("In-Reply-To", parent)
+	}
+	raw("Message-ID", id)
+	h.SetText("Subject", prefix(s.Name)+subject(p))
+	m := mail.Header{Header: *h}
+	m.SetDate(p.CreatedAt.UTC())
+	m.SetAddressList("To", []*mail.Address{{Address: f.To}})
+	m.SetAddressList("From", []*mail.Address{{Name: displayName(p.Author), Address: Mailbox(p.Author, f.Mailboxes)}})
+	m.AddRaw([]byte("MIME-Version: 1.0\r\n"))
+	*h = m.Header
+}
+
+// fieldKey is a media's key as a header field has it, without white space.
+func fieldKey(m post.Media) string { return strings.ReplaceAll(oneLine(m.Key), " ", "_") }
+
+// ID returns the Message-ID of a post's own message: <postId@x.com>, of the N-th
+// version of an edited post <postId.N@x.com>.
+func ID(p *post.Post) string { return versionID(p.ID, p.Version()) }
+
+func versionID(postID string, version int) string {
+	if version > 1 {
+		return fmt.Sprintf("<%s.%d@%s>", postID, version, domain)
+	}
+	return "<" + postID + "@" + domain + ">"
+}
+
+// thread returns what a message answers and the messages that lead to it
+// (RFC 5322, 3.6.4): for a reply the post replied to and the one that began the
+// conversation, for an edit the versions before it.
+func thread(p *post.Post) (parent string, references []string) {
+	add := func(id string) {
+		if id != "" && id != ID(p) && !slices.Contains(references, id) {
+			references = append(references, id)
+		}
+	}
+	if p.ConversationID != "" && p.ConversationID != p.ID && p.Kind() == post.Reply {
+		add(versionID(p.ConversationID, 1))
+	}
+	if ref := p.Ref(post.RepliedTo); ref != nil {
+		parent = versionID(ref.ID, 1)
+		if ref.Post != nil {
+			parent = ID(ref.Post)
+		}
+		add(parent)
+	}
+	for i, id := range p.EarlierVersions() {
+		before := versionID(id, i+1)
+		add(before)
+		if p.Ref(post.RepliedTo) == nil {
+			parent = before
+		}
+	}
+	return parent, references
+}
+
+// subjectLength bounds a subject, in code points.
+const subjectLength = 78
+
+func subject(p *post.Post) string {
+	text := p.Text.Preview(subjectLength)
+	switch {
+	case p.Kind() == post.Retweet && p.Ref(post.Retweeted).Post != nil:
+		original := p.Ref(post.Retweeted).Post
+		text = "Retweet of " + at(original.Author) + ": " + original.Text.Preview(subjectLength)
+	case p.Article != nil:
+		text = oneLine(p.Article.Title)
+	case text == "" && len(p.Media) > 0:
+		text = capital(mediaWord(p.Media[0].Type))
+	case text == "":
+		text = string(p.Kind()) + " " + p.ID
+	}
+	return text
+}
+
+// Mailbox returns the mail address of an account: the one it is mapped to, or
+// <handle>@x.invalid, in a domain that no mail ever reaches (RFC 2606).
+func Mailbox(u post.User, mailboxes map[string]string) string {
+	if mapped := mailboxes[strings.ToLower(u.Username)]; mapped != "" && u.Username != "" {
+		return mapped
+	}
+	name := token(cmp.Or(u.Username, u.ID, "unknown"))
+	name = name[:min(len(name), 64)] // RFC 5321, 4.5.3.1.1; a handle has 15 at most
+	return strings.ToLower(name) + "@x.invalid"
+}
+
+// displayName is an author's name for people: Name (@handle).
+func displayName(u post.User) string {
+	switch name := oneLine(u.Name); {
+	case u.Username == "":
+		return cmp.Or(name, "account "+u.ID)
+	case name == "":
+		return at(u)
+	default:
+		return name + " (" + at(u) + ")"
+	}
+}
+
+func at(u post.User) string {
+	if u.Username == "" {
+		return "account " + u.ID
+	}
+	return "@" + oneLine(u.Username)
+}
+
+// oneLine folds white space and drops control characters: what comes from X must
+// not begin a header field of its own.
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\ufffd"))), " ")
+}
+
+// token keeps what may stand in an address or a content id unquoted.
+func token(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-':
+			return r
+		}
+		return '_'
+	}, cmp.Or(s, "_"))
+}
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
