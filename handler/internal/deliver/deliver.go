@@ -56,8 +56,8 @@ type Inbox interface {
 
 // Events tells the Import service how a task ended; *importer.Events.
 type Events interface {
-	// Complete returns nil only if the service has taken the event, and
-	// importer.ErrRefused only if it never will. An error of the completion's
+	// Complete returns nil only if the service has taken the event, and an
+	// *importer.RefusedError only if it never will. An error of the completion's
 	// Items it returns as it is.
 	Complete(ctx context.Context, jobID string, c importer.Completion) error
 }

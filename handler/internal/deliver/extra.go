@@ -17,7 +17,8 @@ import (
 // late into windows delivered before, and what capture found of the posts that the
 // task asks about. Which these are is written down once, as the task's extra chunk,
 // when the window is through; then they are uploaded. A message that the window's
-// walk has uploaded is not among them.
+// walk has uploaded is not among them. Two tasks of a job that are delivered at the
+// same time may both have a late message: better twice than not at all.
 
 // planExtra writes the extra chunk, if there is anything for it.
 func (a *attempt) planExtra(ctx context.Context) error {

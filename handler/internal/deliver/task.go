@@ -77,7 +77,7 @@ func (a *attempt) run(ctx context.Context) error {
 		a.told = true // there is nobody to tell
 		return a.claim.Drop(ctx)
 	}
-	if err != nil {
+	if err != nil && (!isUnreadable(err) || t.AccountID == "") { // the task has all that it needs
 		return err
 	}
 	if t.AccountID == "" { // from before the format was versioned

@@ -61,7 +61,7 @@ func TestRefused(t *testing.T) {
 		w.request("t", 0, 2)
 		w.run()
 		ended, err := w.state.EndedTask(t.Context(), "j", "t")
-		if err != nil || ended.Verdict.Status != int(importer.Success) || !strings.Contains(ended.Verdict.Refusal, "status 404 the job is unknown") {
+		if err != nil || ended.Verdict.Status != int(importer.Success) || ended.Verdict.Refusal != "status 404 the job is unknown" {
 			t.Errorf("verdict %+v, %v; expected success, refused with 404", ended.Verdict, err)
 		}
 		if n := w.log.count("level=ERROR"); n != 1 || w.log.count("level=ERROR", "refuses", "job=j", "task=t", "account=7") != 1 {
@@ -128,6 +128,30 @@ func TestDamaged(t *testing.T) {
 		}
 		if n := w.log.count("level=ERROR"); n != 3 {
 			t.Errorf("%d errors logged, expected one a record:\n%s", n, w.log)
+		}
+	})
+}
+
+// TestUnreadable: a task does not need its job's record, and waits for that of its account
+// as long as for capture.
+func TestUnreadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		keys := w.posts(3)
+		w.request("t", 0, 2)
+		w.write("jobs/j.json", "{")
+		w.run()
+		w.want("t", importer.Success, keys...)
+		w.request("u", 0, 2)
+		w.write("accounts/7.json", "{")
+		if report := w.run(); report.Waiting != 1 {
+			t.Errorf("report %+v, expected that the task waits", report)
+		}
+		time.Sleep(24 * time.Hour)
+		w.run()
+		w.want("u", importer.TemporaryFailure)
+		if reason := w.reason("u"); !strings.Contains(reason, "cannot be read") {
+			t.Errorf("reason %q", reason)
 		}
 	})
 }

@@ -99,14 +99,17 @@ func (e *lostItems) Unwrap() error { return e.err }
 func (a *attempt) tell(ctx context.Context) error {
 	t := &a.claim.Task
 	err := a.deliver.Events.Complete(ctx, t.JobID, importer.Completion{TaskID: t.TaskID, Status: importer.Status(t.Verdict.Status), Items: a.items(ctx)})
-	var lost *lostItems
+	var (
+		refused *importer.RefusedError
+		lost    *lostItems
+	)
 	switch {
-	case errors.Is(err, importer.ErrRefused):
-		t.Verdict.Refusal = err.Error()
+	case errors.As(err, &refused):
+		t.Verdict.Refusal = strings.TrimSpace(fmt.Sprintf("status %d %s", refused.Status, refused.Said))
 		a.refused = err
 		a.log.ErrorContext(ctx, "the Import service refuses the task's outcome for good; the task ends, its messages stay in the archive",
 			"status", t.Verdict.Status, "error", err.Error())
-	case errors.As(err, &lost) && (errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrDamaged)):
+	case errors.As(err, &lost) && (errors.Is(err, state.ErrNotFound) || isUnreadable(err)):
 		t.Verdict = nil
 		a.restart()
 		return fmt.Errorf("the task begins again: %w", err)

@@ -46,28 +46,25 @@ func (a *accounts) get(ctx context.Context, id string) (state.Account, error) {
 // look reports what a task must wait for: its window to be covered, but for known
 // gaps, and the posts that it asks about to be looked up. It writes nothing.
 func (d *Deliver) look(ctx context.Context, seen *accounts, t state.Task) (wait, error) {
-	if !t.EndedAt.IsZero() {
-		return wait{}, nil
-	}
-	id := t.AccountID
-	if id == "" { // from before the format was versioned
-		job, err := d.State.Job(ctx, t.JobID)
-		if errors.Is(err, state.ErrNotFound) {
-			return wait{}, nil // it is dropped under its claim
-		}
-		if err != nil {
-			return wait{}, err
-		}
-		id = job.AccountID
-	}
-	account, err := seen.get(ctx, id)
-	if err != nil {
-		return wait{}, err
-	}
-	w := wait{account: account}
-	if t.Verdict != nil {
+	w := wait{account: state.Account{ID: t.AccountID}}
+	if t.Verdict != nil || !t.EndedAt.IsZero() {
 		return w, nil
 	}
+	if t.AccountID == "" { // from before the format was versioned
+		job, err := d.State.Job(ctx, t.JobID)
+		if errors.Is(err, state.ErrNotFound) {
+			return w, nil // it is dropped under its claim
+		}
+		if err != nil {
+			return w.unreadable("the job", err)
+		}
+		w.account.ID = job.AccountID
+	}
+	account, err := seen.get(ctx, w.account.ID)
+	if err != nil {
+		return w.unreadable("the account", err)
+	}
+	w.account = account
 	for _, part := range account.Covered.Missing(window(t)) {
 		if missing := account.Missing().Missing(part); len(missing) > 0 {
 			w.reason = "the window is not captured: " + describe(missing[0]) + " is missing"
@@ -81,10 +78,24 @@ func (d *Deliver) look(ctx context.Context, seen *accounts, t state.Task) (wait,
 			return w, nil
 		}
 		if err != nil {
-			return wait{}, err
+			return w.unreadable("what was found of the posts that the task asks about", err)
 		}
 	}
 	return w, nil
+}
+
+// unreadable makes waiting of a record that is damaged, or of a newer version: somebody
+// may mend it. Any other error it returns.
+func (w wait) unreadable(what string, err error) (wait, error) {
+	if isUnreadable(err) {
+		w.reason = fmt.Sprintf("the record of %s: %v", what, err)
+		return w, nil
+	}
+	return w, err
+}
+
+func isUnreadable(err error) bool {
+	return errors.Is(err, state.ErrDamaged) || errors.Is(err, state.ErrNewer)
 }
 
 // patient reports whether a task that must wait may wait longer.
