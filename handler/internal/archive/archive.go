@@ -1,6 +1,8 @@
 // Package archive keeps the messages: one .eml blob a post, written once, never
 // overwritten, with its SHA-256 beside it. It is the record that the company
-// relies on, and the only source from which anything is delivered.
+// relies on, and the only source from which anything is delivered. [Archive.Put]
+// writes, [Archive.FindPost] and [Archive.Walk] find, [Archive.Open] reads and
+// compares the hash. docs/format.md describes the blobs.
 //
 // A message is at `<accountId>/<yyyy>/<mm>/<dd>/<key>.eml`, by the UTC date of the
 // post. The key of a post's message is the post's id. A second message about the
@@ -37,7 +39,7 @@ var (
 	// ErrAltered: a message's bytes are not those that were archived.
 	ErrAltered = fault.New(fault.ArchiveAltered, "archived message does not have its SHA-256")
 	// ErrForeign: a blob among the messages is not one of this archive: its
-	// metadata has no created and sha256.
+	// metadata has no created and sha256, or they are not those of its name.
 	ErrForeign = fault.New(fault.StateDamaged, "not a message of this archive")
 	// ErrPosition: a walk cannot go on where an earlier one stopped: the message
 	// there is gone. It must begin at its start.
@@ -77,7 +79,9 @@ func Name(accountID string, created time.Time, key string) string {
 	return fmt.Sprintf("%s/%s%s.eml", accountID, dayFolder(created), key)
 }
 
-func dayFolder(t time.Time) string { return t.UTC().Format("2006/01/02/") }
+const dayLayout = "2006/01/02/"
+
+func dayFolder(t time.Time) string { return t.UTC().Format(dayLayout) }
 
 // Find returns the entry of that name. It returns ErrNotFound if there is none.
 func (a *Archive) Find(ctx context.Context, name string) (Entry, error) {
@@ -91,8 +95,11 @@ func (a *Archive) Find(ctx context.Context, name string) (Entry, error) {
 	return entry(info)
 }
 
-// FindPost returns the entry of an account's post by its id alone, in at most two
-// requests. It returns ErrNotFound if the post is not archived.
+// FindPost returns the entry of an account's post by its id alone: in one request if
+// the id tells the post's day, in two if it tells no time, in three if it tells
+// another day. Only for posts from before November 2010 that an earlier version
+// archived, and for those not archived, it lists these few years, too. It returns
+// ErrNotFound if the post is not archived.
 func (a *Archive) FindPost(ctx context.Context, accountID, postID string) (Entry, error) {
 	if created, ok := post.IDTime(postID); ok {
 		e, err := a.Find(ctx, Name(accountID, created, postID))
@@ -161,7 +168,7 @@ func (a *Archive) Put(ctx context.Context, accountID string, m Message, write fu
 	if err != nil {
 		return Entry{}, false, fmt.Errorf("archiving message %s: %w", m.Key, err)
 	}
-	return Entry{Name: name, Key: m.Key, PostID: m.PostID, Created: m.Created.UTC(), Kind: m.Kind, SHA256: info.Metadata["sha256"]}, true, nil
+	return Entry{Name: name, Key: m.Key, PostID: m.PostID, Created: m.Created.UTC().Truncate(time.Millisecond), Kind: m.Kind, SHA256: info.Metadata["sha256"]}, true, nil
 }
 
 // noteID writes down where a post is whose id does not tell it. It is done before
@@ -225,6 +232,10 @@ func entry(info blob.Info) (Entry, error) {
 		return Entry{Name: info.Name}, fmt.Errorf("%s: %w", info.Name, ErrForeign)
 	}
 	key := strings.TrimSuffix(path.Base(info.Name), ".eml")
+	account, _, _ := strings.Cut(info.Name, "/")
+	if info.Name != Name(account, created, key) {
+		return Entry{Name: info.Name}, fmt.Errorf("%s: %w", info.Name, ErrForeign)
+	}
 	postID, _, _ := strings.Cut(key, ".")
 	return Entry{Name: info.Name, Key: key, PostID: postID, Created: created.UTC(),
 		Kind: post.Kind(info.Metadata["kind"]), SHA256: info.Metadata["sha256"]}, nil

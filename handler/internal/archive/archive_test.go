@@ -7,203 +7,38 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/blob/blobtest"
 	"xarchive/handler/internal/post"
-	"xarchive/handler/internal/storage/storagetest"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+	"xarchive/tests/sandbox/blobs"
 )
 
-func at(id string, created time.Time) *post.Post {
-	return &post.Post{ID: id, CreatedAt: created}
+var noon = time.Date(2024, 6, 10, 12, 0, 0, 5e6, time.UTC)
+
+// message is a post's own message.
+func message(id string, created time.Time) archive.Message {
+	return archive.Message{Key: id, PostID: id, Created: created, Kind: post.Tweet}
 }
 
-func write(text string) func(io.Writer) error {
+func text(s string) func(io.Writer) error {
 	return func(w io.Writer) error {
-		_, err := io.WriteString(w, text)
+		_, err := io.WriteString(w, s)
 		return err
 	}
 }
 
-var noon = time.Date(2024, 6, 10, 12, 0, 0, 5e6, time.UTC)
-
-func TestPutOnce(t *testing.T) {
-	ctx := t.Context()
-	a := archive.New(storagetest.Container(t))
-	p := at("1800", noon)
-	if _, err := a.Find(ctx, archive.Name("7", p)); !errors.Is(err, archive.ErrNotFound) {
-		t.Fatalf("before: %v", err)
-	}
-	e, created, err := a.Put(ctx, "7", p, write("first"))
-	if err != nil || !created {
-		t.Fatal(created, err)
-	}
-	if e.Name != "7/2024/06/10/1800.eml" {
-		t.Errorf("name %q", e.Name)
-	}
-	sum := sha256.Sum256([]byte("first"))
-	if e.SHA256 != hex.EncodeToString(sum[:]) || e.Size != 5 {
-		t.Errorf("entry %+v", e)
-	}
-	again, created, err := a.Put(ctx, "7", p, write("second"))
-	if err != nil || created {
-		t.Fatal(created, err)
-	}
-	if again.SHA256 != e.SHA256 || !again.Created.Equal(noon) || again.Kind != post.Tweet || again.Size != 5 {
-		t.Errorf("entry of what was there: %+v, want %+v", again, e)
-	}
-	if got := read(t, a, again); got != "first" {
-		t.Errorf("archived %q", got)
-	}
-}
-
-// TestPutInBlocks: messages around and above the block size arrive whole.
-func TestPutInBlocks(t *testing.T) {
-	ctx := t.Context()
-	a := archive.New(storagetest.Container(t))
-	for i, size := range []int{0, 4<<20 - 1, 4 << 20, 4<<20 + 1, 9 << 20} {
-		data := make([]byte, size)
-		rng := rand.New(rand.NewPCG(uint64(size), 0))
-		for j := range data {
-			data[j] = byte(rng.Uint32())
-		}
-		e, _, err := a.Put(ctx, "7", at(fmt.Sprint(100+i), noon), func(w io.Writer) error {
-			for part := data; len(part) > 0; {
-				n := min(len(part), 1+rng.IntN(1<<20))
-				if _, err := w.Write(part[:n]); err != nil {
-					return err
-				}
-				part = part[n:]
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if read(t, a, e) != string(data) {
-			t.Errorf("%d bytes do not come back", size)
-		}
-	}
-}
-
-// TestPutFails: a message that breaks off is not there at all.
-func TestPutFails(t *testing.T) {
-	a := archive.New(storagetest.Container(t))
-	broken := errors.New("broken")
-	_, _, err := a.Put(t.Context(), "7", at("1", noon), func(w io.Writer) error {
-		if _, err := w.Write(make([]byte, 5<<20)); err != nil {
-			return err
-		}
-		return broken
-	})
-	if !errors.Is(err, broken) {
-		t.Errorf("error %v", err)
-	}
-	if _, err := a.FindPost(t.Context(), "7", "1"); !errors.Is(err, archive.ErrNotFound) {
-		t.Errorf("found: %v", err)
-	}
-}
-
-func TestAlteredIsNoticed(t *testing.T) {
-	ctx := t.Context()
-	c := storagetest.Container(t)
-	a := archive.New(c)
-	e, _, err := a.Put(ctx, "7", at("1", noon), write("what was posted"))
+func put(t *testing.T, a *archive.Archive, account string, m archive.Message) archive.Entry {
+	t.Helper()
+	e, _, err := a.Put(t.Context(), account, m, text(m.Key))
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := c.Client(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = client.NewBlockBlobClient(e.Name).Upload(ctx, streaming.NopCloser(strings.NewReader("what was wished")), &blockblob.UploadOptions{
-		Metadata: map[string]*string{"sha256": &e.SHA256}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := a.Open(ctx, e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if _, err := io.Copy(io.Discard, r); !errors.Is(err, archive.ErrAltered) {
-		t.Errorf("reading an altered message: %v", err)
-	}
-}
-
-// TestList compares windows of every width, across days, months and years,
-// with a plain filter. Both ends of a window are part of it.
-func TestList(t *testing.T) {
-	ctx := t.Context()
-	a := archive.New(storagetest.Container(t))
-	start := time.Date(2023, 12, 30, 0, 0, 0, 0, time.UTC)
-	var times []time.Time
-	for i := range 40 {
-		p := at(fmt.Sprint(1000-i*7%40), start.Add(time.Duration(i)*31*time.Hour))
-		times = append(times, p.CreatedAt)
-		if _, _, err := a.Put(ctx, "7", p, write("x")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, _, err := a.Put(ctx, "77", at("5", start), write("another account")); err != nil {
-		t.Fatal(err)
-	}
-	rng := rand.New(rand.NewPCG(1, 2))
-	for range 60 {
-		from, to := times[rng.IntN(40)], times[rng.IntN(40)]
-		got, err := a.List(ctx, "7", from, to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var want []time.Time
-		for _, at := range times {
-			if !at.Before(from) && !at.After(to) {
-				want = append(want, at)
-			}
-		}
-		if len(got) != len(want) {
-			t.Fatalf("%v to %v: %d entries, want %d", from, to, len(got), len(want))
-		}
-		for i := range got {
-			if !got[i].Created.Equal(want[i]) {
-				t.Fatalf("entry %d is of %v, want %v", i, got[i].Created, want[i])
-			}
-		}
-	}
-	// Posts of one instant come in the order of their numbers.
-	for _, id := range []string{"200", "99"} {
-		if _, _, err := a.Put(ctx, "9", at(id, noon), write("x")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	same, err := a.List(ctx, "9", noon, noon)
-	if err != nil || len(same) != 2 || same[0].PostID != "99" {
-		t.Errorf("%+v, %v", same, err)
-	}
-}
-
-func TestFindPost(t *testing.T) {
-	ctx := t.Context()
-	a := archive.New(storagetest.Container(t))
-	const id = "1800000000000000000"
-	inID, _ := post.IDTime(id)
-	for _, p := range []*post.Post{at(id, inID), at("1800000000000000001", noon.AddDate(-3, 0, 0)), at("20", time.Date(2006, 3, 21, 20, 50, 14, 0, time.UTC))} {
-		if _, _, err := a.Put(ctx, "7", p, write("x")); err != nil {
-			t.Fatal(err)
-		}
-		if e, err := a.FindPost(ctx, "7", p.ID); err != nil || e.PostID != p.ID || !e.Created.Equal(p.CreatedAt.Truncate(time.Millisecond)) {
-			t.Errorf("post %s: %+v, %v", p.ID, e, err)
-		}
-	}
-	if _, err := a.FindPost(ctx, "7", "21"); !errors.Is(err, archive.ErrNotFound) {
-		t.Errorf("absent: %v", err)
-	}
+	return e
 }
 
 func read(t *testing.T, a *archive.Archive, e archive.Entry) string {
@@ -213,9 +48,201 @@ func read(t *testing.T, a *archive.Archive, e archive.Entry) string {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(r); err != nil {
+	data, err := io.ReadAll(r)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return b.String()
+	return string(data)
+}
+
+// A message is written once: what is there first stays.
+func TestPutOnce(t *testing.T) {
+	for name, c := range map[string]*blob.Container{"memory": blobtest.Container(t), "Azurite": blobtest.Azurite(t)} {
+		t.Run(name, func(t *testing.T) {
+			ctx, a := t.Context(), archive.New(c)
+			if _, err := a.Find(ctx, archive.Name("7", noon, "1800")); !errors.Is(err, archive.ErrNotFound) {
+				t.Fatalf("before: %v, expected ErrNotFound", err)
+			}
+			e, added, err := a.Put(ctx, "7", message("1800", noon.Add(time.Microsecond)), text("first"))
+			if err != nil || !added {
+				t.Fatal(added, err)
+			}
+			sum := sha256.Sum256([]byte("first"))
+			want := archive.Entry{Name: "7/2024/06/10/1800.eml", Key: "1800", PostID: "1800", Created: noon, Kind: post.Tweet, SHA256: hex.EncodeToString(sum[:])}
+			if e != want {
+				t.Errorf("entry %+v, expected %+v", e, want)
+			}
+			again, added, err := a.Put(ctx, "7", message("1800", noon), text("second"))
+			if err != nil || added || again != want {
+				t.Errorf("again: %+v, added %v, %v; expected the first entry", again, added, err)
+			}
+			supplement, added, err := a.Put(ctx, "7", archive.Message{Key: "1800.media", PostID: "1800", Created: noon, Kind: post.Tweet}, text("file"))
+			if err != nil || !added || supplement.PostID != "1800" || supplement.Name != "7/2024/06/10/1800.media.eml" {
+				t.Errorf("supplement: %+v, added %v, %v", supplement, added, err)
+			}
+			if found, err := a.Find(ctx, supplement.Name); err != nil || found != supplement {
+				t.Errorf("found %+v, %v; expected %+v", found, err, supplement)
+			}
+			if got := read(t, a, again); got != "first" {
+				t.Errorf("archived %q, expected %q", got, "first")
+			}
+		})
+	}
+}
+
+// A message whose answer was lost was added all the same.
+func TestPutWhoseAnswerIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := blobtest.Server(t)
+		a, lost := archive.New(c), false
+		s.Before(func(o blobs.Op) error {
+			if o.Name != "PutBlob" || lost {
+				return nil
+			}
+			lost = true
+			return &blobs.Drop{After: true}
+		})
+		if e, added, err := a.Put(t.Context(), "7", message("1800000000000000000", mustID(t, "1800000000000000000")), text("x")); err != nil || !added || !lost {
+			t.Errorf("%+v, added %v, %v; expected it to be added", e, added, err)
+		}
+	})
+}
+
+// A message that breaks off is not there at all.
+func TestPutFails(t *testing.T) {
+	c, s := blobtest.Server(t)
+	broken := errors.New("broken")
+	_, _, err := archive.New(c).Put(t.Context(), "7", message("1", noon), func(w io.Writer) error {
+		if _, err := w.Write(make([]byte, 5<<20)); err != nil {
+			return err
+		}
+		return broken
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("error %v, expected that of the writer", err)
+	}
+	if _, err := archive.New(c).FindPost(t.Context(), "7", "1"); !errors.Is(err, archive.ErrNotFound) {
+		t.Errorf("found: %v, expected ErrNotFound", err)
+	}
+	if got := s.Names(blobtest.Name); len(got) != 1 || got[0] != "7/ids/1" {
+		t.Errorf("blobs %q; expected the note of its id alone", got)
+	}
+}
+
+// Bytes that are not those that were archived are never read to their end.
+func TestAlteredIsNoticed(t *testing.T) {
+	c := blobtest.Container(t)
+	a := archive.New(c)
+	e := put(t, a, "7", message("1", noon))
+	for _, bytes := range []string{"2", "", "11"} {
+		_, err := c.Upload(t.Context(), e.Name, blob.Upload{Metadata: func(string) map[string]string { return map[string]string{"sha256": e.SHA256} }}, text(bytes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := a.Open(t.Context(), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, r); !errors.Is(err, archive.ErrAltered) {
+			t.Errorf("reading %q: %v, expected ErrAltered", bytes, err)
+		}
+		r.Close()
+	}
+	if err := c.Remove(t.Context(), e.Name, blob.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Open(t.Context(), e); !errors.Is(err, archive.ErrNotFound) {
+		t.Errorf("opening a removed message: %v, expected ErrNotFound", err)
+	}
+}
+
+// A blob that looks like a message and is none is named as such, and does not pass
+// for the post.
+func TestForeign(t *testing.T) {
+	c := blobtest.Container(t)
+	a := archive.New(c)
+	mine := put(t, a, "7", message("1", noon))
+	copied := map[string]string{"created": "2024-06-10T12:00:00.005Z", "sha256": mine.SHA256}
+	for name, metadata := range map[string]map[string]string{
+		"7/2024/06/10/2.eml": nil, "7/2024/06/10/3.eml": {"created": "2024-06-10T12:00:00.005Z"}, "7/2024/06/10/4.eml": {"created": "noon", "sha256": "x"},
+		"7/2024/06/11/1.eml": copied, "7/2024/06/10/below/1.eml": copied,
+	} {
+		if _, err := c.Upload(t.Context(), name, blob.Upload{Metadata: func(string) map[string]string { return metadata }}, text("x")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Find(t.Context(), name); !errors.Is(err, archive.ErrForeign) {
+			t.Errorf("%s: %v, expected ErrForeign", name, err)
+		}
+	}
+	if _, err := a.Find(t.Context(), mine.Name); err != nil {
+		t.Error(err)
+	}
+}
+
+// A post is found by its id alone, in at most two requests if its id tells its day
+// or was noted; one from before such notes in a few more.
+func TestFindPost(t *testing.T) {
+	c, s := blobtest.Server(t)
+	a := archive.New(c)
+	const id, odd, absent = "1800000000000000000", "1800000000000000001", "1800000000000000002"
+	put(t, a, "7", message(id, mustID(t, id)))
+	put(t, a, "7", message(odd, noon.AddDate(-3, 0, 0))) // its id tells another day
+	put(t, a, "7", message("20", time.Date(2006, 3, 21, 20, 50, 14, 0, time.UTC)))
+	for i := range 30 { // that the archive holds more costs nothing
+		put(t, a, "7", message(fmt.Sprint(id[:17], 10+i), mustID(t, id).AddDate(0, 0, i)))
+	}
+	unnoted := archive.Name("7", time.Date(2009, 7, 1, 0, 0, 0, 0, time.UTC), "2400000000")
+	if _, err := c.Upload(t.Context(), unnoted, blob.Upload{Metadata: func(sum string) map[string]string {
+		return map[string]string{"postid": "2400000000", "created": "2009-07-01T00:00:00.000Z", "kind": "Tweet", "sha256": sum}
+	}}, text("x")); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		id    string
+		found bool
+		calls int
+	}{{id, true, 1}, {odd, true, 3}, {"20", true, 2}, {absent, false, 2}, {"2400000000", true, 5}, {"21", false, 6}} {
+		s.ResetCalls()
+		e, err := a.FindPost(t.Context(), "7", test.id)
+		if test.found && (err != nil || e.PostID != test.id) || !test.found && !errors.Is(err, archive.ErrNotFound) {
+			t.Errorf("post %s: %+v, %v; expected it to be found: %v", test.id, e, err, test.found)
+		}
+		if n := s.Calls().All(); n > test.calls {
+			t.Errorf("post %s: %d requests, expected at most %d", test.id, n, test.calls)
+		}
+	}
+	if _, err := a.FindPost(t.Context(), "8", id); !errors.Is(err, archive.ErrNotFound) {
+		t.Errorf("another account's: %v, expected ErrNotFound", err)
+	}
+	s.Before(func(blobs.Op) error { return &blobs.Answer{Status: 403, Code: "AuthorizationFailure"} })
+	for _, id := range []string{id, odd, "20", "21"} {
+		if _, err := a.FindPost(t.Context(), "7", id); err == nil || errors.Is(err, archive.ErrNotFound) {
+			t.Errorf("post %s while the service refuses: %v; a failure is not absence", id, err)
+		}
+	}
+}
+
+func mustID(t *testing.T, id string) time.Time {
+	t.Helper()
+	at, ok := post.IDTime(id)
+	if !ok {
+		t.Fatalf("%s tells no time", id)
+	}
+	return at
+}
+
+// A long message streams through bounded memory and comes back whole.
+func TestLongMessage(t *testing.T) {
+	a := archive.New(blobtest.Azurite(t))
+	data := bytes.Repeat([]byte("0123456789abcde\n"), 9<<16)
+	e, _, err := a.Put(t.Context(), "7", message("1", noon), func(w io.Writer) error {
+		_, err := io.Copy(w, bytes.NewReader(data))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read(t, a, e) != string(data) {
+		t.Error("it does not come back")
+	}
 }

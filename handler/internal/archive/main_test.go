@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"xarchive/handler/internal/storage/storagetest"
+	"xarchive/handler/internal/blob/blobtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(storagetest.Run(m)) }
+func TestMain(m *testing.M) { os.Exit(blobtest.Run(m)) }

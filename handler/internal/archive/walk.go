@@ -14,29 +14,41 @@ import (
 )
 
 // Walk yields an account's messages of posts created from start to end, both
-// inclusive, oldest first, those behind the message named after alone; after is
-// "" for all. An error that wraps ErrForeign concerns the blob of the entry's name
-// alone, and the walk goes on; any other error ends it. ErrPosition: the message
-// named after is not there.
+// inclusive, oldest first, a post's own message before its supplements; only those
+// behind the message named after, which is "" for all. An error that wraps ErrForeign
+// concerns the blob of the entry's name alone, and the walk goes on; any other error
+// ends it: ErrPosition if the message named after is not there.
 //
-// Only days that have messages are listed, so that the requests are proportional
-// to the messages, whatever else the archive holds.
+// A window of less than two days costs a listing a day; a longer one a listing for
+// each day, month and year in it that has messages, and one for the years. What
+// else the archive holds costs nothing.
 func (a *Archive) Walk(ctx context.Context, accountID string, start, end time.Time, after string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		start, end := start.UTC(), end.UTC()
-		for folder, err := range a.days(ctx, accountID, start, end) {
+		first := start
+		if day, ok := dayOf(accountID, after); ok && day.After(first) {
+			first = day
+		}
+		for folder, err := range a.days(ctx, accountID, first, end) {
 			if err != nil {
 				yield(Entry{}, err)
 				return
-			}
-			if len(after) > len(folder) && folder < after[:len(folder)] {
-				continue // it is behind us
 			}
 			if !a.day(ctx, folder, start, end, after, yield) {
 				return
 			}
 		}
 	}
+}
+
+// dayOf returns the day in whose folder a message of the account is.
+func dayOf(accountID, name string) (time.Time, bool) {
+	rest, ok := strings.CutPrefix(name, accountID+"/")
+	if !ok || len(rest) < len(dayLayout) {
+		return time.Time{}, false
+	}
+	day, err := time.Parse(dayLayout, rest[:len(dayLayout)])
+	return day, err == nil
 }
 
 // day yields a day's messages; it reports whether the walk goes on.

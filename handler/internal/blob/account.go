@@ -1,10 +1,25 @@
 // Package blob is the connector's way to Azure Blob Storage, and the only user of
-// azblob: containers that are made when they are first needed, blobs that can only
-// be created, leases, listings, and uploads of any length in bounded memory.
+// azblob: containers that are made when they are first needed, writes under a
+// condition, leases, listings, and uploads of any length in bounded memory.
 //
-// Every error of this package is one of the declared ones, the context's own,
-// or has cause [fault.Storage] or [fault.StorageAccess]. No error holds a URL: the
-// query of a shared access signature is a secret.
+// An [Account] gives a [Container] of our own; [Shared] opens a container that
+// somebody else's SAS URL leads to. Small records are written by
+// [Container.Write], everything else by [Container.Upload].
+//
+// # Errors
+//
+// Every error of this package is one of the declared ones, the context's own
+// cause, or has cause [fault.Storage] or [fault.StorageAccess]. No error holds a
+// URL: the query of a shared access signature is a secret.
+//
+// # Answers that are lost
+//
+// A request may take effect although its answer never arrives. The SDK then sends
+// it again, and a conditional write meets its own effect: the blob is there, or
+// has another ETag. [Container.Write] and [Container.Upload] notice when a request
+// was sent more than once, compare what is there with what they sent, and report
+// success if it is the same. When every attempt fails, the error says so, and the
+// write may have taken effect nevertheless: read before writing again.
 package blob
 
 import (
@@ -13,7 +28,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"xarchive/handler/internal/loopback"
 
@@ -35,8 +50,8 @@ type Account struct {
 	URL              string // blob endpoint, reached with Credential
 	ConnectionString string // `UseDevelopmentStorage=true` is accepted
 	Credential       azcore.TokenCredential
-	HTTP             *http.Client
-	Buffers          *Buffers // of uploads; shared by all containers
+	HTTP             *http.Client // http.DefaultClient if nil
+	Buffers          *Buffers     // of uploads, shared by all containers; unbounded if nil
 }
 
 // connectionString returns the account's connection string in full.
@@ -61,66 +76,82 @@ func (a Account) Emulated() bool {
 
 // Container returns the account's container of that name. Nothing is sent yet.
 func (a Account) Container(name string) *Container {
-	return &Container{account: a, name: name, buffers: a.Buffers}
+	return &Container{account: a, name: name, buffers: a.Buffers, turn: make(chan struct{}, 1)}
 }
 
 // Container is a blob container. One of our own account is made when it is first
-// used.
+// used. Its methods may be called by several goroutines at once.
 type Container struct {
 	account Account
 	name    string
 	buffers *Buffers
 
-	mu     sync.Mutex
-	opened *container.Client
+	opened atomic.Pointer[container.Client]
+	turn   chan struct{} // held by whoever opens the container
 }
 
 // Shared returns the container that a container SAS URL leads to. Such a
 // container is somebody else's, and is not made. Nothing is sent yet. The error
 // says that the URL cannot be read, without repeating it.
 func Shared(sasURL string, hc *http.Client, buffers *Buffers) (*Container, error) {
-	if u, err := url.Parse(sasURL); err != nil || u.Host == "" {
+	u, err := url.Parse(sasURL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return nil, fmt.Errorf("opening a shared container: %w", errAddress)
 	}
-	client, err := container.NewClientWithNoCredential(sasURL, &container.ClientOptions{
-		ClientOptions: policy.ClientOptions{Transport: hc}})
+	client, err := container.NewClientWithNoCredential(sasURL, options(hc))
 	if err != nil {
 		return nil, fmt.Errorf("opening a shared container: %w", errAddress)
 	}
-	return &Container{name: "shared", opened: client, buffers: buffers}, nil
+	c := &Container{name: "shared", buffers: buffers}
+	c.opened.Store(client)
+	return c, nil
 }
 
 // client returns the container's client, once the container is known to exist.
 func (c *Container) client(ctx context.Context) (*container.Client, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.opened != nil {
-		return c.opened, nil
+	if client := c.opened.Load(); client != nil {
+		return client, nil
+	}
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("opening blob container %q: %w", c.name, context.Cause(ctx))
+	}
+	if client := c.opened.Load(); client != nil {
+		return client, nil
 	}
 	client, err := c.open()
 	if err != nil {
-		return nil, fmt.Errorf("opening blob container %q: %w", c.name, translate(err))
+		return nil, fmt.Errorf("opening blob container %q: %w", c.name, translate(ctx, err))
 	}
 	_, err = client.Create(ctx, nil)
-	// An identity that may write blobs but not make containers is refused; the
-	// container is then someone else's to make, and its absence shows at once.
+	// An identity that may write blobs but not make containers is refused. The
+	// container is then someone else's to make, and its absence is ErrNoContainer.
 	if err != nil && !bloberror.HasCode(err, bloberror.ContainerAlreadyExists, bloberror.AuthorizationPermissionMismatch, bloberror.AuthorizationFailure) {
-		return nil, fmt.Errorf("making blob container %q: %w", c.name, translate(err))
+		return nil, fmt.Errorf("making blob container %q: %w", c.name, translate(ctx, err))
 	}
-	c.opened = client
+	c.opened.Store(client)
 	return client, nil
 }
 
 func (c *Container) open() (*container.Client, error) {
-	options := &container.ClientOptions{ClientOptions: policy.ClientOptions{Transport: c.account.HTTP}}
 	if c.account.ConnectionString == "" {
-		return container.NewClient(strings.TrimRight(c.account.URL, "/")+"/"+c.name, c.account.Credential, options)
+		return container.NewClient(strings.TrimRight(c.account.URL, "/")+"/"+c.name, c.account.Credential, options(c.account.HTTP))
 	}
-	return container.NewClientFromConnectionString(c.account.connectionString(), c.name, options)
+	return container.NewClientFromConnectionString(c.account.connectionString(), c.name, options(c.account.HTTP))
 }
 
-// Reach asks the storage service for something of the container, which shows
-// that it is there and lets the connector in.
+func options(hc *http.Client) *container.ClientOptions {
+	if hc == nil {
+		hc = http.DefaultClient
+	}
+	return &container.ClientOptions{ClientOptions: policy.ClientOptions{
+		Transport: hc, PerRetryPolicies: []policy.Policy{counting{}}}}
+}
+
+// Reach lists one blob, which shows that the container is there and lets the
+// connector in. A SAS that allows no listing is refused.
 func (c *Container) Reach(ctx context.Context) error {
 	client, err := c.client(ctx)
 	if err != nil {
@@ -128,7 +159,7 @@ func (c *Container) Reach(ctx context.Context) error {
 	}
 	one := int32(1)
 	if _, err := client.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{MaxResults: &one}).NextPage(ctx); err != nil {
-		return fmt.Errorf("listing blob container %q: %w", c.name, translate(err))
+		return fmt.Errorf("listing blob container %q: %w", c.name, translate(ctx, err))
 	}
 	return nil
 }

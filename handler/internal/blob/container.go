@@ -53,8 +53,8 @@ func (c Condition) access() *blob.AccessConditions {
 
 // failed translates the error of a request with this condition. A create-only
 // write of a blob that is there is answered as an unmet condition, too.
-func (c Condition) failed(err error) error {
-	err = translate(err)
+func (c Condition) failed(ctx context.Context, err error) error {
+	err = translate(ctx, err)
 	if c.Absent && errors.Is(err, ErrChanged) {
 		return ErrExists
 	}
@@ -70,13 +70,15 @@ func (c *Container) Read(ctx context.Context, name string) ([]byte, Info, error)
 	defer body.Close()
 	data, err := io.ReadAll(body)
 	if err != nil {
-		return nil, Info{}, fmt.Errorf("reading %s: %w", name, translate(err))
+		return nil, Info{}, err
 	}
 	return data, info, nil
 }
 
-// Open streams a blob. A connection that breaks is taken up again, up to three
-// times. It returns ErrNotFound if there is no such blob.
+// Open streams a blob. A connection that breaks is taken up again where it broke, up
+// to three times each read; the bytes are then of the same version of the blob,
+// else reading returns ErrChanged. It returns ErrNotFound if there is no such
+// blob.
 func (c *Container) Open(ctx context.Context, name string) (io.ReadCloser, Info, error) {
 	client, err := c.client(ctx)
 	if err != nil {
@@ -84,11 +86,30 @@ func (c *Container) Open(ctx context.Context, name string) (io.ReadCloser, Info,
 	}
 	answer, err := client.NewBlobClient(name).DownloadStream(ctx, nil)
 	if err != nil {
-		return nil, Info{}, fmt.Errorf("reading %s: %w", name, translate(err))
+		return nil, Info{}, fmt.Errorf("reading %s: %w", name, translate(ctx, err))
 	}
 	info := newInfo(name, answer.Metadata, answer.ContentLength, answer.LastModified, answer.ETag, answer.LeaseState)
-	return answer.NewRetryReader(ctx, &blob.RetryReaderOptions{MaxRetries: 3}), info, nil
+	return &content{ctx, name, answer.NewRetryReader(ctx, &blob.RetryReaderOptions{MaxRetries: 3})}, info, nil
 }
+
+// content is a blob's bytes. It holds a context, since an io.Reader has no other
+// way to it.
+type content struct {
+	ctx  context.Context
+	name string
+	body io.ReadCloser
+}
+
+// Read returns errors of this package.
+func (c *content) Read(p []byte) (int, error) {
+	n, err := c.body.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("reading %s: %w", c.name, translate(c.ctx, err))
+	}
+	return n, err
+}
+
+func (c *content) Close() error { return c.body.Close() }
 
 // Stat returns what is known of a blob. It returns ErrNotFound if there is none.
 func (c *Container) Stat(ctx context.Context, name string) (Info, error) {
@@ -98,25 +119,33 @@ func (c *Container) Stat(ctx context.Context, name string) (Info, error) {
 	}
 	answer, err := client.NewBlobClient(name).GetProperties(ctx, nil)
 	if err != nil {
-		return Info{}, fmt.Errorf("looking for %s: %w", name, translate(err))
+		return Info{}, fmt.Errorf("looking for %s: %w", name, translate(ctx, err))
 	}
 	return newInfo(name, answer.Metadata, answer.ContentLength, answer.LastModified, answer.ETag, answer.LeaseState), nil
 }
 
 // Write makes a small blob of type application/json, or replaces one, in one
 // request. It returns the ETag of what was written, and ErrExists, ErrChanged,
-// ErrLeased or ErrLost as the condition has it.
+// ErrLeased or ErrLost as the condition has it. A write whose answer was lost and
+// that is still in place is a success.
 func (c *Container) Write(ctx context.Context, name string, data []byte, when Condition) (etag string, err error) {
 	client, err := c.client(ctx)
 	if err != nil {
 		return "", err
 	}
-	answer, err := client.NewBlockBlobClient(name).Upload(ctx, streaming.NopCloser(bytes.NewReader(data)), &blockblob.UploadOptions{
+	counted, sent := countTries(ctx)
+	answer, err := client.NewBlockBlobClient(name).Upload(counted, streaming.NopCloser(bytes.NewReader(data)), &blockblob.UploadOptions{
 		AccessConditions: when.access(),
 		HTTPHeaders:      &blob.HTTPHeaders{BlobContentType: to.Ptr("application/json")},
 	})
 	if err != nil {
-		return "", fmt.Errorf("writing %s: %w", name, when.failed(err))
+		err = when.failed(ctx, err)
+		if sent.Load() > 1 && (errors.Is(err, ErrExists) || errors.Is(err, ErrChanged)) {
+			if there, info, failed := c.Read(ctx, name); failed == nil && bytes.Equal(there, data) {
+				return info.ETag, nil
+			}
+		}
+		return "", fmt.Errorf("writing %s: %w", name, err)
 	}
 	if answer.ETag != nil {
 		etag = string(*answer.ETag)
@@ -125,14 +154,15 @@ func (c *Container) Write(ctx context.Context, name string, data []byte, when Co
 }
 
 // Remove removes a blob. It returns ErrNotFound if there is none, and ErrChanged,
-// ErrLeased or ErrLost as the condition has it.
+// ErrLeased or ErrLost as the condition has it. ErrNotFound is also what a removal
+// returns whose answer was lost: the blob is gone, and who removed it is unknown.
 func (c *Container) Remove(ctx context.Context, name string, when Condition) error {
 	client, err := c.client(ctx)
 	if err != nil {
 		return err
 	}
 	if _, err = client.NewBlobClient(name).Delete(ctx, &blob.DeleteOptions{AccessConditions: when.access()}); err != nil {
-		return fmt.Errorf("removing %s: %w", name, when.failed(err))
+		return fmt.Errorf("removing %s: %w", name, when.failed(ctx, err))
 	}
 	return nil
 }
@@ -151,8 +181,11 @@ func (c *Container) List(ctx context.Context, prefix string, metadata bool) iter
 		for pager.More() {
 			page, err := pager.NextPage(ctx)
 			if err != nil {
-				yield(Info{}, fmt.Errorf("listing %s: %w", prefix, translate(err)))
+				yield(Info{}, fmt.Errorf("listing %s: %w", prefix, translate(ctx, err)))
 				return
+			}
+			if page.Segment == nil {
+				continue
 			}
 			for _, b := range page.Segment.BlobItems {
 				var p container.BlobProperties
@@ -179,7 +212,10 @@ func (c *Container) Folders(ctx context.Context, prefix string) ([]string, error
 	for pager.More() {
 		page, err := pager.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("listing the folders of %s: %w", prefix, translate(err))
+			return nil, fmt.Errorf("listing the folders of %s: %w", prefix, translate(ctx, err))
+		}
+		if page.Segment == nil {
+			continue
 		}
 		for _, p := range page.Segment.BlobPrefixes {
 			out = append(out, *p.Name)
@@ -197,7 +233,9 @@ func newInfo(name string, metadata map[string]*string, size *int64, modified *ti
 		info.Modified = modified.UTC()
 	}
 	if etag != nil {
-		info.ETag = string(*etag)
+		// Listings give it without the quotes that headers give it with, and that a
+		// condition needs.
+		info.ETag = `"` + strings.Trim(string(*etag), `"`) + `"`
 	}
 	if len(metadata) > 0 {
 		info.Metadata = map[string]string{}

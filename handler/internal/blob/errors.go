@@ -13,8 +13,12 @@ import (
 )
 
 var (
-	// ErrNotFound: there is no such blob, or no such container.
+	// ErrNotFound: there is no such blob. The storage service said so; no other
+	// failure of a read is ErrNotFound.
 	ErrNotFound = fault.New(fault.NotFound, "not found")
+	// ErrNoContainer: there is no such container. It says nothing of the blobs
+	// that ought to be in it.
+	ErrNoContainer = fault.New(fault.Storage, "the blob container is not there")
 	// ErrExists: a blob that was to be created is there already.
 	ErrExists = fault.New(fault.Other, "already there")
 	// ErrChanged: the blob is no longer the version that the caller read.
@@ -31,7 +35,8 @@ var (
 )
 
 // StatusError is an answer of the storage service that none of the declared
-// errors stands for. It holds no URL.
+// errors stands for. It holds no URL. A 404 without the service's own code is one:
+// it may come from anything between here and the service, and proves no absence.
 type StatusError struct {
 	Status int    // HTTP
 	Code   string // the service's own word, such as AuthenticationFailed
@@ -49,40 +54,53 @@ func (e *StatusError) FaultCause() fault.Cause {
 	return fault.Storage
 }
 
-// translate turns an error of the SDK into one of this package's.
+// translate turns an error of the SDK, from a request under ctx, into one of this
+// package's. An interrupted request returns the context's cause, so that a lost
+// lease is ErrLost there, too.
 // https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
-func translate(err error) error {
+func translate(ctx context.Context, err error) error {
 	var answer *azcore.ResponseError
 	switch {
 	case err == nil:
 		return nil
-	case bloberror.HasCode(err, bloberror.BlobNotFound, bloberror.ContainerNotFound):
+	case bloberror.HasCode(err, bloberror.BlobNotFound):
 		return ErrNotFound
+	case bloberror.HasCode(err, bloberror.ContainerNotFound):
+		return ErrNoContainer
 	case bloberror.HasCode(err, bloberror.BlobAlreadyExists, bloberror.BlobImmutableDueToPolicy):
 		return ErrExists
 	case bloberror.HasCode(err, bloberror.ConditionNotMet):
 		return ErrChanged
-	case bloberror.HasCode(err, bloberror.LeaseAlreadyPresent, bloberror.LeaseIDMissing):
+	case bloberror.HasCode(err, bloberror.LeaseAlreadyPresent, bloberror.LeaseIDMissing, bloberror.LeaseIsBreakingAndCannotBeAcquired):
 		return ErrLeased
-	case bloberror.HasCode(err, bloberror.LeaseIDMismatchWithBlobOperation, bloberror.LeaseIDMismatchWithLeaseOperation, bloberror.LeaseLost, bloberror.LeaseNotPresentWithBlobOperation, bloberror.LeaseNotPresentWithLeaseOperation):
+	case bloberror.HasCode(err, bloberror.LeaseIDMismatchWithBlobOperation, bloberror.LeaseIDMismatchWithLeaseOperation, bloberror.LeaseLost, bloberror.LeaseNotPresentWithBlobOperation, bloberror.LeaseNotPresentWithLeaseOperation, bloberror.LeaseIsBrokenAndCannotBeRenewed):
 		return ErrLost
 	case bloberror.HasCode(err, bloberror.InvalidBlockList, bloberror.InvalidBlockID, bloberror.InvalidBlobOrBlock):
 		return ErrBlocks
-	case errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound:
-		return ErrNotFound // a HEAD has no body, and so no code
 	case errors.As(err, &answer):
 		return &StatusError{Status: answer.StatusCode, Code: answer.ErrorCode}
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	}
-	// The SDK's and net/http's errors name the URL, whose query may be a secret.
-	var cause error = err
+	return fault.New(fault.Storage, "the storage service cannot be reached: "+innermost(err).Error())
+}
+
+// innermost returns the error at the bottom of a chain. The SDK's and net/http's
+// own errors, further up, name the URL, whose query may be a secret.
+func innermost(err error) error {
 	for {
-		inner := errors.Unwrap(cause)
-		if inner == nil {
-			break
+		var next error
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			next = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			if list := e.Unwrap(); len(list) > 0 {
+				next = list[0]
+			}
 		}
-		cause = inner
+		if next == nil {
+			return err
+		}
+		err = next
 	}
-	return fault.New(fault.Storage, "the storage service cannot be reached: "+cause.Error())
 }

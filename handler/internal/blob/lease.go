@@ -30,7 +30,8 @@ type Lease struct {
 	client *lease.BlobClient
 	ctx    context.Context // see Context
 	cancel context.CancelCauseFunc
-	done   sync.WaitGroup
+	done   sync.WaitGroup // the renewal
+	once   sync.Once      // the release
 }
 
 // Lease leases a blob. It returns ErrLeased if somebody else holds the lease,
@@ -43,7 +44,7 @@ func (c *Container) Lease(ctx context.Context, name, etag string) (*Lease, error
 	}
 	lc, err := lease.NewBlobClient(client.NewBlobClient(name), nil)
 	if err != nil {
-		return nil, fmt.Errorf("leasing %s: %w", name, translate(err))
+		return nil, fmt.Errorf("leasing %s: %w", name, translate(ctx, err))
 	}
 	options := &lease.BlobAcquireOptions{}
 	if etag != "" {
@@ -51,7 +52,7 @@ func (c *Container) Lease(ctx context.Context, name, etag string) (*Lease, error
 	}
 	granted, err := lc.AcquireLease(ctx, int32(leaseDuration/time.Second), options)
 	if err != nil {
-		return nil, fmt.Errorf("leasing %s: %w", name, translate(err))
+		return nil, fmt.Errorf("leasing %s: %w", name, translate(ctx, err))
 	}
 	l := &Lease{ID: *granted.LeaseID, client: lc}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
@@ -77,8 +78,9 @@ func (l *Lease) renew() {
 		ctx, cancel := context.WithDeadline(l.ctx, renewed.Add(leaseDuration))
 		asked := time.Now()
 		_, err := l.client.RenewLease(ctx, nil)
+		err = translate(ctx, err)
 		cancel()
-		switch err = translate(err); {
+		switch {
 		case err == nil:
 			renewed = asked
 		case errors.Is(err, ErrLost), errors.Is(err, ErrLeased), errors.Is(err, ErrNotFound), time.Since(renewed) >= leaseDuration:
@@ -97,10 +99,17 @@ func (l *Lease) Lost() error {
 }
 
 // Release gives the lease back at once, even when its context has ended. A lease
-// that cannot be given back runs out.
+// that cannot be given back runs out. Releasing it again does nothing.
 func (l *Lease) Release() {
+	l.once.Do(l.release)
+}
+
+func (l *Lease) release() {
 	l.cancel(nil)
 	l.done.Wait()
+	if l.Lost() != nil {
+		return // it is no longer ours to give
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), 5*time.Second)
 	defer cancel()
 	_, _ = l.client.ReleaseLease(ctx, nil) // it runs out by itself

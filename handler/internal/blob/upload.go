@@ -1,17 +1,17 @@
 package blob
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
@@ -87,11 +87,15 @@ type Staged struct {
 }
 
 // Upload makes a blob of what write produces, in memory bounded by the
-// container's buffers. Nothing is visible before it is whole. It returns write's
-// error as it is, leaving nothing visible; ErrExists, ErrChanged, ErrLeased or ErrLost as
-// the condition has it; ErrBlocks if blocks staged earlier are gone or write
-// produced other bytes than before: then Resume is reset, and the caller may
-// upload again.
+// container's buffers. Nothing is visible before it is whole. write must not
+// upload into a container with the same buffers, which might wait for its own.
+//
+// Upload returns what it has made: name, size, and the SHA-256 (hex) as metadata
+// `sha256`, whatever metadata the blob got. It returns write's error as it is,
+// and nothing is visible then; the error of an upload that write ignored;
+// ErrExists, ErrChanged, ErrLeased or ErrLost as the condition has it; ErrBlocks
+// if blocks staged earlier are gone or write produced other bytes than before:
+// then Resume is reset, and the caller may upload again.
 func (c *Container) Upload(ctx context.Context, name string, o Upload, write func(io.Writer) error) (Info, error) {
 	client, err := c.client(ctx)
 	if err != nil {
@@ -128,13 +132,18 @@ type uploader struct {
 	buffer  []byte // of the pool once it is longer than smallSize
 	pooled  bool
 	size    int64
-	sent    int // blocks that are behind the writer
-	skip    int // of them, blocks that an earlier upload has staged
+	ids     []string // of the blocks that are behind the writer
+	skip    int      // of them, blocks that an earlier upload has staged
 	staged  *Staged
+	failed  error // the first error; nothing is written after it
 }
 
-func (w *uploader) Write(p []byte) (int, error) {
-	n := len(p)
+func (w *uploader) Write(p []byte) (n int, err error) {
+	if w.failed != nil {
+		return 0, w.failed
+	}
+	defer func() { w.failed = err }()
+	n = len(p)
 	w.size += int64(n)
 	for len(p) > 0 {
 		if !w.pooled && len(w.buffer)+len(p) > smallSize {
@@ -161,33 +170,52 @@ func (w *uploader) Write(p []byte) (int, error) {
 
 // stage sends the buffer as the next block, unless an earlier upload has.
 func (w *uploader) stage() error {
-	w.sent++
 	sum := hex.EncodeToString(w.hash.Sum(nil))
-	if w.sent <= w.skip {
-		if w.sent == w.skip && sum != w.staged.SHA256 {
-			*w.staged = Staged{}
-			return ErrBlocks
+	n := len(w.ids) + 1
+	w.ids = append(w.ids, blockID(w.staged.Prefix, n, sum))
+	if n <= w.skip {
+		if n == w.skip && sum != w.staged.SHA256 {
+			return w.stale()
 		}
 		w.buffer = w.buffer[:0]
 		return nil
 	}
-	_, err := w.blob.StageBlock(w.ctx, blockID(w.staged.Prefix, w.sent), streaming.NopCloser(bytes.NewReader(w.buffer)), nil)
-	if err != nil {
-		return fmt.Errorf("uploading block %d: %w", w.sent, translate(err))
+	body := newBody(w.buffer)
+	_, err := w.blob.StageBlock(w.ctx, w.ids[n-1], body, nil)
+	body.end()
+	if err = translate(w.ctx, err); err != nil {
+		if errors.Is(err, ErrBlocks) {
+			*w.staged = Staged{}
+		}
+		return fmt.Errorf("uploading block %d: %w", n, err)
 	}
 	if len(w.buffer) == BlockSize { // a shorter one is the last, and is sent again
-		w.staged.Blocks, w.staged.SHA256 = w.sent, sum
+		w.staged.Blocks, w.staged.SHA256 = n, sum
 	}
 	w.buffer = w.buffer[:0]
 	return nil
 }
 
-func blockID(prefix string, n int) string {
-	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%s%08d", prefix, n))
+// stale forgets what is staged.
+func (w *uploader) stale() error {
+	*w.staged = Staged{}
+	return ErrBlocks
+}
+
+// blockID names a block by its upload, its number and all bytes up to its end: an
+// instance that has lost its claim and goes on with the same upload cannot put
+// other bytes in the place of a block. The ids of all blocks of a blob, those of
+// earlier uploads among them, must have the same length: 34 bytes.
+// https://learn.microsoft.com/rest/api/storageservices/put-block
+func blockID(prefix string, n int, sum string) string {
+	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%.18s%08d%.8s", prefix, n, sum))
 }
 
 // commit makes the blob visible.
 func (w *uploader) commit(o Upload) (Info, error) {
+	if w.failed != nil {
+		return Info{}, w.failed
+	}
 	sum := hex.EncodeToString(w.hash.Sum(nil))
 	var metadata map[string]*string
 	if o.Metadata != nil {
@@ -198,35 +226,52 @@ func (w *uploader) commit(o Upload) (Info, error) {
 	}
 	headers := &blob.HTTPHeaders{BlobContentType: to.Ptr(o.Type)}
 	info := Info{Size: w.size, Metadata: map[string]string{"sha256": sum}}
-	if w.sent == 0 && w.skip == 0 {
-		_, err := w.blob.Upload(w.ctx, streaming.NopCloser(bytes.NewReader(w.buffer)), &blockblob.UploadOptions{
+	ctx, tries := countTries(w.ctx)
+	if len(w.ids) == 0 && w.skip == 0 {
+		body := newBody(w.buffer)
+		_, err := w.blob.Upload(ctx, body, &blockblob.UploadOptions{
 			Metadata: metadata, HTTPHeaders: headers, AccessConditions: o.If.access()})
-		return info, o.If.failed(err)
+		body.end()
+		return info, w.ours(o.If.failed(ctx, err), tries.Load(), metadata)
 	}
 	if len(w.buffer) > 0 {
 		if err := w.stage(); err != nil {
 			return Info{}, err
 		}
 	}
-	if w.sent < w.skip { // fewer bytes than before: what is staged was never compared
-		*w.staged = Staged{}
-		return Info{}, ErrBlocks
+	if len(w.ids) < w.skip { // fewer bytes than before: what is staged was never compared
+		return Info{}, w.stale()
 	}
-	ids := make([]string, w.sent)
-	for i := range ids {
-		ids[i] = blockID(w.staged.Prefix, i+1)
-	}
-	_, err := w.blob.CommitBlockList(w.ctx, ids, &blockblob.CommitBlockListOptions{
+	_, err := w.blob.CommitBlockList(ctx, w.ids, &blockblob.CommitBlockListOptions{
 		Metadata: metadata, HTTPHeaders: headers, AccessConditions: o.If.access()})
-	err = o.If.failed(err)
+	if err = w.ours(o.If.failed(ctx, err), tries.Load(), metadata); errors.Is(err, ErrBlocks) {
+		return Info{}, w.stale()
+	}
 	if err != nil {
-		if err == ErrBlocks {
-			*w.staged = Staged{}
-		}
 		return Info{}, err
 	}
 	*w.staged = Staged{}
 	return info, nil
+}
+
+// ours returns nil instead of an unmet condition that this upload's own effect
+// explains: it was sent more than once, and a blob of this size and metadata is
+// there. Without metadata it cannot tell.
+func (w *uploader) ours(err error, tries int32, metadata map[string]*string) error {
+	if tries < 2 || len(metadata) == 0 || !errors.Is(err, ErrExists) && !errors.Is(err, ErrChanged) {
+		return err
+	}
+	there, failed := w.blob.GetProperties(w.ctx, nil)
+	if failed != nil || there.ContentLength == nil || *there.ContentLength != w.size || len(there.Metadata) != len(metadata) {
+		return err
+	}
+	got := newInfo("", there.Metadata, nil, nil, nil, nil).Metadata
+	for k, v := range metadata {
+		if got[strings.ToLower(k)] != *v {
+			return err
+		}
+	}
+	return nil
 }
 
 // close gives the buffer back.

@@ -33,6 +33,7 @@ var big = strings.Repeat("x", blob.BlockSize+100)
 
 func newHistory(t *testing.T) *history {
 	w := newWorld(t)
+	w.swept = true
 	h := &history{world: w}
 	older := noon.AddDate(0, -2, 0)
 	late := w.put(older, "late")

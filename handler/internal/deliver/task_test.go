@@ -233,7 +233,7 @@ func TestLostChunk(t *testing.T) {
 // finishes the end, and the event, if it is sent again, is the same.
 func TestEndFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, blob := range []string{"tasks/open/j/t.json", "tasks/ended/j/t.json", "tasks/items/j/t/000000.json", "late/j/"} {
+		for _, blob := range []string{"tasks/open/j/t.json", "tasks/ended/j/t.json", "late/j/"} {
 			w := newWorld(t)
 			keys := w.posts(3)
 			w.late(keys[1], at(1))

@@ -79,9 +79,9 @@ func (c *Container) judge(err error) error {
 	var answer *blob.StatusError
 	refused := errors.As(err, &answer) && (answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden)
 	switch {
-	case err == nil, errors.Is(err, blob.ErrBlocks), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case err == nil, errors.Is(err, blob.ErrBlocks), errors.Is(err, blob.ErrLost), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
-	case errors.Is(err, blob.ErrNotFound), answer != nil && answer.Status == http.StatusGone:
+	case errors.Is(err, blob.ErrNoContainer), answer != nil && answer.Status == http.StatusGone:
 		return fmt.Errorf("%w: %w", ErrGone, err)
 	case refused && !c.expires.IsZero() && time.Now().After(c.expires):
 		return fmt.Errorf("%w: %w", ErrExpired, err)

@@ -176,16 +176,16 @@ func (a *Account) Missing() Ranges {
 	return out
 }
 
-// upgrade turns what was recorded before the format was versioned into today's
-// form.
+func (a *Account) belongs(name string) bool { return name == accountName(a.ID) }
+
+// upgrade: gaps had no reason, the last error was a text that could be empty, and
+// a run covered up to the end that it had asked X for.
 func (a *Account) upgrade() {
 	for _, r := range a.Unreachable {
 		a.AddGap(Gap{Range: r, Why: BeyondReach})
 	}
 	a.Unreachable = nil
-	if a.Problem != nil && a.Problem.Text == "" {
-		a.Problem = nil
-	}
+	a.Problem = a.Problem.orNil()
 	if a.Run != nil && a.Run.CoverTo.IsZero() {
 		a.Run.CoverTo, a.Run.Began = a.Run.EndTime, a.Run.EndTime
 	}
@@ -216,12 +216,14 @@ type AccountRecord struct {
 // LoadAccount reads an account, to work on it; one never seen is empty but for its
 // id.
 func (s *Store) LoadAccount(ctx context.Context, id string) (*AccountRecord, error) {
-	r := &AccountRecord{Account: Account{ID: id}, store: s}
+	r := &AccountRecord{store: s}
 	info, err := s.read(ctx, accountName(id), &r.Account)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) {
+		r.Account, err = Account{ID: id}, nil
+	}
+	if err != nil {
 		return nil, err
 	}
-	r.Account.upgrade()
 	r.etag, r.leased = info.ETag, info.Leased
 	return r, nil
 }
@@ -230,7 +232,7 @@ func (s *Store) LoadAccount(ctx context.Context, id string) (*AccountRecord, err
 // read.
 func (r *AccountRecord) Claimed() bool { return r.leased }
 
-// Claim takes the account's lease and returns a context that ends, with cause
+// Claim takes the account's lease, once and returns a context that ends, with cause
 // ErrLost, when it is lost. It returns ErrClaimed if another instance has the
 // account, or has changed it since it was read. [AccountRecord.Release] gives
 // the lease back.
@@ -254,7 +256,9 @@ func (r *AccountRecord) Save(ctx context.Context) error {
 	r.Account.V = Version
 	when := blob.Condition{ETag: r.etag, Absent: r.etag == ""}
 	if r.lease != nil {
-		when.Lease = r.lease.ID
+		// Nobody else can write under our lease. Without the ETag, a save that took
+		// effect though it failed does not make all later ones fail.
+		when = blob.Condition{Lease: r.lease.ID}
 	}
 	etag, err := r.store.write(ctx, accountName(r.Account.ID), r.Account, when)
 	if errors.Is(err, ErrExists) {

@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"xarchive/handler/internal/blob"
@@ -21,6 +22,11 @@ type Job struct {
 	SignInNeeded bool      `json:"signInNeeded,omitempty"` // the account must sign in again
 }
 
+func (j *Job) belongs(name string) bool { return j.ID != "" && name == jobName(j.ID) }
+
+// upgrade: V 0 is a job that there is not, see [Store.UpdateJob].
+func (j *Job) upgrade() { j.V = Version }
+
 const jobs = "jobs/"
 
 func jobName(id string) string { return jobs + id + ".json" }
@@ -35,15 +41,16 @@ func (s *Store) Job(ctx context.Context, id string) (Job, error) {
 // Jobs reads all jobs. A record that cannot be read is in damaged and does not
 // stop the others.
 func (s *Store) Jobs(ctx context.Context) (list []Job, damaged []Damaged, err error) {
-	return all[Job](ctx, s, jobs)
+	return all[Job, *Job](ctx, s, jobs)
 }
 
 // UpdateJob changes a job. change gets the job as it is, with V 0 if there is
-// none yet, and may be called again when another instance was faster; an error
-// of change is returned, and nothing is written.
+// none: never made, or deleted meanwhile. It may be called again when another
+// instance was faster; an error of change is returned, and nothing is written. It
+// returns ErrClaimed if others were faster ten times in a row.
 func (s *Store) UpdateJob(ctx context.Context, id string, change func(*Job) error) error {
-	return s.update(ctx, jobName(id), func() any { return &Job{ID: id} }, func(v any) error {
-		j := v.(*Job)
+	return update(ctx, s, jobName(id), func(j *Job) error {
+		j.ID = id
 		if err := change(j); err != nil {
 			return err
 		}
@@ -58,9 +65,9 @@ const updates = 10
 
 // update reads a record, has it changed, and writes it if nobody else has
 // meanwhile; if somebody has, it begins again.
-func (s *Store) update(ctx context.Context, name string, empty func() any, change func(any) error) error {
+func update[T any, P pointer[T]](ctx context.Context, s *Store, name string, change func(P) error) error {
 	for n := 1; ; n++ {
-		v := empty()
+		v := P(new(T))
 		info, err := s.read(ctx, name, v)
 		when := blob.Condition{ETag: info.ETag}
 		if errors.Is(err, ErrNotFound) {
@@ -73,19 +80,26 @@ func (s *Store) update(ctx context.Context, name string, empty func() any, chang
 			return err
 		}
 		_, err = s.write(ctx, name, v, when)
-		if n == updates || !errors.Is(err, ErrClaimed) && !errors.Is(err, ErrExists) {
+		if !errors.Is(err, ErrClaimed) && !errors.Is(err, ErrExists) {
 			return err
+		}
+		if n == updates {
+			return fmt.Errorf("changing %s: %w", name, ErrClaimed)
 		}
 	}
 }
 
 // DeleteJob removes a job, its open tasks, and its hold on the account. It
-// returns ErrNotFound if there is no such job. The account's cursor and coverage stay: a
-// later job for the account goes on where this one stopped. A task that is being
-// delivered just now is left to the instance that delivers it, which finds the
-// job gone.
+// returns ErrNotFound if there is no such job, and ErrNewer, removing nothing, if a
+// newer version wrote it. The account's cursor and coverage stay: a later job for
+// the account goes on where this one stopped. A task that is being delivered just
+// now is left to the instance that delivers it, which finds the job gone. What was
+// kept for the job besides is removed by [Store.Sweep].
 func (s *Store) DeleteJob(ctx context.Context, id string) error {
 	j, err := s.Job(ctx, id)
+	if errors.Is(err, ErrDamaged) {
+		j, err = Job{}, nil // its account comes free when the job is gone
+	}
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,9 @@ type Owner struct {
 // own record says so.
 const ownerGrace = 10 * time.Minute
 
+func (o *Owner) belongs(string) bool { return o.JobID != "" }
+func (o *Owner) upgrade()            {}
+
 func ownerName(accountID string) string { return "owners/" + accountID + ".json" }
 
 // Owner returns the id of the job that archives an account, "" if there is none.
@@ -35,7 +38,8 @@ func (s *Store) owner(ctx context.Context, accountID string, now time.Time) (Own
 	var o Owner
 	info, err := s.read(ctx, ownerName(accountID), &o)
 	if errors.Is(err, ErrNotFound) {
-		return Owner{}, blob.Info{}, nil
+		o, err := s.unrecordedOwner(ctx, accountID)
+		return o, blob.Info{}, err
 	}
 	if err != nil {
 		return Owner{}, blob.Info{}, err
@@ -50,29 +54,54 @@ func (s *Store) owner(ctx context.Context, accountID string, now time.Time) (Own
 	return o, info, nil
 }
 
-// TakeAccount makes a job the one that archives an account. It returns ErrTaken
-// if another job is. Repeating it is harmless.
-func (s *Store) TakeAccount(ctx context.Context, accountID, jobID string, now time.Time) error {
-	o, info, err := s.owner(ctx, accountID, now)
-	switch {
-	case err != nil:
-		return err
-	case o.JobID == jobID:
-		return nil
-	case o.JobID != "":
-		return fmt.Errorf("account %s: %w: job %s", accountID, ErrTaken, o.JobID)
+// unrecordedOwner looks among all jobs for the owner of an account. Jobs from
+// before the format was versioned have no owner record until the first
+// [Store.Sweep] makes them; after that, no record is no owner.
+func (s *Store) unrecordedOwner(ctx context.Context, accountID string) (Owner, error) {
+	neverSwept, err := s.absent(ctx, sweepName)
+	if err != nil || !neverSwept {
+		return Owner{}, err
 	}
-	if info.ETag == "" {
-		// Jobs from before the format was versioned have no owner record.
-		list, _, err := s.Jobs(ctx)
-		if err != nil {
+	list, _, err := s.Jobs(ctx)
+	for _, j := range list {
+		if j.AccountID == accountID {
+			return Owner{JobID: j.ID, At: j.CreatedAt}, err
+		}
+	}
+	return Owner{}, err
+}
+
+// recordOwners makes the owner records of jobs from before the format was versioned.
+func (s *Store) recordOwners(ctx context.Context) error {
+	list, _, err := s.Jobs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, j := range list {
+		if j.AccountID == "" {
+			continue
+		}
+		_, err := s.write(ctx, ownerName(j.AccountID), Owner{Version, j.ID, j.CreatedAt}, blob.Condition{Absent: true})
+		if err != nil && !errors.Is(err, ErrExists) {
 			return err
 		}
-		for _, j := range list {
-			if j.AccountID == accountID && j.ID != jobID {
-				return fmt.Errorf("account %s: %w: job %s", accountID, ErrTaken, j.ID)
-			}
-		}
+	}
+	return nil
+}
+
+// TakeAccount makes a job the one that archives an account. It returns ErrTaken
+// if another job is, or is just becoming it. Repeating it is harmless. The job's
+// own record must say so within ten minutes; after that the account is free.
+func (s *Store) TakeAccount(ctx context.Context, accountID, jobID string, now time.Time) error {
+	o, info, err := s.owner(ctx, accountID, now)
+	if err != nil {
+		return err
+	}
+	if o.JobID != "" && o.JobID != jobID {
+		return fmt.Errorf("account %s: %w: job %s", accountID, ErrTaken, o.JobID)
+	}
+	if o.JobID == jobID && info.ETag != "" {
+		return nil
 	}
 	when := blob.Condition{ETag: info.ETag, Absent: info.ETag == ""}
 	_, err = s.write(ctx, ownerName(accountID), Owner{Version, jobID, now.UTC()}, when)

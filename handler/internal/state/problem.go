@@ -23,6 +23,15 @@ func NewProblem(err error, at time.Time) *Problem {
 	return &Problem{Cause: fault.CauseOf(err), Text: err.Error(), At: at.UTC()}
 }
 
+// orNil returns nil for a problem without a text, as records from before the format
+// was versioned hold it where there was none.
+func (p *Problem) orNil() *Problem {
+	if p != nil && p.Text == "" {
+		return nil
+	}
+	return p
+}
+
 // Same reports whether two problems are the same but for their time.
 func (p *Problem) Same(q *Problem) bool {
 	if p == nil || q == nil {

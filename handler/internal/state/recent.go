@@ -33,9 +33,15 @@ func (s *Store) RecentTasks(ctx context.Context, n int) (list []Task, damaged []
 	for _, info := range found[:min(len(found), n)] {
 		names = append(names, info.Name)
 	}
-	list, damaged, err = some[Task](ctx, s, names)
-	for i := range list {
-		list[i].BlobSASURI, list[i].Partials = "", nil
+	list, damaged, err = some[Task, *Task](ctx, s, names)
+	var out []Task
+	for _, t := range list {
+		same := func(other Task) bool { return other.JobID == t.JobID && other.TaskID == t.TaskID }
+		if slices.ContainsFunc(out, same) {
+			continue // it is just ending, and in both folders
+		}
+		t.BlobSASURI, t.Partials = "", nil
+		out = append(out, t)
 	}
-	return list, damaged, err
+	return out, damaged, err
 }

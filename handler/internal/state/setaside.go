@@ -39,6 +39,9 @@ func (p AsidePost) name() string {
 	return asidePosts(p.AccountID) + key + ".json"
 }
 
+func (p *AsidePost) belongs(name string) bool { return name == p.name() }
+func (p *AsidePost) upgrade()                 {}
+
 // PutAside sets a post aside; added is false if it was there already, which then
 // stands.
 func (s *Store) PutAside(ctx context.Context, p AsidePost) (added bool, err error) {
@@ -52,15 +55,14 @@ func (s *Store) PutAside(ctx context.Context, p AsidePost) (added bool, err erro
 
 // Aside returns an account's posts that are set aside.
 func (s *Store) Aside(ctx context.Context, accountID string) (list []AsidePost, damaged []Damaged, err error) {
-	return all[AsidePost](ctx, s, asidePosts(accountID))
+	return all[AsidePost, *AsidePost](ctx, s, asidePosts(accountID))
 }
 
 // RetriedAside notes that a version of the connector has tried a post again, in
 // vain.
 func (s *Store) RetriedAside(ctx context.Context, p AsidePost) error {
 	p.V = Version
-	_, err := s.write(ctx, p.name(), p, blob.Condition{})
-	return err
+	return replace(ctx, s, p.name(), p)
 }
 
 // RemoveAside forgets a post that could be archived after all.

@@ -22,6 +22,9 @@ type SignIn struct {
 	ExpiresAt   time.Time `json:"expiresAt"`      // UTC
 }
 
+func (in *SignIn) belongs(name string) bool { return name == signInName(in.Token) }
+func (in *SignIn) upgrade()                 {}
+
 const signIns = "signins/"
 
 func signInName(token string) string {
@@ -32,8 +35,7 @@ func signInName(token string) string {
 // PutSignIn keeps a sign-in.
 func (s *Store) PutSignIn(ctx context.Context, in SignIn) error {
 	in.V = Version
-	_, err := s.write(ctx, signInName(in.Token), in, blob.Condition{})
-	return err
+	return replace(ctx, s, signInName(in.Token), in)
 }
 
 // SignIn returns the sign-in of a request token. It returns ErrNotFound if there is
@@ -50,7 +52,7 @@ func (s *Store) SignIn(ctx context.Context, token string, now time.Time) (SignIn
 // SignIns returns the sign-ins that have not expired. Those that have are removed
 // by [Store.Sweep].
 func (s *Store) SignIns(ctx context.Context, now time.Time) ([]SignIn, error) {
-	list, _, err := all[SignIn](ctx, s, signIns)
+	list, _, err := all[SignIn, *SignIn](ctx, s, signIns)
 	var live []SignIn
 	for _, in := range list {
 		if now.Before(in.ExpiresAt) {
@@ -60,8 +62,8 @@ func (s *Store) SignIns(ctx context.Context, now time.Time) ([]SignIn, error) {
 	return live, err
 }
 
-// TakeSignIn removes a sign-in. ErrNotFound tells that somebody else has taken
-// it, which makes a sign-in good for one use.
+// TakeSignIn removes a sign-in. ErrNotFound says that it was taken before, which
+// makes a sign-in good for one use; so does the loss of the answer to the removal.
 func (s *Store) TakeSignIn(ctx context.Context, token string) error {
 	return s.blobs.Remove(ctx, signInName(token), blob.Condition{})
 }

@@ -15,6 +15,10 @@
 //	signins/<hash>.json                  SignIn
 //	sweep.json                           Sweep: when leftovers were last removed
 //
+// [New] opens the store. What people and the Compliance Center ask for goes through
+// [Store.Job], [Store.UpdateJob], [Store.TakeAccount] and [Store.AddTask]; capture
+// works on an [AccountRecord], deliver on a [TaskClaim].
+//
 // Several instances of the connector share it. Work on an account or a task is
 // claimed by blob lease, so that one instance at a time works on it and it comes
 // free by itself when an instance dies. Everything else is written under a
@@ -23,18 +27,21 @@
 // Every record says the version of its format in `v`. An older version of the
 // connector refuses a record of a newer format ([ErrNewer]) instead of
 // overwriting it. Records without `v` come from before the format was versioned, and
-// are read; their member names differ only in case.
+// are read; their member names differ only in case. A record that is no JSON of
+// its form, or does not hold what its name says, is [ErrDamaged].
 //
 // No blob holds an access token. A task's SAS is in its blob while the task is
 // open: without it the task would not be durable.
 package state
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 
@@ -91,8 +98,16 @@ type Damaged struct {
 	Err  error  // wraps ErrDamaged or ErrNewer
 }
 
+// record is what is kept under a name. belongs reports whether what was read is a
+// record of that name: JSON such as null or {} is not. upgrade turns a record from
+// before the format was versioned into today's form.
+type record interface {
+	belongs(name string) bool
+	upgrade()
+}
+
 // parse reads a record. It returns an error that wraps ErrDamaged or ErrNewer.
-func parse(name string, data []byte, into any) error {
+func parse(name string, data []byte, into record) error {
 	var v struct {
 		V int `json:"v"`
 	}
@@ -105,11 +120,17 @@ func parse(name string, data []byte, into any) error {
 	if err := json.Unmarshal(data, into); err != nil {
 		return fmt.Errorf("reading %s: %w: %w", name, ErrDamaged, err)
 	}
+	if !into.belongs(name) {
+		return fmt.Errorf("reading %s: %w: it does not hold what its name says", name, ErrDamaged)
+	}
+	if v.V == 0 {
+		into.upgrade()
+	}
 	return nil
 }
 
 // read reads a record and returns the ETag and the lease state it was read with.
-func (s *Store) read(ctx context.Context, name string, into any) (blob.Info, error) {
+func (s *Store) read(ctx context.Context, name string, into record) (blob.Info, error) {
 	data, info, err := s.blobs.Read(ctx, name)
 	if err != nil {
 		return blob.Info{}, err
@@ -126,6 +147,21 @@ func (s *Store) write(ctx context.Context, name string, v any, when blob.Conditi
 	}
 	etag, err = s.blobs.Write(ctx, name, data, when)
 	return etag, claimed(err)
+}
+
+// replace writes a record, whatever was there, unless a newer version wrote that:
+// then it returns ErrNewer. It returns ErrClaimed if another instance was faster.
+func replace[T any, P pointer[T]](ctx context.Context, s *Store, name string, v T) error {
+	_, err := s.write(ctx, name, v, blob.Condition{Absent: true})
+	if !errors.Is(err, ErrExists) {
+		return err
+	}
+	info, err := s.read(ctx, name, P(new(T)))
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	_, err = s.write(ctx, name, v, blob.Condition{ETag: info.ETag})
+	return err
 }
 
 // remove removes a record; one that is not there is no error.
@@ -160,18 +196,24 @@ func (s *Store) names(ctx context.Context, prefix string) ([]string, error) {
 	return out, nil
 }
 
+// pointer is a pointer to a record.
+type pointer[T any] interface {
+	*T
+	record
+}
+
 // all reads every record below a prefix, in the order of the names. One that is
 // removed meanwhile is left out.
-func all[T any](ctx context.Context, s *Store, prefix string) ([]T, []Damaged, error) {
+func all[T any, P pointer[T]](ctx context.Context, s *Store, prefix string) ([]T, []Damaged, error) {
 	names, err := s.names(ctx, prefix)
 	if err != nil {
 		return nil, nil, err
 	}
-	return some[T](ctx, s, names)
+	return some[T, P](ctx, s, names)
 }
 
 // some reads the records of those names, several at once.
-func some[T any](ctx context.Context, s *Store, names []string) ([]T, []Damaged, error) {
+func some[T any, P pointer[T]](ctx context.Context, s *Store, names []string) ([]T, []Damaged, error) {
 	found := make([]*T, len(names))
 	var (
 		mu      sync.Mutex
@@ -192,7 +234,7 @@ func some[T any](ctx context.Context, s *Store, names []string) ([]T, []Damaged,
 				return err
 			}
 			v := new(T)
-			if err := parse(name, data, v); err != nil {
+			if err := parse(name, data, P(v)); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				damaged = append(damaged, Damaged{name, data, err})
@@ -211,5 +253,6 @@ func some[T any](ctx context.Context, s *Store, names []string) ([]T, []Damaged,
 			out = append(out, *v)
 		}
 	}
+	slices.SortFunc(damaged, func(a, b Damaged) int { return cmp.Compare(a.Name, b.Name) })
 	return out, damaged, nil
 }

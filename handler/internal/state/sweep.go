@@ -15,6 +15,9 @@ type Sweep struct {
 	At time.Time `json:"at"` // UTC
 }
 
+func (w *Sweep) belongs(string) bool { return !w.At.IsZero() }
+func (w *Sweep) upgrade()            {}
+
 const (
 	sweepName = "sweep.json"
 
@@ -27,18 +30,56 @@ const (
 	orphanAge = 7 * 24 * time.Hour
 )
 
+// leftover is a kind of blob that may be left behind.
+type leftover struct {
+	folder string
+	age    time.Duration
+	// of returns what a blob was kept for, and unneeded reports whether nothing
+	// needs that any more; nil: age alone decides.
+	of       func(rest string) string
+	unneeded func(ctx context.Context, of string) (bool, error)
+}
+
+func (s *Store) leftovers(now time.Time) []leftover {
+	first := func(rest string) string { part, _, _ := strings.Cut(rest, "/"); return part }
+	firstTwo := func(rest string) string {
+		part := strings.SplitN(rest, "/", 3)
+		return strings.Join(part[:min(2, len(part))], "/")
+	}
+	taskGone := func(ctx context.Context, of string) (bool, error) { return s.absent(ctx, openTasks+of+".json") }
+	jobGone := func(ctx context.Context, of string) (bool, error) { return s.absent(ctx, jobName(of)) }
+	ownerGone := func(ctx context.Context, of string) (bool, error) {
+		owner, err := s.Owner(ctx, of, now)
+		return owner == "", err
+	}
+	return []leftover{
+		{endedTasks, endedKept, nil, nil},
+		{signIns, 24 * time.Hour, nil, nil}, // they live for minutes
+		{"tasks/items/", orphanAge, firstTwo, taskGone},
+		{"tasks/found/", orphanAge, firstTwo, taskGone},
+		{pages, orphanAge, firstTwo, s.pagesGone},
+		{"late/", orphanAge, first, jobGone},
+		{"delivered/", orphanAge, first, jobGone},
+		{"owners/", orphanAge, first, ownerGone},
+	}
+}
+
 // Sweep removes, once a day, what nobody needs any more: ended tasks after 90
-// days, sign-ins that have expired, and what was kept for tasks and accounts that
+// days, sign-ins that have expired, and what was kept for tasks, runs and jobs that
 // are gone. It returns how many blobs it removed; ran is false if a sweep was
-// made within the last day.
+// made within the last day. After an error the rest waits for the next day.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (removed int, ran bool, err error) {
 	var last Sweep
 	info, err := s.read(ctx, sweepName, &last)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return 0, false, err
 	}
-	if err == nil && now.Sub(last.At) < sweepEvery {
+	if age := now.Sub(last.At); err == nil && age > -sweepEvery && age < sweepEvery {
 		return 0, false, nil
+	}
+	// Before the record is there, see unrecordedOwner.
+	if err := s.recordOwners(ctx); err != nil {
+		return 0, false, err
 	}
 	// Whoever writes this first sweeps; the others see that it is done.
 	_, err = s.write(ctx, sweepName, Sweep{Version, now.UTC()}, blob.Condition{ETag: info.ETag, Absent: info.ETag == ""})
@@ -48,73 +89,63 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (removed int, ran bool
 	if err != nil {
 		return 0, false, err
 	}
-	gone := func(folder string) func(ctx context.Context, name string) (bool, error) {
-		return func(ctx context.Context, name string) (bool, error) { return s.taskGone(ctx, folder, name) }
-	}
-	for _, kind := range []struct {
-		folder string
-		age    time.Duration
-		needed func(ctx context.Context, name string) (gone bool, err error)
-	}{
-		{endedTasks, endedKept, nil},
-		{signIns, 24 * time.Hour, nil}, // they live for minutes
-		{"tasks/items/", orphanAge, gone("tasks/items/")},
-		{"tasks/found/", orphanAge, gone("tasks/found/")},
-		{pages, orphanAge, s.pageGone},
-		{"late/", orphanAge, s.jobGone("late/")},
-		{"delivered/", orphanAge, s.jobGone("delivered/")},
-	} {
-		for info, err := range s.blobs.List(ctx, kind.folder, false) {
-			if err != nil {
-				return removed, true, err
-			}
-			if now.Sub(info.Modified) < kind.age {
-				continue
-			}
-			if kind.needed != nil {
-				if gone, err := kind.needed(ctx, info.Name); err != nil || !gone {
-					if err != nil {
-						return removed, true, err
-					}
-					continue
-				}
-			}
-			if err := s.remove(ctx, info.Name, blob.Condition{ETag: info.ETag}); err != nil && !errors.Is(err, ErrClaimed) {
-				return removed, true, err
-			}
-			removed++
+	for _, kind := range s.leftovers(now) {
+		n, err := s.sweepKind(ctx, kind, now)
+		removed += n
+		if err != nil {
+			return removed, true, err
 		}
 	}
 	return removed, true, nil
 }
 
-// taskGone reports whether the task that a blob below folder was kept for is no
-// longer open.
-func (s *Store) taskGone(ctx context.Context, folder, name string) (bool, error) {
-	job, rest, _ := strings.Cut(strings.TrimPrefix(name, folder), "/")
-	task, _, _ := strings.Cut(strings.TrimSuffix(rest, ".json"), "/")
-	return s.absent(ctx, taskName(openTasks, job, task))
+func (s *Store) sweepKind(ctx context.Context, kind leftover, now time.Time) (removed int, err error) {
+	asked, unneeded := "", false // the blobs of one task or run follow each other
+	for info, err := range s.blobs.List(ctx, kind.folder, false) {
+		if err != nil {
+			return removed, err
+		}
+		if now.Sub(info.Modified) < kind.age {
+			continue
+		}
+		if kind.of != nil {
+			of := kind.of(strings.TrimSuffix(strings.TrimPrefix(info.Name, kind.folder), ".json"))
+			if of != asked {
+				asked = of
+				if unneeded, err = kind.unneeded(ctx, of); errors.Is(err, ErrDamaged) || errors.Is(err, ErrNewer) {
+					unneeded, err = false, nil // who can tell
+				}
+				if err != nil {
+					return removed, err
+				}
+			}
+			if !unneeded {
+				continue
+			}
+		}
+		err = s.remove(ctx, info.Name, blob.Condition{ETag: info.ETag})
+		if errors.Is(err, ErrClaimed) {
+			continue // it has just been written
+		}
+		if err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	return removed, nil
 }
 
-// jobGone reports whether the job that a blob was kept for is gone.
-func (s *Store) jobGone(folder string) func(ctx context.Context, name string) (bool, error) {
-	return func(ctx context.Context, name string) (bool, error) {
-		job, _, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(name, folder), ".json"), "/")
-		return s.absent(ctx, jobName(job))
+// pagesGone reports whether no run needs the answers kept as account/key.
+func (s *Store) pagesGone(ctx context.Context, of string) (bool, error) {
+	account, key, ok := strings.Cut(of, "/")
+	if !ok {
+		return false, nil
 	}
-}
-
-// pageGone reports whether no run of the account needs a retained answer.
-func (s *Store) pageGone(ctx context.Context, name string) (bool, error) {
-	parts := strings.Split(strings.TrimPrefix(name, pages), "/")
-	if len(parts) < 3 {
-		return true, nil
-	}
-	a, err := s.Account(ctx, parts[0])
+	a, err := s.Account(ctx, account)
 	if err != nil {
 		return false, err
 	}
-	return a.Run == nil || a.Run.Key != parts[1], nil
+	return a.Run == nil || a.Run.Key != key, nil
 }
 
 func (s *Store) absent(ctx context.Context, name string) (bool, error) {

@@ -15,17 +15,17 @@ type Task struct {
 	V          int       `json:"v"`
 	JobID      string    `json:"jobId"`
 	TaskID     string    `json:"taskId"`
-	AccountID  string    `json:"accountId"`            // the job's account when the task came
+	AccountID  string    `json:"accountId"`            // the job's account when the task was added
 	Start      time.Time `json:"start"`                // UTC, inclusive
 	End        time.Time `json:"end"`                  // UTC, inclusive
 	Dirty      []string  `json:"dirty,omitempty"`      // ids of posts to look up again
 	BlobSASURI string    `json:"blobSasUri,omitempty"` // container SAS; holds a secret; empty once the task has ended
 	ReceivedAt time.Time `json:"receivedAt"`           // UTC
 
-	Begun    bool     `json:"begun,omitempty"`   // its window is in the job's [Delivered]
-	Position string   `json:"position,omitempty"` // name of the message up to which the window's items are uploaded
-	Chunks   int      `json:"chunks,omitempty"`  // of [Items] that are written of the window
-	Uploads  int      `json:"uploads,omitempty"` // items that are in the container
+	Begun    bool   `json:"begun,omitempty"`    // its window is in the job's [Delivered]
+	Position string `json:"position,omitempty"` // name of the message up to which the window's items are uploaded
+	Chunks   int    `json:"chunks,omitempty"`   // of [Items] that are written of the window
+	Uploads  int    `json:"uploads,omitempty"`  // items that are in the container
 
 	// Extra says that all items of the window are uploaded and that one more chunk,
 	// of number Chunks, lists what is delivered besides: late messages, and what was
@@ -91,80 +91,94 @@ func taskName(folder, jobID, taskID string) string {
 // temporaryFailure is the event API's status for a task that is to be tried again.
 const temporaryFailure = 1
 
+func (t *Task) belongs(name string) bool {
+	return t.TaskID != "" && (name == taskName(openTasks, t.JobID, t.TaskID) || name == taskName(endedTasks, t.JobID, t.TaskID))
+}
+
+func (t *Task) upgrade() { t.Problem = t.Problem.orNil() }
+
+// reopens reports whether a task that has this verdict, and is asked for again, is
+// to be done again.
+func (v *Verdict) reopens() bool {
+	return v != nil && v.Status == temporaryFailure && v.Refusal == ""
+}
+
+// adds is how often AddTask begins again because the task ends meanwhile.
+const adds = 5
+
 // AddTask makes a task durable. A task already open stays one task, as far as
-// it has come, with the newer request's SAS, which may outlive the first; a
-// task that has ended stays ended; added is false then. A task that ended as a
-// temporary failure and is asked for again is open again. It returns ErrClaimed if the
-// task is being worked on with another SAS, and the newer one cannot be taken
-// in now.
+// it has come; if the newer request has another SAS, that one is taken, which may
+// outlive the first, and all items go there. A task that has ended stays ended.
+// added is false then. A task that ended as a temporary failure and is asked for
+// again is open again. It returns ErrClaimed if the task is in work and the newer
+// request cannot be taken in now: it has another SAS, or the task is just ending
+// as a temporary failure.
 func (s *Store) AddTask(ctx context.Context, t Task) (added bool, err error) {
 	t.V = Version
-	ended, err := s.EndedTask(ctx, t.JobID, t.TaskID)
-	switch {
-	case errors.Is(err, ErrNotFound):
-	case err != nil:
-		return false, err
-	case ended.Verdict == nil || ended.Verdict.Status != temporaryFailure || ended.Verdict.Refusal != "":
-		return false, nil
-	default:
-		if err := s.reopen(ctx, t.JobID, t.TaskID); err != nil {
+	for range adds {
+		ended, err := s.EndedTask(ctx, t.JobID, t.TaskID)
+		has := err == nil
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return false, err
 		}
+		if has && !ended.Verdict.reopens() {
+			return false, nil
+		}
+		_, err = s.write(ctx, taskName(openTasks, t.JobID, t.TaskID), t, blob.Condition{Absent: true})
+		added = err == nil
+		if errors.Is(err, ErrExists) || errors.Is(err, ErrClaimed) {
+			err = s.addToOpen(ctx, t)
+		}
+		if errors.Is(err, ErrNotFound) {
+			continue // it has ended since; how, decides
+		}
+		if err != nil {
+			return false, err
+		}
+		if has { // only now, so that the task is in one of the folders at any time
+			err = s.remove(ctx, taskName(endedTasks, t.JobID, t.TaskID), blob.Condition{})
+		}
+		return added, err
 	}
-	_, err = s.write(ctx, taskName(openTasks, t.JobID, t.TaskID), t, blob.Condition{Absent: true})
-	if err == nil {
-		return true, nil
-	}
-	if !errors.Is(err, ErrExists) && !errors.Is(err, ErrClaimed) {
-		return false, err
-	}
+	return false, fmt.Errorf("task %s: %w", t.TaskID, ErrClaimed)
+}
+
+// addToOpen takes a request for a task that is open. It returns ErrNotFound if the
+// task is no longer open.
+func (s *Store) addToOpen(ctx context.Context, t Task) error {
 	claim, err := s.ClaimTask(ctx, t.JobID, t.TaskID)
 	if errors.Is(err, ErrClaimed) {
-		return false, s.sameSAS(ctx, t)
-	}
-	if errors.Is(err, ErrNotFound) {
-		return false, nil // just ended
-	}
-	if err != nil {
-		return false, err
-	}
-	defer claim.Release()
-	if claim.Task.BlobSASURI == t.BlobSASURI {
-		return false, nil
-	}
-	// The new SAS may be of another container: all items go there again.
-	claim.Task.BlobSASURI = t.BlobSASURI
-	claim.Task.Restart()
-	return false, claim.Save(ctx)
-}
-
-// Restart forgets what is uploaded.
-func (t *Task) Restart() {
-	t.Position, t.Chunks, t.Uploads, t.Extra, t.ExtraDone = "", 0, 0, false, 0
-	t.Partials, t.Left, t.LeftMore = nil, nil, 0
-}
-
-// reopen forgets a task's end. An open blob that a crash in End has left goes first,
-// or it would be taken for the reopened task.
-func (s *Store) reopen(ctx context.Context, jobID, taskID string) error {
-	for _, folder := range []string{openTasks, endedTasks} {
-		if err := s.remove(ctx, taskName(folder, jobID, taskID), blob.Condition{}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sameSAS returns nil if a task that is in work has the SAS of this request, or
-// has just ended; else ErrClaimed.
-func (s *Store) sameSAS(ctx context.Context, t Task) error {
-	var inWork Task
-	_, err := s.read(ctx, taskName(openTasks, t.JobID, t.TaskID), &inWork)
-	if errors.Is(err, ErrNotFound) || err == nil && inWork.BlobSASURI == t.BlobSASURI {
-		return nil
+		return s.inWork(ctx, t)
 	}
 	if err != nil {
 		return err
+	}
+	defer claim.Release()
+	if claim.Task.BlobSASURI == t.BlobSASURI {
+		return nil
+	}
+	claim.Task.BlobSASURI = t.BlobSASURI
+	claim.Task.Restart()
+	return claim.Save(ctx)
+}
+
+// Restart forgets what is uploaded and what came of it: a new SAS may be of
+// another container, and what failed may have failed for the old one.
+func (t *Task) Restart() {
+	t.Position, t.Chunks, t.Uploads, t.Extra, t.ExtraDone = "", 0, 0, false, 0
+	t.Partials, t.Left, t.LeftMore = nil, nil, 0
+	t.Attempts, t.NotBefore, t.Verdict = 0, time.Time{}, nil
+}
+
+// inWork returns nil if the work under way does what a request asks for;
+// ErrNotFound if the task is no longer open; else ErrClaimed.
+func (s *Store) inWork(ctx context.Context, t Task) error {
+	var open Task
+	if _, err := s.read(ctx, taskName(openTasks, t.JobID, t.TaskID), &open); err != nil {
+		return err
+	}
+	if open.BlobSASURI == t.BlobSASURI && !open.Verdict.reopens() {
+		return nil
 	}
 	return fmt.Errorf("task %s: %w", t.TaskID, ErrClaimed)
 }
@@ -172,7 +186,29 @@ func (s *Store) sameSAS(ctx context.Context, t Task) error {
 // OpenTasks reads the tasks that have not ended, with their SAS. A record that
 // cannot be read is in damaged and does not stop the others.
 func (s *Store) OpenTasks(ctx context.Context) (list []Task, damaged []Damaged, err error) {
-	return all[Task](ctx, s, openTasks)
+	list, damaged, err = all[Task, *Task](ctx, s, openTasks)
+	for i := range list {
+		if err == nil {
+			err = s.adopt(ctx, &list[i])
+		}
+	}
+	return list, damaged, err
+}
+
+// adopt gives a task from before the format was versioned its account: its job's.
+// The task of a deleted job stays without.
+func (s *Store) adopt(ctx context.Context, t *Task) error {
+	if t.V != 0 || t.AccountID != "" {
+		return nil
+	}
+	j, err := s.Job(ctx, t.JobID)
+	if err == nil {
+		t.AccountID = j.AccountID
+	}
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrNewer) {
+		return nil // whoever works on the task meets it
+	}
+	return err
 }
 
 // EndedTask reads a task that has ended. It returns ErrNotFound if there is none.
@@ -188,6 +224,7 @@ type TaskClaim struct {
 
 	store *Store
 	lease *blob.Lease
+	gone  bool // the open task is removed, by us
 }
 
 // ClaimTask claims an open task. It returns ErrClaimed if another instance has
@@ -199,38 +236,53 @@ func (s *Store) ClaimTask(ctx context.Context, jobID, taskID string) (*TaskClaim
 		return nil, claimed(err)
 	}
 	c := &TaskClaim{store: s, lease: l}
-	if _, err := s.read(l.Context(), name, &c.Task); err != nil {
+	if err := c.open(l.Context(), name); err != nil {
 		l.Release()
 		return nil, err
 	}
-	if !c.Task.EndedAt.IsZero() { // a crash interrupted End
-		defer l.Release()
-		if err := c.move(l.Context()); err != nil {
-			return nil, err
-		}
-		return nil, fmt.Errorf("claiming %s: %w", name, ErrNotFound)
-	}
-	// A crash between the two steps of an older version's End left the task in both folders.
-	if c.Task.V == 0 {
-		if _, err := s.EndedTask(l.Context(), jobID, taskID); !errors.Is(err, ErrNotFound) {
-			defer l.Release()
-			if err == nil {
-				err = s.remove(l.Context(), name, blob.Condition{Lease: l.ID})
-			}
-			if err == nil {
-				err = fmt.Errorf("claiming %s: %w", name, ErrNotFound)
-			}
-			return nil, err
-		}
-	}
 	return c, nil
+}
+
+// open reads the claimed task. It finishes what an interrupted End has begun.
+func (c *TaskClaim) open(ctx context.Context, name string) error {
+	if _, err := c.store.read(ctx, name, &c.Task); err != nil {
+		return err
+	}
+	if !c.Task.EndedAt.IsZero() {
+		if err := c.move(ctx); err != nil {
+			return err
+		}
+		return fmt.Errorf("claiming %s: %w", name, ErrNotFound)
+	}
+	if c.Task.V != 0 {
+		return nil
+	}
+	// A crash between the two steps of an older version's End left the task in both
+	// folders.
+	_, err := c.store.EndedTask(ctx, c.Task.JobID, c.Task.TaskID)
+	if errors.Is(err, ErrNotFound) {
+		return c.store.adopt(ctx, &c.Task)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.store.remove(ctx, name, blob.Condition{Lease: c.lease.ID}); err != nil {
+		return err
+	}
+	return fmt.Errorf("claiming %s: %w", name, ErrNotFound)
 }
 
 // Context returns a context that ends, with cause ErrLost, when the claim is lost.
 func (c *TaskClaim) Context() context.Context { return c.lease.Context() }
 
-// Lost returns ErrLost if the claim was lost.
-func (c *TaskClaim) Lost() error { return c.lease.Lost() }
+// Lost returns ErrLost if the claim was lost. That the task is no longer there,
+// because End or Drop has removed it, is no loss.
+func (c *TaskClaim) Lost() error {
+	if c.gone {
+		return nil
+	}
+	return c.lease.Lost()
+}
 
 // Save writes the task as it is now. It returns ErrLost if the claim is lost.
 func (c *TaskClaim) Save(ctx context.Context) error {
@@ -246,30 +298,46 @@ func (c *TaskClaim) Save(ctx context.Context) error {
 func (c *TaskClaim) End(ctx context.Context, at time.Time) error {
 	c.Task.EndedAt = at.UTC()
 	if err := c.Save(ctx); err != nil {
+		c.Task.EndedAt = time.Time{} // a later save must not end it
 		return err
 	}
 	return c.move(ctx)
 }
 
-// move is what is left of End once the task is marked as ended.
+// move is what is left of End once the task is marked as ended. The open blob, whose
+// removal is conditioned on the claim, goes before the work: an instance that was
+// suspended in between cannot remove the work of the task opened again.
 func (c *TaskClaim) move(ctx context.Context) error {
 	t := c.Task
-	if err := c.store.removeWork(ctx, t.JobID, t.TaskID); err != nil {
+	work, err := c.store.work(ctx, t.JobID, t.TaskID)
+	if err != nil {
 		return err
 	}
-	t.BlobSASURI, t.Partials = "", nil
-	if _, err := c.store.write(ctx, taskName(endedTasks, t.JobID, t.TaskID), t, blob.Condition{}); err != nil {
+	t.V, t.BlobSASURI, t.Partials = Version, "", nil
+	if err := replace(ctx, c.store, taskName(endedTasks, t.JobID, t.TaskID), t); err != nil {
 		return err
 	}
-	return c.store.remove(ctx, taskName(openTasks, t.JobID, t.TaskID), blob.Condition{Lease: c.lease.ID})
+	return c.remove(ctx, work)
 }
 
 // Drop removes the task without a trace: its job is gone.
 func (c *TaskClaim) Drop(ctx context.Context) error {
-	if err := c.store.removeWork(ctx, c.Task.JobID, c.Task.TaskID); err != nil {
+	work, err := c.store.work(ctx, c.Task.JobID, c.Task.TaskID)
+	if err != nil {
 		return err
 	}
-	return c.store.remove(ctx, taskName(openTasks, c.Task.JobID, c.Task.TaskID), blob.Condition{Lease: c.lease.ID})
+	return c.remove(ctx, work)
+}
+
+// remove removes the open task, if the claim is not lost, and then its work. What is
+// left of that by a crash is swept.
+func (c *TaskClaim) remove(ctx context.Context, work []blob.Info) error {
+	if err := c.store.remove(ctx, taskName(openTasks, c.Task.JobID, c.Task.TaskID), blob.Condition{Lease: c.lease.ID}); err != nil {
+		return err
+	}
+	c.gone = true
+	// The renewal may meet the removed blob and end the claim's context.
+	return c.store.removeWork(context.WithoutCancel(ctx), work)
 }
 
 // Release gives the claim back.

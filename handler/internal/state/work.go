@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"path"
 	"time"
 
 	"xarchive/handler/internal/blob"
@@ -16,6 +17,9 @@ type Items struct {
 	V     int    `json:"v"`
 	Items []Item `json:"items"`
 }
+
+func (i *Items) belongs(string) bool { return i.V > 0 }
+func (i *Items) upgrade()            {}
 
 func itemsName(jobID, taskID string, n int) string {
 	return fmt.Sprintf("tasks/items/%s/%s/%06d.json", jobID, taskID, n)
@@ -35,8 +39,8 @@ func (c *TaskClaim) PutItems(ctx context.Context, n int, items []Item) error {
 	if !errors.Is(err, ErrExists) {
 		return err
 	}
-	_, info, err := c.store.blobs.Read(ctx, name)
-	if err != nil {
+	info, err := c.store.read(ctx, name, &Items{})
+	if err != nil && !errors.Is(err, ErrDamaged) {
 		return err
 	}
 	if err := c.Save(ctx); err != nil {
@@ -76,6 +80,9 @@ type Found struct {
 	At    time.Time         `json:"at"`              // UTC
 }
 
+func (f *Found) belongs(string) bool { return f.V > 0 }
+func (f *Found) upgrade()            {}
+
 func foundName(jobID, taskID string) string {
 	return fmt.Sprintf("tasks/found/%s/%s.json", jobID, taskID)
 }
@@ -83,8 +90,7 @@ func foundName(jobID, taskID string) string {
 // PutFound writes down what capture found for a task.
 func (s *Store) PutFound(ctx context.Context, jobID, taskID string, f Found) error {
 	f.V = Version
-	_, err := s.write(ctx, foundName(jobID, taskID), f, blob.Condition{})
-	return err
+	return replace(ctx, s, foundName(jobID, taskID), f)
 }
 
 // Found returns what capture found for a task. It returns ErrNotFound if it has not
@@ -95,14 +101,24 @@ func (s *Store) Found(ctx context.Context, jobID, taskID string) (Found, error) 
 	return f, err
 }
 
-// removeWork removes what is kept for a task besides the task.
-func (s *Store) removeWork(ctx context.Context, jobID, taskID string) error {
-	names, err := s.names(ctx, fmt.Sprintf("tasks/items/%s/%s/", jobID, taskID))
-	if err != nil {
-		return err
+// work lists what is kept for a task besides the task.
+func (s *Store) work(ctx context.Context, jobID, taskID string) ([]blob.Info, error) {
+	var out []blob.Info
+	for _, prefix := range []string{fmt.Sprintf("tasks/items/%s/%s/", jobID, taskID), foundName(jobID, taskID)} {
+		for info, err := range s.blobs.List(ctx, prefix, false) {
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, info)
+		}
 	}
-	for _, name := range append(names, foundName(jobID, taskID)) {
-		if err := s.remove(ctx, name, blob.Condition{}); err != nil {
+	return out, nil
+}
+
+// removeWork removes what was listed, but for what has been written since.
+func (s *Store) removeWork(ctx context.Context, list []blob.Info) error {
+	for _, info := range list {
+		if err := s.remove(ctx, info.Name, blob.Condition{ETag: info.ETag}); err != nil && !errors.Is(err, ErrClaimed) {
 			return err
 		}
 	}
@@ -116,13 +132,15 @@ type Delivered struct {
 	Accounts map[string]Ranges `json:"accounts"`
 }
 
+func (d *Delivered) belongs(string) bool { return d.Accounts != nil }
+func (d *Delivered) upgrade()            {}
+
 func deliveredName(jobID string) string { return "delivered/" + jobID + ".json" }
 
 // AddDelivered adds a window. It is called before the window's messages are
 // listed: whoever archives a message after that and looks here finds the window.
 func (s *Store) AddDelivered(ctx context.Context, jobID, accountID string, window Range) error {
-	return s.update(ctx, deliveredName(jobID), func() any { return &Delivered{} }, func(v any) error {
-		d := v.(*Delivered)
+	return update(ctx, s, deliveredName(jobID), func(d *Delivered) error {
 		d.V = Version
 		if d.Accounts == nil {
 			d.Accounts = map[string]Ranges{}
@@ -153,6 +171,9 @@ type Late struct {
 	Noted     time.Time `json:"noted"` // UTC
 }
 
+func (l *Late) belongs(name string) bool { return l.Key != "" && path.Base(name) == l.Key+".json" }
+func (l *Late) upgrade()                 {}
+
 func lateName(jobID, key string) string { return fmt.Sprintf("late/%s/%s.json", jobID, key) }
 
 // AddLate notes a late message. Repeating it is harmless.
@@ -167,7 +188,7 @@ func (s *Store) AddLate(ctx context.Context, jobID string, l Late) error {
 
 // Late returns a job's late messages.
 func (s *Store) Late(ctx context.Context, jobID string) (list []Late, damaged []Damaged, err error) {
-	return all[Late](ctx, s, "late/"+jobID+"/")
+	return all[Late, *Late](ctx, s, "late/"+jobID+"/")
 }
 
 // RemoveLate forgets a late message: it is delivered.

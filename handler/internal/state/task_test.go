@@ -1,0 +1,303 @@
+package state_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/state"
+	"xarchive/tests/sandbox/blobs"
+)
+
+// TestOneTask: a task delivered twice is one task, as far as it has come; one
+// that has ended is not done again.
+func TestOneTask(t *testing.T) {
+	onAzurite(t, func(t *testing.T, s *state.Store) {
+		ctx := t.Context()
+		add := func(what string, task state.Task, added bool, want error) {
+			t.Helper()
+			if got, err := s.AddTask(ctx, task); got != added || !errors.Is(err, want) {
+				t.Fatalf("%s: added %v, %v; expected %v, %v", what, got, err, added, want)
+			}
+		}
+		task := state.Task{JobID: "j", TaskID: "t", AccountID: "7", BlobSASURI: "https://a/c?sig=one"}
+		newer := task
+		newer.BlobSASURI = "https://a/c?sig=two"
+		add("new", task, true, nil)
+		add("again", task, false, nil)
+		claim, err := s.ClaimTask(ctx, "j", "t")
+		must(t, err)
+		_, err = s.ClaimTask(ctx, "j", "t")
+		is(t, "claiming twice", err, state.ErrClaimed)
+		claim.Task.Position, claim.Task.Chunks, claim.Task.Uploads, claim.Task.Attempts, claim.Task.Begun = "x", 1, 5, 9, true
+		claim.Task.Verdict = &state.Verdict{Status: 0}
+		must(t, claim.Save(ctx))
+		add("while it is in work", task, false, nil)
+		add("with a newer SAS while it is in work, which must not be lost in silence", newer, false, state.ErrClaimed)
+		claim.Release()
+		add("as far as it has come", task, false, nil)
+		add("with a newer SAS", newer, false, nil)
+		claim, err = s.ClaimTask(ctx, "j", "t")
+		must(t, err)
+		if got := claim.Task; got.BlobSASURI != newer.BlobSASURI || got.Uploads != 0 || got.Position != "" || got.Chunks != 0 || got.Attempts != 0 || !got.Begun {
+			t.Errorf("the newer SAS is not taken, or what was uploaded elsewhere counts: %+v", got)
+		}
+		if claim.Task.Verdict != nil {
+			t.Error("a verdict on items in another container stands")
+		}
+		claim.Task.Verdict = &state.Verdict{Status: 0}
+		must(t, claim.End(ctx, now))
+		is(t, "the claim of an ended task is", claim.Lost(), nil)
+		claim.Release()
+		add("after its end", newer, false, nil)
+		if open, _, err := s.OpenTasks(ctx); err != nil || len(open) != 0 {
+			t.Errorf("open: %+v, %v; expected none", open, err)
+		}
+		ended, err := s.EndedTask(ctx, "j", "t")
+		if err != nil || ended.BlobSASURI != "" || !ended.EndedAt.Equal(now) {
+			t.Errorf("ended: %+v, %v; expected no SAS, ended at %v", ended, err, now)
+		}
+	})
+}
+
+// A task that ended as a temporary failure is done again when it is asked for again,
+// unless the Import service refused it for good.
+func TestTaskIsReopened(t *testing.T) {
+	for _, test := range []struct {
+		verdict *state.Verdict
+		added   bool
+	}{
+		{&state.Verdict{Status: 1}, true}, {&state.Verdict{Status: 1, Refusal: "no"}, false},
+		{&state.Verdict{Status: 0}, false}, {&state.Verdict{Status: 2}, false}, {nil, false},
+	} {
+		s, server := newStore(t)
+		claim := task(t, s, "j", "t")
+		claim.Task.Verdict, claim.Task.Uploads = test.verdict, 3
+		must(t, claim.End(t.Context(), now))
+		claim.Release()
+		added, err := s.AddTask(t.Context(), state.Task{JobID: "j", TaskID: "t"})
+		if err != nil || added != test.added {
+			t.Errorf("%+v: added %v, %v; expected %v", test.verdict, added, err, test.added)
+		}
+		want := []string{"tasks/ended/j/t.json"}
+		if test.added {
+			want = []string{"tasks/open/j/t.json"}
+			claim, err := s.ClaimTask(t.Context(), "j", "t")
+			must(t, err)
+			if claim.Task.Uploads != 0 || claim.Task.Verdict != nil || !claim.Task.EndedAt.IsZero() {
+				t.Errorf("opened again: %+v; expected a new task", claim.Task)
+			}
+			claim.Release()
+		}
+		if got := server.Names("test"); !slices.Equal(got, want) {
+			t.Errorf("%+v: blobs %q, expected %q", test.verdict, got, want)
+		}
+	}
+}
+
+// A request for a task that is just ending as a temporary failure is refused, to be
+// sent again; it must not pass for taken.
+func TestTaskIsAskedForWhileItEnds(t *testing.T) {
+	s, server := newStore(t)
+	claim := task(t, s, "j", "t")
+	claim.Task.Verdict = &state.Verdict{Status: 1}
+	must(t, claim.Save(t.Context()))
+	again := state.Task{JobID: "j", TaskID: "t", BlobSASURI: claim.Task.BlobSASURI}
+	_, err := s.AddTask(t.Context(), again)
+	is(t, "while its verdict is told", err, state.ErrClaimed)
+	server.Before(func(o blobs.Op) error { // it asks again at every step of the end
+		if o.Class == blobs.Write || o.Class == blobs.Delete {
+			server.Before(nil)
+			_, err := s.AddTask(t.Context(), again)
+			is(t, "while it ends", err, state.ErrClaimed)
+		}
+		return nil
+	})
+	must(t, claim.End(t.Context(), now))
+	claim.Release()
+	if added, err := s.AddTask(t.Context(), again); err != nil || !added {
+		t.Errorf("after its end: added %v, %v", added, err)
+	}
+}
+
+// End, and the request that reopens the task, interrupted at each of their steps: the
+// task is never lost, never done twice, and nothing of it stays behind.
+func TestEndInterrupted(t *testing.T) {
+	for status := range 2 {
+		for step := range 12 {
+			s, server := newStore(t)
+			ctx := t.Context()
+			claim := task(t, s, "j", "t")
+			must(t, claim.PutItems(ctx, 0, []state.Item{{ID: "1"}}))
+			must(t, s.PutFound(ctx, "j", "t", state.Found{}))
+			claim.Task.Verdict = &state.Verdict{Status: status}
+			must(t, claim.Save(ctx))
+			refuse(server, step)
+			err := claim.End(ctx, now)
+			server.Before(nil)
+			claim.Release()
+			what := fmt.Sprintf("status %d, %d steps, %v", status, step, err)
+			if step == 0 {
+				if c, err := s.ClaimTask(ctx, "j", "t"); err != nil || !c.Task.EndedAt.IsZero() {
+					t.Errorf("%s: nothing was to happen: %v", what, err)
+				} else {
+					c.Release()
+				}
+				continue
+			}
+			added, addErr := s.AddTask(ctx, state.Task{JobID: "j", TaskID: "t", BlobSASURI: "https://a/c?sig=one"})
+			if addErr != nil || added != (status == 1) {
+				t.Errorf("%s: asked again: added %v, %v", what, added, addErr)
+			}
+			c, claimErr := s.ClaimTask(ctx, "j", "t")
+			if status == 1 {
+				if claimErr != nil || c.Task.Verdict != nil {
+					t.Errorf("%s: reopened: %v", what, claimErr)
+					continue
+				}
+				c.Task.Verdict = &state.Verdict{Status: 0}
+				must(t, c.End(ctx, now))
+				c.Release()
+			} else {
+				is(t, what+": claimed again", claimErr, state.ErrNotFound)
+			}
+			names := slices.DeleteFunc(server.Names("test"), func(name string) bool { return name == "tasks/ended/j/t.json" })
+			if err == nil && len(names) > 0 {
+				t.Errorf("%s: left behind %q", what, names)
+			}
+			if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "tasks/open/") }) {
+				t.Errorf("%s: still open", what)
+			}
+			if err == nil {
+				break
+			}
+		}
+	}
+}
+
+// An instance whose claim is lost ends nothing and removes nothing of the next one's.
+func TestEndWithALostClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, end := range []func(*state.TaskClaim) error{
+			func(c *state.TaskClaim) error { return c.End(t.Context(), now) },
+			func(c *state.TaskClaim) error { return c.Drop(t.Context()) },
+			func(c *state.TaskClaim) error { return c.Save(t.Context()) },
+		} {
+			s, server := newStore(t)
+			lost := task(t, s, "j", "t")
+			server.Before(func(o blobs.Op) error {
+				if o.Name == "RenewLease" {
+					return &blobs.Drop{Final: true}
+				}
+				return nil
+			})
+			<-lost.Context().Done()
+			server.Before(nil)
+			next, err := s.ClaimTask(t.Context(), "j", "t")
+			must(t, err)
+			must(t, next.PutItems(t.Context(), 0, []state.Item{{ID: "1"}}))
+			next.Task.Chunks = 1
+			must(t, next.Save(t.Context()))
+			is(t, "lost", lost.Lost(), state.ErrLost)
+			is(t, "ending", end(lost), state.ErrLost)
+			lost.Release()
+			for _, err := range s.Items(t.Context(), "j", "t", 0, 1) {
+				is(t, "the next one's items", err, nil)
+			}
+			must(t, next.Save(t.Context()))
+			if _, err := s.EndedTask(t.Context(), "j", "t"); !errors.Is(err, state.ErrNotFound) {
+				t.Errorf("ended: %v", err)
+			}
+			next.Release()
+		}
+	})
+}
+
+// A save after a failed End does not end the task.
+func TestFailedEndIsNoEnd(t *testing.T) {
+	s, server := newStore(t)
+	claim := task(t, s, "j", "t")
+	refuse(server, 0)
+	if err := claim.End(t.Context(), now); err == nil {
+		t.Fatal("ended although the service refuses")
+	}
+	server.Before(nil)
+	must(t, claim.Save(t.Context()))
+	claim.Release()
+	c, err := s.ClaimTask(t.Context(), "j", "t")
+	if err != nil {
+		t.Fatalf("claiming: %v; expected the task to be open", err)
+	}
+	c.Release()
+}
+
+// An older version's crash left the task in both folders: it has ended.
+func TestEndInterruptedInTheOlderFormat(t *testing.T) {
+	s, server := newStore(t)
+	raw(t, server, "tasks/open/j/t.json", `{"JobID":"j","TaskID":"t","BlobSASURI":"https://x"}`)
+	raw(t, server, "tasks/ended/j/t.json", `{"JobID":"j","TaskID":"t","Verdict":{"Status":0}}`)
+	_, err := s.ClaimTask(t.Context(), "j", "t")
+	is(t, "claiming", err, state.ErrNotFound)
+	if open, _, err := s.OpenTasks(t.Context()); err != nil || len(open) != 0 {
+		t.Errorf("open %+v, %v; expected none", open, err)
+	}
+}
+
+// A task of the older format has no account: its job's is taken.
+func TestTaskOfTheOlderFormat(t *testing.T) {
+	s, server := newStore(t)
+	putJob(t, s, "j", "7")
+	for _, job := range []string{"j", "gone"} {
+		raw(t, server, "tasks/open/"+job+"/t.json", `{"JobID":"`+job+`","TaskID":"t","LastError":""}`)
+	}
+	open, _, err := s.OpenTasks(t.Context())
+	if err != nil || len(open) != 2 || open[0].AccountID != "" || open[1].AccountID != "7" || open[1].Problem != nil {
+		t.Errorf("%+v, %v; expected account 7, none for the deleted job, and no problem", open, err)
+	}
+	claim, err := s.ClaimTask(t.Context(), "j", "t")
+	must(t, err)
+	defer claim.Release()
+	if claim.Task.AccountID != "7" {
+		t.Errorf("claimed: %+v, expected account 7", claim.Task)
+	}
+}
+
+// The tasks that changed last come first, open and ended together, without what is
+// secret.
+func TestRecentTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, server := newStore(t)
+		for _, id := range []string{"a", "b", "c"} {
+			claim := task(t, s, "j", id)
+			claim.Task.Partials = []state.Partial{{Key: "k", Staged: blob.Staged{Prefix: "p"}}}
+			must(t, claim.Save(t.Context()))
+			claim.Release()
+			time.Sleep(2 * time.Second)
+		}
+		claim, err := s.ClaimTask(t.Context(), "j", "a")
+		must(t, err)
+		must(t, claim.End(t.Context(), now))
+		claim.Release()
+		raw(t, server, "tasks/open/j/z.json", "{")
+		tasks, damaged, err := s.RecentTasks(t.Context(), 3)
+		if err != nil || len(tasks) != 2 || tasks[0].TaskID+tasks[1].TaskID != "ac" || tasks[0].EndedAt.IsZero() || len(damaged) != 1 {
+			t.Errorf("%+v, damaged %+v, %v; expected a (ended) and c, and one damaged", tasks, damaged, err)
+		}
+		text, err := json.Marshal(tasks)
+		must(t, err)
+		if strings.Contains(string(text), "sig=") || strings.Contains(string(text), "prefix") {
+			t.Errorf("secrets: %s", text)
+		}
+		server.ResetCalls()
+		_, _, err = s.RecentTasks(t.Context(), 1)
+		if calls := server.Calls(); err != nil || calls.List != 2 || calls.Read != 1 {
+			t.Errorf("calls %v, %v; expected two listings and one read", calls.ByName, err)
+		}
+	})
+}
