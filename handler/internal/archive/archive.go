@@ -41,6 +41,9 @@ var (
 	// ErrForeign: a blob among the messages is not one of this archive: its
 	// metadata has no created and sha256, or they are not those of its name.
 	ErrForeign = fault.New(fault.StateDamaged, "not a message of this archive")
+	// ErrPosition: a walk cannot go on where an earlier one stopped: the message
+	// there is gone. It must begin at its start.
+	ErrPosition = fault.New(fault.Other, "the message where an earlier walk stopped is no longer in the archive")
 )
 
 // Container keeps the blobs; *blob.Container. A read that fails for another reason

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -14,9 +15,9 @@ import (
 
 // Walk yields an account's messages of posts created from start to end, both
 // inclusive, oldest first, a post's own message before its supplements; only those
-// behind the message named after, which is "" for all. If there is no message of
-// that name, its whole day is yielded: rather twice than not at all. An error that wraps ErrForeign concerns the blob of the entry's name
-// alone, and the walk goes on; any other error ends it.
+// behind the message named after, which is "" for all. An error that wraps ErrForeign
+// concerns the blob of the entry's name alone, and the walk goes on; any other error
+// ends it: ErrPosition if the message named after is not there.
 //
 // A window of less than two days costs a listing a day; a longer one a listing for
 // each day, month and year in it that has messages, and one for the years. What
@@ -71,7 +72,12 @@ func (a *Archive) day(ctx context.Context, folder string, start, end time.Time, 
 		list = append(list, e)
 	}
 	slices.SortFunc(list, Oldest)
-	if i := slices.IndexFunc(list, func(e Entry) bool { return e.Name == after }); i >= 0 {
+	if strings.HasPrefix(after, folder) {
+		i := slices.IndexFunc(list, func(e Entry) bool { return e.Name == after })
+		if i < 0 {
+			yield(Entry{}, fmt.Errorf("%s: %w", after, ErrPosition))
+			return false
+		}
 		list = list[i+1:]
 	}
 	for _, e := range list {

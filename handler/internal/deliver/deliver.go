@@ -1,23 +1,38 @@
-// Package deliver hands archived posts to the Office 365 Import service: for
-// each task of the Compliance Center one item a post of the task's window, then
-// the event that says the task is through. It reads the archive, never X's
-// timelines, and knows nothing of how posts got there beyond which times are
-// covered.
+// Package deliver hands archived messages to the Office 365 Import service: for
+// each task of the Compliance Center one item a message of the task's window, and
+// what else the task is to have, then the event that says the task has ended.
 //
-// A task ends only when the Import service has taken its verdict (2xx). Until
-// then it stays open, whatever fails, and later ticks go on where earlier ones
-// stopped.
+// It reads the archive and the state, and calls nothing of X. What capture has not
+// done yet it waits for: a task is left alone until its window is covered and the
+// posts that it asks about are looked up.
+//
+// A task ends only when the Import service has taken its verdict (2xx), or refused
+// it for good. Until then it stays open, whatever fails, and later ticks go on
+// where earlier ones stopped:
+//
+//	deliver.go   which tasks get a turn, in what order, for how long
+//	window.go    whether a task must still wait for capture
+//	task.go      a task's way from its claim to its end, and what a failed attempt means
+//	upload.go    items on their way, several at once
+//	item.go      one of them
+//	progress.go  what of that is written down
+//	extra.go     what a task delivers besides its window
+//	verdict.go   the outcome, and the event that tells it
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/importer"
 	"xarchive/handler/internal/panics"
 	"xarchive/handler/internal/state"
@@ -26,31 +41,37 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Relooker looks posts up on X again and archives what is new of them. What it
-// returns as gone X no longer has; found holds all that is archived. It keeps X's
-// answers under key until Forget, so that a second try bills nothing.
-type Relooker interface {
-	Relook(ctx context.Context, job state.Job, key string, ids []string) (found []archive.Entry, gone map[string]string, err error)
-	Forget(ctx context.Context, accountID, key string) error
-}
-
-// Inbox is a task's container at the Import service. Upload is safe to repeat.
+// Inbox is a task's container at the Import service; *importer.Container.
 type Inbox interface {
-	Upload(ctx context.Context, name string, write func(io.Writer) error) error
+	// Upload puts the item that write produces under a name, replacing one that
+	// is there. Nothing is visible before it is whole. It keeps resume up to date,
+	// synchronously with write's calls of its writer, so that a later upload of the
+	// same bytes goes on there.
+	//
+	// It returns write's error as it is; blob.ErrBlocks, with resume reset, if the
+	// item must be uploaded from its start; importer.ErrGone or
+	// importer.ErrExpired only if the container will never take anything again.
+	Upload(ctx context.Context, name string, resume *blob.Staged, write func(io.Writer) error) error
 }
 
-// Events tells the Import service how a task went; nil only if it has taken it.
+// Events tells the Import service how a task ended; *importer.Events.
 type Events interface {
+	// Complete returns nil only if the service has taken the event, and an
+	// *importer.RefusedError only if it never will. An error of the completion's
+	// Items it returns as it is.
 	Complete(ctx context.Context, jobID string, c importer.Completion) error
 }
 
 // Deliver works on the open tasks. Several instances may run at once.
 type Deliver struct {
-	State     *state.Store
-	Archive   *archive.Archive
-	Again     Relooker
-	OpenInbox func(sasURI string) (Inbox, error)
-	Item      func(w io.Writer, eml io.Reader) error // turns an archived message into an item
+	State   *state.Store
+	Archive *archive.Archive
+	// OpenInbox opens the container of a SAS. It returns importer.ErrGone if the SAS
+	// can never serve.
+	OpenInbox func(sasURL string) (Inbox, error)
+	// Item writes the item of an archived message, the same bytes each time. It
+	// need not read the message to its end.
+	Item      func(w io.Writer, eml io.Reader) error
 	Events    Events
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -58,95 +79,145 @@ type Deliver struct {
 }
 
 const (
-	// patience is how long a task waits for its window to be captured before
-	// the Import service is told of a temporary failure.
-	patience = 24 * time.Hour
+	tasksAtOnce = 4
 
-	// maxAttempts is how often delivering may fail before the Import service is
-	// told. With firstPause doubling up to longestPause that is about 5 hours.
-	maxAttempts  = 10
-	firstPause   = time.Minute
-	longestPause = time.Hour
+	// shortestTurn is how long a task's turn is at least, if the tick lasts as long.
+	shortestTurn = 5 * time.Second
 
-	tasksAtOnce = 2
-	itemsAtOnce = 4
-
-	// saveEvery is after how many items a task's progress is written down.
-	saveEvery = 50
+	// checksAtOnce is how many tasks are looked at at the same time, to see
+	// whether they must wait.
+	checksAtOnce = 16
 )
 
-// Run works on every task that is due, as far as the context's time goes. One
-// task's trouble does not stop the others; all of it is in the error.
-func (d *Deliver) Run(ctx context.Context) error {
-	tasks, err := d.State.OpenTasks(ctx)
+// Report says what a Run did.
+type Report struct {
+	Open    int // tasks that were open
+	Waiting int // of them, those that wait for capture
+	Skipped int // of them, those that had no turn because time was over
+	Damaged int // records that cannot be read
+	Ended   int // tasks that ended
+	Items   int // items that were uploaded
+}
+
+// Run gives each task that is due a turn, those that waited longest first, as far
+// as the context's time goes. What fails with one task does not stop the others;
+// all of it is in the error.
+func (d *Deliver) Run(ctx context.Context) (Report, error) {
+	tasks, damaged, err := d.State.OpenTasks(ctx)
 	if err != nil {
-		return fmt.Errorf("deliver: reading the tasks: %w", err)
+		return Report{}, fmt.Errorf("reading the open tasks: %w", err)
 	}
-	var group errgroup.Group
+	report := Report{Open: len(tasks) + len(damaged), Damaged: len(damaged)}
+	failures := []error{d.setAside(ctx, damaged)}
+
+	turns, err := d.due(ctx, tasks, &report)
+	failures = append(failures, err)
+	var (
+		mu    sync.Mutex
+		group errgroup.Group
+	)
 	group.SetLimit(tasksAtOnce)
-	failures := make([]error, len(tasks))
-	for i, t := range tasks {
-		if d.Now().Before(t.NotBefore) {
-			continue
-		}
+	for i, t := range turns {
 		group.Go(func() error {
-			if err := panics.Catch(func() error { return d.task(ctx, t) }); err != nil {
-				failures[i] = fmt.Errorf("delivering task %s of job %s: %w", t.TaskID, t.JobID, err)
+			if ctx.Err() != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				report.Skipped++
+				return nil
+			}
+			ctx, cancel := turn(ctx, len(turns)-i)
+			defer cancel()
+			var did done
+			err := panics.Catch(func() (err error) {
+				did, err = d.task(ctx, t)
+				return err
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			report.Items += did.items
+			if did.ended {
+				report.Ended++
+			}
+			if err != nil {
+				failures = append(failures, fmt.Errorf("delivering task %s of job %s: %w", t.task.TaskID, t.task.JobID, err))
 			}
 			return nil
 		})
 	}
 	_ = group.Wait() // failures are collected one by one
+	d.Telemetry.Skipped(ctx, "task", report.Skipped)
+	return report, errors.Join(failures...)
+}
+
+// turn bounds a task's turn by its share of what is left of the tick, so that a slow
+// task leaves the others theirs. left is how many tasks have not begun, this one
+// included.
+func turn(ctx context.Context, left int) (context.Context, context.CancelFunc) {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, max(shortestTurn, time.Until(end)*tasksAtOnce/time.Duration(left)))
+}
+
+// candidate is a task that gets a turn.
+type candidate struct {
+	task state.Task // as it was read
+	wait wait
+}
+
+// due returns the tasks that get a turn: those that need not wait for capture or for
+// their next attempt, the one that had its last turn first of all first.
+func (d *Deliver) due(ctx context.Context, tasks []state.Task, report *Report) ([]candidate, error) {
+	slices.SortFunc(tasks, func(a, b state.Task) int {
+		return cmp.Or(a.TriedAt.Compare(b.TriedAt), a.ReceivedAt.Compare(b.ReceivedAt), cmp.Compare(a.TaskID, b.TaskID))
+	})
+	seen := &accounts{store: d.State}
+	waits, failures := make([]wait, len(tasks)), make([]error, len(tasks))
+	var group errgroup.Group
+	group.SetLimit(checksAtOnce)
+	for i, t := range tasks {
+		if !d.Now().Before(t.NotBefore) {
+			group.Go(func() error {
+				waits[i], failures[i] = d.look(ctx, seen, t)
+				return nil
+			})
+		}
+	}
+	_ = group.Wait() // failures are collected one by one
+	var out []candidate
+	for i, t := range tasks {
+		switch {
+		case d.Now().Before(t.NotBefore):
+		case failures[i] != nil && ctx.Err() != nil: // time was over before it was looked at
+			report.Skipped++
+			failures[i] = nil
+		case failures[i] != nil:
+			failures[i] = fmt.Errorf("seeing whether task %s of job %s can be delivered: %w", t.TaskID, t.JobID, failures[i])
+		case waits[i].reason != "" && d.patient(t):
+			report.Waiting++
+			d.Log.DebugContext(ctx, "a task waits for capture", "job", t.JobID, "task", t.TaskID, "for", waits[i].reason)
+		default:
+			out = append(out, candidate{t, waits[i]})
+		}
+	}
+	return out, errors.Join(failures...)
+}
+
+// setAside keeps the bytes of records that cannot be read. The error holds all of
+// them, each time: they stay until somebody acts.
+func (d *Deliver) setAside(ctx context.Context, damaged []state.Damaged) error {
+	var failures []error
+	for _, r := range damaged {
+		failures = append(failures, r.Err)
+		added, err := d.State.PutDamaged(ctx, r)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("setting %s aside: %w", r.Name, err))
+		}
+		if added {
+			d.Log.ErrorContext(ctx, "a record cannot be read; its bytes are set aside, everything else goes on",
+				"record", r.Name, "error", r.Err.Error())
+		}
+	}
 	return errors.Join(failures...)
-}
-
-// task works on one task under its claim.
-func (d *Deliver) task(ctx context.Context, t state.Task) (err error) {
-	log := d.Log.With("job", t.JobID, "task", t.TaskID)
-	claim, err := d.State.ClaimTask(ctx, t.JobID, t.TaskID)
-	if errors.Is(err, state.ErrClaimed) || errors.Is(err, state.ErrNotFound) {
-		return nil // another instance has it, or has just ended it
-	}
-	if err != nil {
-		return err
-	}
-	defer claim.Release()
-	ctx, span := d.Telemetry.Task(claim.Context(), t.JobID, t.TaskID)
-	defer func() { span.End(err) }()
-
-	job, err := d.State.Job(ctx, t.JobID)
-	if errors.Is(err, state.ErrNotFound) {
-		log.InfoContext(ctx, "the task's job was deleted; the task is dropped")
-		return claim.Drop(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	w := &work{Deliver: d, TaskClaim: claim, job: job, log: log, altered: map[string]string{}}
-	err = w.run(ctx)
-	if err == nil {
-		return nil
-	}
-	if ctx.Err() != nil {
-		log.InfoContext(ctx, "delivery interrupted, a later tick continues", "reason", context.Cause(ctx).Error(), "uploaded", len(claim.Uploaded))
-		// What is uploaded is written down even now; the claim may still be ours.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = claim.Save(ctx) // without it the items are only uploaded again
-		return nil
-	}
-	return errors.Join(err, w.postpone(ctx, err))
-}
-
-// postpone notes a failed attempt and when to make the next.
-func (w *work) postpone(ctx context.Context, cause error) error {
-	pause := min(firstPause<<min(w.Attempts, 10), longestPause)
-	w.Attempts++
-	w.NotBefore = w.Now().Add(pause).UTC()
-	w.LastError = cause.Error()
-	if w.Verdict == nil && w.Attempts >= maxAttempts {
-		w.Verdict = &state.Verdict{Status: int(importer.TemporaryFailure), Reason: fmt.Sprintf("%d attempts failed, the last with: %v", w.Attempts, cause)}
-		w.log.ErrorContext(ctx, "task given up for now; the Import service will be told of a temporary failure", "error", cause.Error())
-	}
-	return w.Save(ctx)
 }

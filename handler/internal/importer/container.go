@@ -7,17 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
+	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
-
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
-	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
+	"xarchive/handler/internal/panics"
 )
 
 var (
@@ -25,54 +19,74 @@ var (
 	ErrGone = fault.New(fault.SASRefused, "the task's container is gone")
 	// ErrExpired says that the task's SAS has expired. The task needs a new one.
 	ErrExpired = fault.New(fault.SASRefused, "the shared access signature of the task's container has expired")
+
+	// errFailed is any other failure of the container. It may pass: even a refusal
+	// of the SAS may, before it expires, since clocks differ and network rules change.
+	errFailed = fault.New(fault.SASRefused, "the task's container cannot be written to")
 )
 
 // Container is a task's container at the Import service.
 type Container struct {
-	client  *container.Client
+	blobs   *blob.Container
 	expires time.Time // of the SAS; zero if it does not say
 }
 
 // OpenContainer opens the container of a container SAS URL. Nothing is sent yet.
-// It returns ErrGone if the URL cannot be read. No error contains the URL, because
-// its signature is a secret.
-func OpenContainer(sasURI string, hc *http.Client) (*Container, error) {
-	client, err := container.NewClientWithNoCredential(sasURI, &container.ClientOptions{
-		ClientOptions: policy.ClientOptions{Transport: hc}})
+// Uploads take their memory from buffers. It returns ErrGone if the URL cannot be
+// read. No error holds the URL: its signature is a secret.
+func OpenContainer(sasURL string, hc *http.Client, buffers *blob.Buffers) (*Container, error) {
+	blobs, err := blob.Shared(sasURL, hc, buffers)
 	if err != nil {
-		return nil, fmt.Errorf("opening the task's container: %w: its URL cannot be read", ErrGone)
+		return nil, fmt.Errorf("%w: %w", ErrGone, err)
 	}
-	return &Container{client, expiry(sasURI)}, nil
+	return &Container{blobs: blobs, expires: expiry(sasURL)}, nil
 }
 
-// blockSize is how much of an item is held in memory while it is uploaded, in bytes.
-const blockSize = 4 << 20
-
-// Upload writes a blob of any length, as write produces it, and replaces one of
-// that name. The blob becomes visible only when it is whole. It returns an error
-// of write as it is, and then leaves nothing behind; ErrGone or ErrExpired if no
-// later try with this SAS can succeed; and else an error with the cause
-// SASRefused.
-func (c *Container) Upload(ctx context.Context, name string, write func(io.Writer) error) error {
-	reader, writer := io.Pipe()
-	wrote := make(chan error, 1)
-	go func() {
-		err := write(writer)
-		writer.CloseWithError(err)
-		wrote <- err
-	}()
-	_, err := c.client.NewBlockBlobClient(name).UploadStream(ctx, reader, &blockblob.UploadStreamOptions{
-		BlockSize: blockSize, Concurrency: 1,
-		HTTPHeaders: &blob.HTTPHeaders{BlobContentType: to.Ptr("application/json")},
+// Upload puts a blob of any length, as write produces it; one of that name is
+// replaced. Nothing is visible before it is whole. An upload that is interrupted
+// goes on where resume says, if write produces the same bytes; see
+// [blob.Upload.Resume].
+//
+// It returns an error of write as it is; [blob.ErrBlocks] if the item must be
+// uploaded from its start; ErrGone or ErrExpired if no later try with this SAS can
+// succeed; and else an error with the cause SASRefused. A panic of write is an
+// error.
+func (c *Container) Upload(ctx context.Context, name string, resume *blob.Staged, write func(io.Writer) error) error {
+	var wrote error
+	return panics.Catch(func() error {
+		_, err := c.blobs.Upload(ctx, name, blob.Upload{Type: "application/json", Resume: resume}, func(w io.Writer) error {
+			wrote = write(writerFunc(func(p []byte) (int, error) {
+				n, err := w.Write(p)
+				return n, c.judge(err)
+			}))
+			return wrote
+		})
+		if wrote == nil { // else it is write's own, or judged above
+			err = c.judge(err)
+		}
+		return err
 	})
-	reader.CloseWithError(errors.New("the upload has ended"))
-	if writeErr := <-wrote; writeErr != nil && err == nil || err != nil && errors.Is(err, writeErr) {
-		return writeErr
+}
+
+// writerFunc is a function as an io.Writer.
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// judge says what an error of the container means for the task. Its cause is not that
+// of the connector's own storage.
+func (c *Container) judge(err error) error {
+	var answer *blob.StatusError
+	refused := errors.As(err, &answer) && (answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden)
+	switch {
+	case err == nil, errors.Is(err, blob.ErrBlocks), errors.Is(err, blob.ErrLost), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(err, blob.ErrNoContainer), answer != nil && answer.Status == http.StatusGone:
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	case refused && !c.expires.IsZero() && time.Now().After(c.expires):
+		return fmt.Errorf("%w: %w", ErrExpired, err)
 	}
-	if err != nil {
-		return fmt.Errorf("uploading %s: %w", name, c.describe(err))
-	}
-	return nil
+	return fmt.Errorf("%w: %w", errFailed, err)
 }
 
 // expiry returns when a SAS ends (se), or the zero time if it does not say.
@@ -87,34 +101,4 @@ func expiry(sasURI string) time.Time {
 		}
 	}
 	return time.Time{}
-}
-
-// describe returns an error of the storage service without the URL, whose query is
-// a secret.
-func (c *Container) describe(err error) error {
-	var answer *azcore.ResponseError
-	if errors.As(err, &answer) {
-		text := fmt.Sprintf("status %d %s", answer.StatusCode, answer.ErrorCode)
-		switch answer.StatusCode {
-		case http.StatusNotFound, http.StatusGone:
-			return fmt.Errorf("%w: %s", ErrGone, text)
-		case http.StatusUnauthorized, http.StatusForbidden:
-			// Before the SAS expires this may pass: clocks differ, network rules change.
-			if !c.expires.IsZero() && time.Now().After(c.expires) {
-				return fmt.Errorf("%w: %s", ErrExpired, text)
-			}
-		}
-		return fault.New(fault.SASRefused, text)
-	}
-	var inURL *url.Error
-	if errors.As(err, &inURL) {
-		err = inURL.Err
-	}
-	if text := err.Error(); strings.Contains(text, "sig=") {
-		return fault.New(fault.SASRefused, "the task's container cannot be reached")
-	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return fault.Wrap(fault.SASRefused, err)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/importer"
 
@@ -43,13 +44,13 @@ func text(s string) func(io.Writer) error {
 
 func TestUpload(t *testing.T) {
 	owner, address := task(t, time.Hour)
-	c, err := importer.OpenContainer(address, http.DefaultClient)
+	c, err := importer.OpenContainer(address, http.DefaultClient, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	large := strings.Repeat("0123456789", 1<<20) // several blocks
 	for _, content := range []string{"first", large, "second"} {
-		if err := c.Upload(t.Context(), "job/task/1.json", text(content)); err != nil {
+		if err := c.Upload(t.Context(), "job/task/1.json", nil, text(content)); err != nil {
 			t.Fatal(err)
 		}
 		got, err := owner.NewBlobClient("job/task/1.json").DownloadStream(t.Context(), nil)
@@ -67,12 +68,12 @@ func TestUpload(t *testing.T) {
 // TestUploadFails: what breaks off leaves nothing, and its own error is returned.
 func TestUploadFails(t *testing.T) {
 	owner, address := task(t, time.Hour)
-	c, err := importer.OpenContainer(address, http.DefaultClient)
+	c, err := importer.OpenContainer(address, http.DefaultClient, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	broken := errors.New("broken")
-	err = c.Upload(t.Context(), "a", func(w io.Writer) error {
+	err = c.Upload(t.Context(), "a", nil, func(w io.Writer) error {
 		if _, err := w.Write(make([]byte, 9<<20)); err != nil {
 			return err
 		}
@@ -80,6 +81,53 @@ func TestUploadFails(t *testing.T) {
 	})
 	if !errors.Is(err, broken) || errors.Is(err, importer.ErrGone) {
 		t.Errorf("%v", err)
+	}
+	if _, err := owner.NewBlobClient("a").GetProperties(t.Context(), nil); err == nil {
+		t.Error("something was left")
+	}
+}
+
+// TestResume: an upload that was interrupted goes on behind what it has staged, and
+// begins again if the item is another by then.
+func TestResume(t *testing.T) {
+	owner, address := task(t, time.Hour)
+	c, err := importer.OpenContainer(address, http.DefaultClient, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := strings.Repeat("0123456789", 1<<20)
+	broken := errors.New("broken")
+	var resume blob.Staged
+	if err := c.Upload(t.Context(), "a", &resume, func(w io.Writer) error {
+		if _, err := io.WriteString(w, content[:9<<20]); err != nil {
+			return err
+		}
+		return broken
+	}); !errors.Is(err, broken) || resume.Blocks != 2 {
+		t.Fatalf("%v with %d blocks staged, expected the writer's own error and 2 blocks", err, resume.Blocks)
+	}
+	other := resume
+	if err := c.Upload(t.Context(), "a", &other, text(strings.ToUpper(content[:4<<20])+"x"+content)); !errors.Is(err, blob.ErrBlocks) || other.Blocks != 0 {
+		t.Errorf("another item: %v with %+v, expected ErrBlocks and nothing to go on from", err, other)
+	}
+	if err := c.Upload(t.Context(), "a", &resume, text(content)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := owner.NewBlobClient("a").GetProperties(t.Context(), nil)
+	if err != nil || *got.ContentLength != int64(len(content)) {
+		t.Errorf("the item was not put together: %v", err)
+	}
+}
+
+// TestPanics: a panic of the writer is an error and leaves nothing.
+func TestPanics(t *testing.T) {
+	owner, address := task(t, time.Hour)
+	c, err := importer.OpenContainer(address, http.DefaultClient, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Upload(t.Context(), "a", nil, func(io.Writer) error { panic("boom") }); err == nil || !strings.Contains(err.Error(), "boom") {
+		t.Errorf("%v, expected the panic", err)
 	}
 	if _, err := owner.NewBlobClient("a").GetProperties(t.Context(), nil); err == nil {
 		t.Error("something was left")
@@ -102,12 +150,12 @@ func TestRefused(t *testing.T) {
 		what, address string
 		want          error // nil: it may pass
 	}{{"expired", expired, importer.ErrExpired}, {"gone", gone, importer.ErrGone}, {"read only", readOnly, nil}} {
-		c, err := importer.OpenContainer(task.address, http.DefaultClient)
+		c, err := importer.OpenContainer(task.address, http.DefaultClient, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, size := range []int{10, 9 << 20} {
-			err = c.Upload(t.Context(), "a", text(strings.Repeat("x", size)))
+			err = c.Upload(t.Context(), "a", nil, text(strings.Repeat("x", size)))
 			if err == nil || task.want != nil && !errors.Is(err, task.want) ||
 				task.want == nil && (errors.Is(err, importer.ErrGone) || errors.Is(err, importer.ErrExpired)) || strings.Contains(err.Error(), "sig=") {
 				t.Errorf("%s, %d bytes: %v", task.what, size, err)
@@ -117,11 +165,11 @@ func TestRefused(t *testing.T) {
 			}
 		}
 	}
-	c, err := importer.OpenContainer("http://127.0.0.1:1/account/container?sig=hush", &http.Client{})
+	c, err := importer.OpenContainer("http://127.0.0.1:1/account/container?sig=hush", &http.Client{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Upload(t.Context(), "a", text("x")); err == nil || errors.Is(err, importer.ErrGone) || strings.Contains(err.Error(), "hush") || fault.CauseOf(err) != fault.SASRefused {
+	if err := c.Upload(t.Context(), "a", nil, text("x")); err == nil || errors.Is(err, importer.ErrGone) || strings.Contains(err.Error(), "hush") || fault.CauseOf(err) != fault.SASRefused {
 		t.Errorf("a server that is down: %v", err)
 	}
 }

@@ -40,7 +40,7 @@ func (s *Store) RecentTasks(ctx context.Context, n int) (list []Task, damaged []
 		if slices.ContainsFunc(out, same) {
 			continue // it is just ending, and in both folders
 		}
-		t.BlobSASURI, t.Partial = "", nil
+		t.BlobSASURI, t.Partials = "", nil
 		out = append(out, t)
 	}
 	return out, damaged, err

@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -32,7 +33,7 @@ func TestSweep(t *testing.T) {
 	task(t, s, "j", "open").Release()
 	for _, id := range []string{"open", "ended"} {
 		for n := range 2 {
-			must(t, s.PutItems(ctx, "j", id, n, nil))
+			raw(t, server, fmt.Sprintf("tasks/items/j/%s/%06d.json", id, n), `{"v":1,"items":[]}`)
 		}
 		must(t, s.PutFound(ctx, "j", id, state.Found{}))
 	}
@@ -109,7 +110,7 @@ func TestSweepLeavesWhatIsWrittenMeanwhile(t *testing.T) {
 func TestSweepOnce(t *testing.T) {
 	s, server := newStore(t)
 	for n := range 20 {
-		must(t, s.PutItems(t.Context(), "j", "t", n, nil))
+		raw(t, server, fmt.Sprintf("tasks/items/j/t/%06d.json", n), `{"v":1,"items":[]}`)
 	}
 	later := time.Now().Add(30 * 24 * time.Hour)
 	server.ResetCalls()

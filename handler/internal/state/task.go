@@ -22,13 +22,20 @@ type Task struct {
 	BlobSASURI string    `json:"blobSasUri,omitempty"` // container SAS; holds a secret; empty once the task has ended
 	ReceivedAt time.Time `json:"receivedAt"`           // UTC
 
-	Begun    bool     `json:"begun,omitempty"`    // its window is in the job's [Delivered]
-	Position string   `json:"position,omitempty"` // name of the message up to which the window's items are uploaded
-	Chunks   int      `json:"chunks,omitempty"`   // of [Items] that are written of the window
-	Extra    bool     `json:"extra,omitempty"`    // one more chunk, of that number, holds the items from outside the window
-	Uploads  int      `json:"uploads,omitempty"`  // items that are in the container
-	Partial  *Partial `json:"partial,omitempty"`  // an item that is uploaded in part
-	Left     []Left   `json:"left,omitempty"`     // messages of which nothing could be delivered
+	Begun    bool   `json:"begun,omitempty"`    // its window is in the job's [Delivered]
+	Position string `json:"position,omitempty"` // name of the message up to which the window's items are uploaded
+	Chunks   int    `json:"chunks,omitempty"`   // of [Items] that are written of the window
+	Uploads  int    `json:"uploads,omitempty"`  // items that are in the container
+
+	// Extra says that all items of the window are uploaded and that one more chunk,
+	// of number Chunks, lists what is delivered besides: late messages, and what was
+	// found of Dirty. The chunk is written before they are uploaded.
+	Extra     bool `json:"extra,omitempty"`
+	ExtraDone int  `json:"extraDone,omitempty"` // items of that chunk that are uploaded, or left
+
+	Partials []Partial `json:"partials,omitempty"` // items on which an attempt ended; at most some hundred
+	Left     []Left    `json:"left,omitempty"`     // messages of which nothing could be delivered
+	LeftMore int       `json:"leftMore,omitempty"` // how many more there are than Left names
 
 	TriedAt   time.Time `json:"triedAt,omitzero"`   // UTC; when the task last had its turn
 	Attempts  int       `json:"attempts"`           // failed or without progress, in a row
@@ -39,11 +46,11 @@ type Task struct {
 	EndedAt time.Time `json:"endedAt,omitzero"`  // UTC; the task has ended, even if it is still among the open ones
 }
 
-// Partial is an item whose upload was interrupted.
+// Partial is an item whose upload failed or was interrupted.
 type Partial struct {
-	Key    string      `json:"key"` // of its message
-	Staged blob.Staged `json:"staged"`
-	Tries  int         `json:"tries"` // attempts that ended while it was being uploaded
+	Key    string      `json:"key"`             // of its message
+	Staged blob.Staged `json:"staged,omitzero"` // where the next attempt goes on
+	Tries  int         `json:"tries"`           // attempts in a row that did not bring it further
 }
 
 // Left is a message of which nothing could be delivered.
@@ -69,6 +76,7 @@ type Item struct {
 	ID       string    `json:"id"`
 	Modified time.Time `json:"modified"` // UTC
 	FileName string    `json:"fileName"`
+	Name     string    `json:"name,omitempty"` // of the message in the archive; only of the extra chunk
 }
 
 const (
@@ -150,14 +158,15 @@ func (s *Store) addToOpen(ctx context.Context, t Task) error {
 		return nil
 	}
 	claim.Task.BlobSASURI = t.BlobSASURI
-	claim.Task.restart()
+	claim.Task.Restart()
 	return claim.Save(ctx)
 }
 
-// restart forgets what is uploaded and what came of it: the new SAS may be of
+// Restart forgets what is uploaded and what came of it: a new SAS may be of
 // another container, and what failed may have failed for the old one.
-func (t *Task) restart() {
-	t.Position, t.Chunks, t.Extra, t.Uploads, t.Partial, t.Left = "", 0, false, 0, nil, nil
+func (t *Task) Restart() {
+	t.Position, t.Chunks, t.Uploads, t.Extra, t.ExtraDone = "", 0, 0, false, 0
+	t.Partials, t.Left, t.LeftMore = nil, nil, 0
 	t.Attempts, t.NotBefore, t.Verdict = 0, time.Time{}, nil
 }
 
@@ -304,7 +313,7 @@ func (c *TaskClaim) move(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.V, t.BlobSASURI, t.Partial = Version, "", nil
+	t.V, t.BlobSASURI, t.Partials = Version, "", nil
 	if err := replace(ctx, c.store, taskName(endedTasks, t.JobID, t.TaskID), t); err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func TestEndInterrupted(t *testing.T) {
 			s, server := newStore(t)
 			ctx := t.Context()
 			claim := task(t, s, "j", "t")
-			must(t, s.PutItems(ctx, "j", "t", 0, []state.Item{{ID: "1"}}))
+			must(t, claim.PutItems(ctx, 0, []state.Item{{ID: "1"}}))
 			must(t, s.PutFound(ctx, "j", "t", state.Found{}))
 			claim.Task.Verdict = &state.Verdict{Status: status}
 			must(t, claim.Save(ctx))
@@ -201,7 +201,7 @@ func TestEndWithALostClaim(t *testing.T) {
 			server.Before(nil)
 			next, err := s.ClaimTask(t.Context(), "j", "t")
 			must(t, err)
-			must(t, s.PutItems(t.Context(), "j", "t", 0, []state.Item{{ID: "1"}}))
+			must(t, next.PutItems(t.Context(), 0, []state.Item{{ID: "1"}}))
 			next.Task.Chunks = 1
 			must(t, next.Save(t.Context()))
 			is(t, "lost", lost.Lost(), state.ErrLost)
@@ -275,7 +275,7 @@ func TestRecentTasks(t *testing.T) {
 		s, server := newStore(t)
 		for _, id := range []string{"a", "b", "c"} {
 			claim := task(t, s, "j", id)
-			claim.Task.Partial = &state.Partial{Key: "k", Staged: blob.Staged{Prefix: "p"}}
+			claim.Task.Partials = []state.Partial{{Key: "k", Staged: blob.Staged{Prefix: "p"}}}
 			must(t, claim.Save(t.Context()))
 			claim.Release()
 			time.Sleep(2 * time.Second)

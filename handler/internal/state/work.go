@@ -25,10 +25,32 @@ func itemsName(jobID, taskID string, n int) string {
 	return fmt.Sprintf("tasks/items/%s/%s/%06d.json", jobID, taskID, n)
 }
 
-// PutItems writes a chunk of a task's items, or replaces it. It is written before the
-// task says that it is there, so that a chunk that is not counted is none.
-func (s *Store) PutItems(ctx context.Context, jobID, taskID string, n int, items []Item) error {
-	return replace(ctx, s, itemsName(jobID, taskID, n), Items{Version, items})
+// PutItems writes a chunk of the task's items. It is written before the task says
+// that it is there, so that a chunk that is not counted is none. It returns ErrLost
+// if the claim is lost: what the next holder has written must stand.
+//
+// A chunk has no lease of its own. So it is made create-only; one that is there
+// already was left behind by an attempt that ended before it was counted, unless
+// another instance has the claim by now. Saving the task tells the two apart, after
+// the chunk's ETag was read.
+func (c *TaskClaim) PutItems(ctx context.Context, n int, items []Item) error {
+	name, chunk := itemsName(c.Task.JobID, c.Task.TaskID, n), Items{Version, items}
+	_, err := c.store.write(ctx, name, chunk, blob.Condition{Absent: true})
+	if !errors.Is(err, ErrExists) {
+		return err
+	}
+	info, err := c.store.read(ctx, name, &Items{})
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	if err := c.Save(ctx); err != nil {
+		return err
+	}
+	_, err = c.store.write(ctx, name, chunk, blob.Condition{ETag: info.ETag})
+	if errors.Is(err, ErrClaimed) {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return err
 }
 
 // Items yields the items of a task's chunks from number from up to number to,

@@ -45,11 +45,13 @@ func TestPagesAndAnswers(t *testing.T) {
 func TestItems(t *testing.T) {
 	s, server := newStore(t)
 	ctx := t.Context()
+	claim := task(t, s, "j", "t")
+	defer claim.Release()
 	for n, ids := range []string{"ab", "cd", "ef"} {
 		items := []state.Item{{ID: ids[:1], Modified: now}, {ID: ids[1:], FileName: "f"}}
-		must(t, s.PutItems(ctx, "j", "t", n, items))
+		must(t, claim.PutItems(ctx, n, items))
 	}
-	must(t, s.PutItems(ctx, "j", "t", 1, []state.Item{{ID: "x"}})) // replaced
+	must(t, claim.PutItems(ctx, 1, []state.Item{{ID: "x"}})) // replaced
 	var got string
 	server.ResetCalls()
 	for item, err := range s.Items(ctx, "j", "t", 0, 2) {

@@ -1,0 +1,163 @@
+package deliver_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/deliver"
+	"xarchive/handler/internal/importer"
+	"xarchive/handler/internal/message"
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
+	"xarchive/tests/sandbox/blobs"
+	"xarchive/tests/sandbox/certs"
+	"xarchive/tests/sandbox/entra"
+	"xarchive/tests/sandbox/importservice"
+)
+
+// app is the connector's app at Entra.
+type app map[string]string
+
+func (a app) GetAll(context.Context, ...string) (map[string]string, error) { return a, nil }
+func (app) Forget(...string)                                               {}
+
+// resource is what tokens for the event API are for.
+const resource = "https://microsoft.onmicrosoft.com/4e476d41-2395-42be-89ff-34cb9186a1ac"
+
+// TestWire: the strict stand-in for the Import service takes what is delivered: real
+// messages and supplements, over HTTP, with a token of Entra. An event that it did not
+// take is sent again.
+func TestWire(t *testing.T) {
+	ca, err := certs.Start(t.Context(), certs.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const tenant, id, secret = "5f8a1c1e-7a52-4d0e-9d0b-3b6f0e6f2a10", "0c5c2d3e-9c0f-4a57-8a5e-3a8f2c1d7b11", "right"
+	signIn, err := entra.Start(t.Context(), entra.Options{Certificate: ca.Loopback(), TenantID: tenant, Apps: []entra.App{{ClientID: id, Secret: secret}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = signIn.Stop(); _ = ca.Stop() })
+	ours, theirs := blobs.New(blobs.Options{}), blobs.New(blobs.Options{})
+	listening := httptest.NewServer(theirs)
+	t.Cleanup(listening.Close)
+	account := blob.Account{ConnectionString: ours.ConnectionString(), HTTP: ours.Client()}
+	store, kept := state.New(account.Container("state")), archive.New(account.Container("archive"))
+	connector := httptest.NewServer(taskDoor(store))
+	t.Cleanup(connector.Close)
+	service, err := importservice.New(importservice.Options{
+		TenantID: tenant, APISecretKey: "key", ConnectorURL: func() string { return connector.URL },
+		ConnectionString: theirs.ConnectionStringAt(listening.URL),
+		VerifyToken:      func(token string) error { return signIn.Verify(token, resource) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := httptest.NewServer(service)
+	t.Cleanup(events.Close)
+
+	if err := store.UpdateJob(t.Context(), "j", func(j *state.Job) error { j.AccountID = "7"; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	keys := archiveMessages(t, kept)
+	r, err := store.LoadAccount(t.Context(), "7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Account.Covered = r.Account.Covered.Add(state.Range{To: at(60)})
+	if err := r.Save(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if status, body, err := service.Request(t.Context(), importservice.Task{JobID: "j", TaskID: "t", Start: at(0), End: at(30)}); err != nil || status != http.StatusOK {
+		t.Fatalf("the task was answered %d %s, %v", status, body, err)
+	}
+
+	clock := now()
+	d := &deliver.Deliver{State: store, Archive: kept, Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler),
+		OpenInbox: func(sasURL string) (deliver.Inbox, error) {
+			return importer.OpenContainer(sasURL, listening.Client(), nil)
+		},
+		Item: func(w io.Writer, eml io.Reader) error { return importer.FromMessage(w, eml, nil) },
+		Events: importer.NewEvents(importer.EventsOptions{BaseURL: events.URL, AuthorityURL: signIn.URL(), TenantID: tenant, HTTP: ca.Client(),
+			Secrets: app{"aad-application-id": id, "aad-application-secret": secret}}),
+	}
+	service.Down(true)
+	if _, err := d.Run(t.Context()); err == nil {
+		t.Error("no error while the event API is down")
+	}
+	service.Down(false)
+	clock = clock.Add(time.Hour)
+	if _, err := d.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := service.Events()
+	if len(got) != 1 || got[0].Status != importservice.Success || len(service.Violations()) > 0 {
+		t.Fatalf("events %+v, violations %v; expected one success", got, service.Violations())
+	}
+	var told []string
+	for _, item := range got[0].Items {
+		told = append(told, item.ID)
+	}
+	if !slices.Equal(told, keys) {
+		t.Errorf("items %v, expected %v", told, keys)
+	}
+}
+
+// taskDoor takes tasks as the connector's API does.
+func taskDoor(store *state.Store) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			JobID, TaskID      string
+			StartTime, EndTime time.Time
+			BlobSASURI         string `json:"BlobSasUri"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		_, err := store.AddTask(r.Context(), state.Task{JobID: body.JobID, TaskID: body.TaskID, AccountID: "7", Start: body.StartTime, End: body.EndTime,
+			BlobSASURI: body.BlobSASURI, ReceivedAt: now()})
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	}
+}
+
+// archiveMessages archives twenty real messages, and a supplement to the third, and
+// returns their keys in order.
+func archiveMessages(t *testing.T, kept *archive.Archive) (keys []string) {
+	t.Helper()
+	for i := range 20 {
+		id, created := idAt(at(i)), at(i)
+		document := fmt.Appendf(nil, `{"data":{"id":%q,"text":"post %d","author_id":"7","created_at":%q},"includes":{"users":[{"id":"7","username":"ann","name":"Ann"}]}}`,
+			id, i, created.Format("2006-01-02T15:04:05.000Z"))
+		p, err := post.Parse(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		format := message.Format{To: "archive@contoso.example"}
+		put := func(key string, write func(w io.Writer) error) {
+			if _, _, err := kept.Put(t.Context(), "7", archive.Message{Key: key, PostID: id, Created: created, Kind: p.Kind()}, write); err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, key)
+		}
+		put(id, func(w io.Writer) error { return format.Write(w, p, document, nil) })
+		if i == 2 {
+			put(id+".media", func(w io.Writer) error {
+				return format.WriteSupplement(w, p, document, message.Supplement{Name: "media"}, nil)
+			})
+		}
+	}
+	return keys
+}
