@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -62,8 +63,8 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 	toX := report.Outbound(outbound.AllowHosts(direct, cfg.XAPIURL, "https://pbs.twimg.com", "https://video.twimg.com"))
 	keys := jobs.NewKeys(vault)
 	captured := capture.New(capture.Options{
-		State: store, Archive: mail, Now: time.Now, Log: log, Telemetry: report,
-		Media:  twitter.Media{HTTP: toX, Pause: pause},
+		State: store, Archive: mail, Now: time.Now, Log: log, Telemetry: report, Version: version(),
+		Media:  twitter.Media{HTTP: toX},
 		Format: message.Format{To: cfg.ArchiveMailbox, Mailboxes: cfg.AuthorMailboxes},
 		SignIn: func(ctx context.Context, jobID string, fresh bool) (capture.X, error) {
 			if fresh {
@@ -137,14 +138,18 @@ type loop func(context.Context) error
 // Run implements ingest.Loop.
 func (l loop) Run(ctx context.Context) error { return l(ctx) }
 
-// pause waits; it returns the context's error if that ends first.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// version names this build of the connector. What one build could not do, another
+// may.
+func version() string {
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
 	}
+	v := build.Main.Version
+	for _, s := range build.Settings {
+		if s.Key == "vcs.revision" && v == "(devel)" {
+			v = s.Value
+		}
+	}
+	return v
 }
