@@ -109,10 +109,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 	return &app{
 		front:   report.HTTP(route(calls, people)),
 		checker: checker,
-		ingest: &ingest.Ingest{Capture: captured, Deliver: loop(func(ctx context.Context) error {
-			_, err := delivered.Run(ctx)
-			return err
-		}), Log: log,
+		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Sweep: store, Now: time.Now, Log: log,
 			Limit: cfg.FunctionTimeout - ingest.Margin(cfg.FunctionTimeout)},
 	}, nil
 }
@@ -131,12 +128,6 @@ func route(calls *api.API, people *pages.Pages) http.Handler {
 	people.Register(mux)
 	return mux
 }
-
-// loop is a side of ingestion that is a function.
-type loop func(context.Context) error
-
-// Run implements ingest.Loop.
-func (l loop) Run(ctx context.Context) error { return l(ctx) }
 
 // version names this build of the connector. What one build could not do, another
 // may.

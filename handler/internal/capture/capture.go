@@ -110,13 +110,20 @@ func New(o Options) *Capture {
 	return &Capture{opt: o, posts: semaphore.NewWeighted(postsAtOnce)}
 }
 
+// Report says what a Run did.
+type Report struct {
+	Accounts int // accounts of all jobs
+	Skipped  int // of them, those that had no turn because time was over
+	Posts    int // posts that were archived
+}
+
 // Run gives every account its turn, those that have waited longest first, as far as
 // the context's time goes. One account's trouble does not stop the others; all
 // of it is in the error. What is left, a later run continues.
-func (c *Capture) Run(ctx context.Context) error {
+func (c *Capture) Run(ctx context.Context) (Report, error) {
 	jobs, failures, err := c.jobs(ctx)
 	if err != nil {
-		return fmt.Errorf("capture: reading the jobs: %w", err)
+		return Report{}, fmt.Errorf("capture: reading the jobs: %w", err)
 	}
 	asking, err := c.asking(ctx)
 	if err != nil {
@@ -126,9 +133,9 @@ func (c *Capture) Run(ctx context.Context) error {
 	failures = append(failures, more...)
 
 	var (
-		mu      sync.Mutex
-		skipped int
-		group   errgroup.Group
+		mu     sync.Mutex
+		report = Report{Accounts: len(turns)}
+		group  errgroup.Group
 	)
 	group.SetLimit(accountsAtOnce)
 	for i, t := range turns {
@@ -136,25 +143,28 @@ func (c *Capture) Run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				skipped++
+				report.Skipped++
 				return nil
 			}
 			ctx, cancel := share(ctx, len(turns)-i)
 			defer cancel()
-			if err := panics.Catch(func() error { return t.take(ctx) }); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
+			before := t.account.PostsTotal
+			err := panics.Catch(func() error { return t.take(ctx) })
+			mu.Lock()
+			defer mu.Unlock()
+			report.Posts += t.account.PostsTotal - before
+			if err != nil {
 				failures = append(failures, fmt.Errorf("capturing account %s: %w", t.account.ID, err))
 			}
 			return nil
 		})
 	}
 	_ = group.Wait() // failures are collected one by one
-	if skipped > 0 {
-		c.opt.Log.WarnContext(ctx, "the tick's time was over before every account had its turn; the next tick begins with them", "accounts", len(turns), "skipped", skipped)
-		c.opt.Telemetry.Skipped(ctx, "account", skipped)
+	if report.Skipped > 0 {
+		c.opt.Log.WarnContext(ctx, "the tick's time was over before every account had its turn; the next tick begins with them", "accounts", report.Accounts, "skipped", report.Skipped)
+		c.opt.Telemetry.Skipped(ctx, "accounts", report.Skipped)
 	}
-	return errors.Join(failures...)
+	return report, errors.Join(failures...)
 }
 
 // share returns a context that ends with an account's fair share of the time that
@@ -185,22 +195,9 @@ func (c *Capture) jobs(ctx context.Context) (jobs []state.Job, failures []error,
 			continue
 		}
 		seen[job.AccountID] = true
-		if job.V == 0 {
-			if err := c.upgrade(ctx, job); err != nil {
-				failures = append(failures, fmt.Errorf("capture: upgrading job %s: %w", job.ID, err))
-			}
-		}
 		jobs = append(jobs, job)
 	}
 	return jobs, failures, nil
-}
-
-// upgrade gives a job from before the format was versioned its hold on the account.
-func (c *Capture) upgrade(ctx context.Context, job state.Job) error {
-	if err := c.opt.State.TakeAccount(ctx, job.AccountID, job.ID, c.opt.Now()); err != nil {
-		return err
-	}
-	return c.opt.State.UpdateJob(ctx, job.ID, func(*state.Job) error { return nil })
 }
 
 // damaged sets a record aside that cannot be read, and returns what is wrong.

@@ -40,7 +40,7 @@ func TestIdle(t *testing.T) {
 		c := w.capture()
 		w.blobs.ResetCalls()
 		before := w.x.Stats()
-		if err := c.Run(t.Context()); err != nil {
+		if _, err := c.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if calls := w.blobs.Calls(); calls.All() > 5 || calls.Write > 1 || calls.Delete+calls.Lease > 0 {

@@ -174,7 +174,7 @@ func (w *world) troubled(d *dice) {
 	var instances sync.WaitGroup
 	for range 1 + d.n(2)*d.n(2) {
 		instances.Go(func() {
-			err := w.capture().Run(ctx) // what goes wrong is reported, and made up for later
+			_, err := w.capture().Run(ctx) // what goes wrong is reported, and made up for later
 			w.trace("tick ended: trouble %d at call %d: %v", how, at, err)
 		})
 	}

@@ -130,7 +130,7 @@ func TestFairness(t *testing.T) {
 		})
 		for range 5 {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			if err := w.capture().Run(ctx); err != nil {
+			if _, err := w.capture().Run(ctx); err != nil {
 				t.Fatal(err)
 			}
 			cancel()
@@ -166,7 +166,7 @@ func TestProgress(t *testing.T) {
 		})
 		for range 12 {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			if err := w.capture().Run(ctx); err != nil {
+			if _, err := w.capture().Run(ctx); err != nil {
 				t.Fatal(err)
 			}
 			cancel()

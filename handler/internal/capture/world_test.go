@@ -134,7 +134,10 @@ func (w *world) capture() *capture.Capture {
 }
 
 // tick runs capture with no time limit.
-func (w *world) tick() error { return w.capture().Run(w.t.Context()) }
+func (w *world) tick() error {
+	_, err := w.capture().Run(w.t.Context())
+	return err
+}
 
 // mustTick is a tick that must not fail.
 func (w *world) mustTick() {

@@ -1,5 +1,5 @@
 // Package ingest is what the timer starts: capture (X → archive) and deliver
-// (archive → Import service), side by side, with the archive between them.
+// (archive → Import service), at the same time, with the archive between them.
 package ingest
 
 import (
@@ -8,18 +8,32 @@ import (
 	"log/slog"
 	"time"
 
+	"xarchive/handler/internal/capture"
+	"xarchive/handler/internal/deliver"
 	"xarchive/handler/internal/panics"
 )
 
-// Loop is one side of ingestion.
-type Loop interface {
-	Run(ctx context.Context) error
+// Capture reads what is new on X into the archive; *capture.Capture.
+type Capture interface {
+	Run(ctx context.Context) (capture.Report, error)
 }
 
-// Ingest runs both sides.
+// Deliver hands archived messages to the Import service; *deliver.Deliver.
+type Deliver interface {
+	Run(ctx context.Context) (deliver.Report, error)
+}
+
+// Sweeper removes, now and then, what nobody needs any more; *state.Store.
+type Sweeper interface {
+	Sweep(ctx context.Context, now time.Time) (removed int, ran bool, err error)
+}
+
+// Ingest runs both halves.
 type Ingest struct {
-	Capture Loop
-	Deliver Loop
+	Capture Capture
+	Deliver Deliver
+	Sweep   Sweeper
+	Now     func() time.Time
 	Log     *slog.Logger
 
 	// Limit is how long one tick may take. It is below the host's
@@ -27,13 +41,13 @@ type Ingest struct {
 	Limit time.Duration
 }
 
-// Margin is how much earlier than the host's time limit a tick ends by itself.
+// Margin returns how much earlier than the host's time limit a tick ends by itself.
 func Margin(functionTimeout time.Duration) time.Duration {
 	return min(functionTimeout/10, 30*time.Second)
 }
 
 // Tick runs capture and deliver once. Neither waits for the other, and neither's
-// error stops the other; deliver goes over its tasks again once capture is
+// error stops the other. Deliver goes over its tasks again once capture is
 // through, so that a window captured in this tick is delivered in it. The error
 // holds what failed on either side; the next tick makes up for it.
 func (i *Ingest) Tick(ctx context.Context) error {
@@ -41,21 +55,54 @@ func (i *Ingest) Tick(ctx context.Context) error {
 	defer cancel()
 	started := time.Now()
 
-	captured := make(chan error, 1)
-	go func() { captured <- i.guard(ctx, "capture", i.Capture) }()
-	deliverErr := i.guard(ctx, "deliver", i.Deliver)
-	captureErr := <-captured
+	var captured capture.Report
+	done := make(chan error, 1)
+	go func() {
+		done <- i.guard(ctx, "capture", func() (err error) {
+			captured, err = i.Capture.Run(ctx)
+			return err
+		})
+	}()
+	delivered, deliverErr := i.deliver(ctx)
+	captureErr := <-done
 	if ctx.Err() == nil {
-		deliverErr = errors.Join(deliverErr, i.guard(ctx, "deliver", i.Deliver))
+		again, err := i.deliver(ctx)
+		deliverErr = errors.Join(deliverErr, err)
+		again.Ended, again.Items = again.Ended+delivered.Ended, again.Items+delivered.Items
+		delivered = again
+	}
+	if ctx.Err() == nil {
+		i.sweep(ctx)
 	}
 	i.Log.InfoContext(ctx, "tick done", "seconds", time.Since(started).Seconds(),
-		"captureFailed", captureErr != nil, "deliverFailed", deliverErr != nil)
+		"captureFailed", captureErr != nil, "deliverFailed", deliverErr != nil,
+		"accounts", captured.Accounts, "accountsSkipped", captured.Skipped, "posts", captured.Posts,
+		"tasks", delivered.Open, "tasksWaiting", delivered.Waiting, "tasksSkipped", delivered.Skipped,
+		"tasksEnded", delivered.Ended, "items", delivered.Items)
 	return errors.Join(captureErr, deliverErr)
 }
 
-// guard turns a side's panic into its error: it must not take the other down.
-func (i *Ingest) guard(ctx context.Context, name string, side Loop) error {
-	err := panics.Catch(func() error { return side.Run(ctx) })
+func (i *Ingest) deliver(ctx context.Context) (r deliver.Report, err error) {
+	err = i.guard(ctx, "deliver", func() (err error) {
+		r, err = i.Deliver.Run(ctx)
+		return err
+	})
+	return r, err
+}
+
+// sweep removes leftovers, once a day. That it fails is no failure of the tick.
+func (i *Ingest) sweep(ctx context.Context) {
+	removed, ran, err := i.Sweep.Sweep(ctx, i.Now())
+	if err != nil {
+		i.Log.WarnContext(ctx, "leftovers could not all be removed; another day makes up for it", "removed", removed, "error", err.Error())
+	} else if ran {
+		i.Log.InfoContext(ctx, "leftovers removed", "removed", removed)
+	}
+}
+
+// guard turns a half's panic into its error: it must not take the other down.
+func (i *Ingest) guard(ctx context.Context, name string, run func() error) error {
+	err := panics.Catch(run)
 	if err != nil {
 		i.Log.ErrorContext(ctx, name+" failed", "error", err.Error())
 	}

@@ -184,7 +184,7 @@ func TestAccountFigures(t *testing.T) {
 	if a.Gaps[0].From != day(1) || len(a.Missing()) != 1 || a.Missing()[0] != (state.Range{From: day(1), To: day(7)}) {
 		t.Errorf("gaps %+v, missing %+v; expected them in order, and one range", a.Gaps, a.Missing())
 	}
-	if got := (state.Waiting{PostID: "1", Version: "2"}).Key() + " " + (state.Waiting{PostID: "1"}).Key(); got != "version/2 media/1" {
+	if got := (state.Waiting{PostID: "1", Versions: []string{"2"}}).Key() + " " + (state.Waiting{PostID: "1"}).Key(); got != "versions/1 media/1" {
 		t.Errorf("keys %s", got)
 	}
 }
