@@ -39,28 +39,40 @@ func (w *world) wantAll(account string) {
 	w.wantClean()
 }
 
-// interrupt ticks, and once a condition holds sends the handler a signal. It returns
-// when the host has started the handler anew.
-func (w *world) interrupt(signal syscall.Signal, when func() bool) {
+// midTick fires the timer and returns once a condition holds, while the tick goes on;
+// ticked is closed when it is over. A tick that ends first fails the test.
+func (w *world) midTick(what string, holds func() bool) (ticked <-chan struct{}) {
 	w.t.Helper()
-	ticked := make(chan struct{})
-	before := w.Host.Restarts()
+	over := make(chan struct{})
 	go func() {
-		defer close(ticked)
+		defer close(over)
 		_ = w.tryTick() // it is cut off
 	}()
-	for !when() {
+	deadline := time.After(2 * time.Minute)
+	pace := time.NewTicker(5 * time.Millisecond) // leaves the machine to the tick
+	defer pace.Stop()
+	for !holds() {
 		select {
-		case <-ticked:
-			w.t.Error("the tick was over before it could be interrupted")
-			return
-		default:
+		case <-pace.C:
+		case <-over:
+			w.t.Fatalf("the tick was over before this was so: %s", what)
+		case <-deadline:
+			w.t.Fatalf("never came to be: %s", what)
 		}
 	}
+	return over
+}
+
+// interrupt ticks, and once a condition holds sends the handler a signal. It returns
+// when the host has started the handler again.
+func (w *world) interrupt(signal syscall.Signal, what string, when func() bool) {
+	w.t.Helper()
+	before := w.Host.Restarts()
+	ticked := w.midTick(what, when)
 	if err := syscall.Kill(w.Host.PID(), signal); err != nil {
 		w.t.Fatal(err)
 	}
-	<-ticked
+	<-ticked // ends with the handler
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	if err := w.Host.WaitRestarts(ctx, before+1); err != nil {
@@ -72,7 +84,7 @@ func (w *world) interrupt(signal syscall.Signal, when func() bool) {
 func TestKilledCapturing(t *testing.T) {
 	t.Parallel()
 	w, account := everything(t, sandbox.Options{})
-	w.interrupt(syscall.SIGKILL, func() bool { return len(w.blobs("archive")) >= 30 })
+	w.interrupt(syscall.SIGKILL, "30 posts are archived", func() bool { return len(w.blobs("archive")) >= 30 })
 	if n := len(w.blobs("archive")); n >= len(w.Corpus.All(account)) {
 		t.Fatalf("all %d posts were archived before the kill", n)
 	}
@@ -84,7 +96,7 @@ func TestKilledCapturing(t *testing.T) {
 func TestKilledDelivering(t *testing.T) {
 	t.Parallel()
 	w, account := everything(t, sandbox.Options{})
-	w.interrupt(syscall.SIGKILL, func() bool {
+	w.interrupt(syscall.SIGKILL, "20 items are uploaded", func() bool {
 		n, err := w.Import.CountItems(t.Context())
 		return err != nil || n >= 20
 	})
@@ -103,10 +115,7 @@ func TestEndsInOrder(t *testing.T) {
 	if err := w.Host.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ticked := make(chan struct{})
-	go func() { defer close(ticked); _ = w.tryTick() }()
-	for len(w.blobs("archive")) < 30 {
-	}
+	ticked := w.midTick("30 posts are archived", func() bool { return len(w.blobs("archive")) >= 30 })
 	if err := syscall.Kill(w.Host.PID(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -214,9 +214,11 @@ func (s *Sandbox) startImport(_ context.Context, o Options) (err error) {
 		},
 		VerifyToken: func(token string) error { return s.Entra.Verify(token, importResource) },
 	})
-	if err == nil {
-		s.ImportURL, err = s.serve(o.Ports.Import, s.Import)
+	if err != nil {
+		return err
 	}
+	s.ending(func() error { s.Import.Stop(); return nil })
+	s.ImportURL, err = s.serve(o.Ports.Import, s.Import)
 	return err
 }
 

@@ -94,7 +94,7 @@ const endsWithStdin = `data:text/javascript,process.stdin.on("end",()=>process.e
 func arguments(script string, o Options) []string {
 	args := []string{"--import", endsWithStdin, script, "--silent", "--disableTelemetry",
 		"--blobHost", "127.0.0.1", "--blobPort", strconv.Itoa(o.Port),
-		// azblob v1.8.3 asks for service version 2026-12-06. Azurite 3.35.0 knows none
+		// azblob v1.8.0 asks for service version 2026-06-06. Azurite 3.35.0 knows none
 		// after 2025-11-05 and would answer 400; what the connector uses is older than both.
 		"--skipApiVersionCheck"}
 	if o.Dir == "" {

@@ -132,8 +132,11 @@ func TestCalls(t *testing.T) {
 	for _, err := range []error{
 		create(t.Context(), c, "a"),
 		func() error {
-			_, err := c.NewBlobClient("a").DownloadBuffer(t.Context(), make([]byte, 1), nil)
-			return err
+			answer, err := c.NewBlobClient("a").DownloadStream(t.Context(), nil)
+			if err != nil {
+				return err
+			}
+			return answer.Body.Close()
 		}(),
 		func() error { _, err := c.NewListBlobsFlatPager(nil).NextPage(t.Context()); return err }(),
 		func() error { _, err := c.NewBlobClient("a").Delete(t.Context(), nil); return err }(),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"strconv"
 )
 
 // Client is an HTTP client that calls the server directly, whatever host it asks.
@@ -44,7 +45,7 @@ func (t transport) RoundTrip(r *http.Request) (answer *http.Response, err error)
 		return nil, err
 	}
 	return &http.Response{
-		Status: http.StatusText(w.status), StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Status: strconv.Itoa(w.status) + " " + http.StatusText(w.status), StatusCode: w.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: w.header, Body: io.NopCloser(bytes.NewReader(w.body)), ContentLength: int64(len(w.body)), Request: r,
 	}, nil
 }
@@ -73,7 +74,7 @@ func (w *recorder) run(s *Server, r *http.Request) (err error) {
 		if b, ok := reason.(*broken); ok {
 			err = b.cause
 			if drop, ok := err.(*Drop); ok && drop.Final {
-				err = final{drop}
+				err = &final{drop}
 			}
 		} else if reason != nil {
 			panic(reason)
@@ -84,7 +85,10 @@ func (w *recorder) run(s *Server, r *http.Request) (err error) {
 }
 
 // final is an error after which azcore's retry policy does not try again.
-type final struct{ *Drop }
+type final struct{ drop *Drop }
+
+func (f *final) Error() string { return f.drop.Error() }
+func (f *final) Unwrap() error { return f.drop }
 
 // NonRetriable marks the error for azcore (its errorinfo.NonRetriable).
-func (final) NonRetriable() {}
+func (*final) NonRetriable() {}

@@ -23,9 +23,9 @@ import (
 // Where Azurite 3.35.0 does not do what Azure's documentation says, a case has another
 // expectation for it: see the calls of store.either.
 
-var real *azurite.Server
+var emulator *azurite.Server
 
-func TestMain(m *testing.M) { os.Exit(azurite.Run(m, &real)) }
+func TestMain(m *testing.M) { os.Exit(azurite.Run(m, &emulator)) }
 
 // store is a server under test with a container of the case's own.
 type store struct {
@@ -80,7 +80,7 @@ func eachStore(t *testing.T, run func(*testing.T, *store)) {
 	for _, s := range []*store{
 		{connection: ours.ConnectionString(), http: ours.Client()},
 		{connection: ours.ConnectionStringAt(server.URL), http: server.Client()},
-		{connection: real.ConnectionString(""), http: http.DefaultClient, azurite: true},
+		{connection: emulator.ConnectionString(""), http: http.DefaultClient, azurite: true},
 	} {
 		name := "in process"
 		switch {

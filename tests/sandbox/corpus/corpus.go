@@ -63,22 +63,25 @@ type File struct {
 
 // Corpus is safe for use by many goroutines.
 type Corpus struct {
-	mu       sync.RWMutex
-	accounts []string
-	posts    map[string]*Post
-	users    map[string]json.RawMessage
-	handles  map[string]string // lower-case handle to user id
-	media    map[string]json.RawMessage
-	polls    map[string]json.RawMessage
-	places   map[string]json.RawMessage
-	errors   map[string]json.RawMessage // by the id or value that could not be had
-	problems []string
-	open     func(name string) (io.ReadSeekCloser, int64, error)
+	mu        sync.RWMutex
+	accounts  []string
+	posts     map[string]*Post
+	byAuthor  map[string][]*Post // newest first
+	unordered map[string]bool    // authors whose posts in byAuthor are not in order yet
+	revision  int
+	users     map[string]json.RawMessage
+	handles   map[string]string // lower-case handle to user id
+	media     map[string]json.RawMessage
+	polls     map[string]json.RawMessage
+	places    map[string]json.RawMessage
+	errors    map[string]json.RawMessage // by the id or value that could not be had
+	problems  []string
+	open      func(name string) (io.ReadSeekCloser, int64, error)
 }
 
 func newCorpus() *Corpus {
 	return &Corpus{
-		posts: map[string]*Post{}, users: map[string]json.RawMessage{}, handles: map[string]string{},
+		posts: map[string]*Post{}, byAuthor: map[string][]*Post{}, unordered: map[string]bool{}, users: map[string]json.RawMessage{}, handles: map[string]string{},
 		media: map[string]json.RawMessage{}, polls: map[string]json.RawMessage{}, places: map[string]json.RawMessage{},
 		errors: map[string]json.RawMessage{},
 	}
@@ -136,13 +139,18 @@ func (c *Corpus) All(account string) []Post {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var out []Post
-	for _, p := range c.posts {
-		if p.AuthorID == account {
-			out = append(out, *p)
-		}
+	for _, p := range c.byAuthor[account] {
+		out = append(out, *p)
 	}
-	slices.SortFunc(out, func(a, b Post) int { return CompareIDs(b.ID, a.ID) })
 	return out
+}
+
+// Revision changes whenever objects are added: what was read at the same revision is
+// still so.
+func (c *Corpus) Revision() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.revision
 }
 
 // Post returns a post, whoever wrote it.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -176,6 +177,8 @@ func firstAccount(e envelope) []string {
 // take adds an answer's objects. Data comes before includes, so that a post in
 // both is taken from data.
 func (c *Corpus) take(e envelope) (added []Post, err error) {
+	c.revision++
+	defer c.order()
 	var posts []*Post
 	for i, raw := range e.Data {
 		p, err := parsePost(raw)
@@ -238,7 +241,22 @@ func (c *Corpus) takePost(p *Post) bool {
 		return false
 	}
 	c.posts[p.ID] = p
+	theirs := c.byAuthor[p.AuthorID]
+	if n := len(theirs); n > 0 && newestFirst(theirs[n-1], p) > 0 {
+		c.unordered[p.AuthorID] = true
+	}
+	c.byAuthor[p.AuthorID] = append(theirs, p)
 	return true
+}
+
+func newestFirst(a, b *Post) int { return CompareIDs(b.ID, a.ID) }
+
+// order puts the posts of each author in order after some were added.
+func (c *Corpus) order() {
+	for author := range c.unordered {
+		slices.SortFunc(c.byAuthor[author], newestFirst)
+	}
+	clear(c.unordered)
 }
 
 func (c *Corpus) problem(format string, args ...any) {

@@ -364,6 +364,7 @@ func (h *Host) replaced(t *testing.T, end func()) {
 	old := h.worker
 	h.mu.Unlock()
 	end()
+	patience := time.After(30 * time.Second)
 	for {
 		h.mu.Lock()
 		w, gone, changed := h.worker, h.gone, h.changed
@@ -371,7 +372,11 @@ func (h *Host) replaced(t *testing.T, end func()) {
 		if gone != nil || w != nil && w != old {
 			return
 		}
-		<-changed
+		select {
+		case <-changed:
+		case <-patience:
+			t.Fatal("the handler was neither replaced nor given up")
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -12,9 +11,9 @@ import (
 // routing, which the Functions host uses:
 // https://learn.microsoft.com/aspnet/core/fundamentals/routing#route-templates
 //
-// Supported are literal segments, and segments that are one parameter: with
-// constraints, optional, with a default, or a catch-all. Segments that mix text and
-// parameters are refused, rather than matched otherwise than the host does.
+// Supported is what a function of ours may need: literal segments, and segments that
+// are one parameter, optional, a catch-all, or constrained by regular expressions.
+// Everything else is refused, rather than matched otherwise than the host does.
 type route struct {
 	template string
 	segments []segment
@@ -24,7 +23,7 @@ type segment struct {
 	literal     string // if name is ""
 	name        string
 	catchAll    bool
-	optional    bool // may be missing; a parameter with a default is, too
+	optional    bool // may be missing
 	constraints []constraint
 }
 
@@ -125,12 +124,12 @@ func parseParameter(text string) (segment, error) {
 	if strings.HasSuffix(text, "?") {
 		s.optional, text = true, text[:len(text)-1]
 	}
-	end := strings.IndexAny(text, ":=")
+	end := strings.IndexByte(text, ':')
 	if end < 0 {
 		end = len(text)
 	}
 	s.name = text[:end]
-	if s.name == "" || strings.ContainsAny(s.name, "/{}?*") {
+	if s.name == "" || strings.ContainsAny(s.name, "/{}?*=") {
 		return s, fmt.Errorf("%q is not a parameter's name", s.name)
 	}
 	for text = text[end:]; strings.HasPrefix(text, ":"); {
@@ -142,12 +141,7 @@ func parseParameter(text string) (segment, error) {
 		}
 		s.constraints = append(s.constraints, c)
 	}
-	if strings.HasPrefix(text, "=") {
-		if s.optional {
-			return s, errors.New("an optional parameter may not have a default")
-		}
-		s.optional = true
-	} else if text != "" {
+	if text != "" {
 		return s, fmt.Errorf("cannot read %q", text)
 	}
 	if s.optional && s.catchAll {
@@ -157,71 +151,39 @@ func parseParameter(text string) (segment, error) {
 }
 
 // cutConstraint cuts one constraint off. Its argument ends at the closing
-// parenthesis that the parameter's end, another constraint or a default follows.
+// parenthesis that the parameter's end or another constraint follows.
 func cutConstraint(text string) (one, rest string) {
 	open := strings.IndexByte(text, '(')
-	if next := strings.IndexAny(text, ":="); open < 0 || next >= 0 && next < open {
+	if next := strings.IndexByte(text, ':'); open < 0 || next >= 0 && next < open {
 		if next < 0 {
 			next = len(text)
 		}
 		return text[:next], text[next:]
 	}
 	for i := open; i < len(text); i++ {
-		if text[i] == ')' && (i+1 == len(text) || text[i+1] == ':' || text[i+1] == '=') {
+		if text[i] == ')' && (i+1 == len(text) || text[i+1] == ':') {
 			return text[:i+1], text[i+1:]
 		}
 	}
 	return text, ""
 }
 
-// parseConstraint knows the constraints of
+// parseConstraint reads regex(expression), which ignores case, as there.
 // https://learn.microsoft.com/aspnet/core/fundamentals/routing#route-constraints
-// that a path of text needs. Regular expressions ignore case, as there.
 func parseConstraint(text string) (constraint, error) {
-	name, argument, hasArgument := strings.Cut(text, "(")
-	if hasArgument {
-		if !strings.HasSuffix(argument, ")") {
-			return nil, fmt.Errorf("the constraint %q is not closed", text)
-		}
-		argument = strings.TrimSuffix(argument, ")")
+	argument, ok := strings.CutPrefix(text, "regex(")
+	argument, closed := strings.CutSuffix(argument, ")")
+	if !ok || !closed || argument == "" {
+		return nil, fmt.Errorf("the constraint %q is not regex(expression), the only one known here", text)
 	}
-	number := func(test func(len, limit int) bool) (constraint, error) {
-		limit, err := strconv.Atoi(argument)
-		if err != nil {
-			return nil, fmt.Errorf("the constraint %q needs a number", text)
-		}
-		return func(v string) bool { return test(len([]rune(v)), limit) }, nil
+	expression, err := regexp.Compile("(?i)" + argument)
+	if err != nil {
+		return nil, fmt.Errorf("the constraint %q is not a regular expression: %w", text, err)
 	}
-	switch strings.ToLower(name) {
-	case "regex":
-		expression, err := regexp.Compile("(?i)" + argument)
-		if err != nil || argument == "" {
-			return nil, fmt.Errorf("the constraint %q is not a regular expression: %w", text, err)
-		}
-		return func(v string) bool {
-			// In .NET, $ also matches before a line feed at the end.
-			return expression.MatchString(v) || expression.MatchString(strings.TrimSuffix(v, "\n"))
-		}, nil
-	case "alpha":
-		return regexp.MustCompile(`(?i)^[a-z]*$`).MatchString, nil
-	case "int":
-		return func(v string) bool { _, err := strconv.ParseInt(v, 10, 32); return err == nil }, nil
-	case "long":
-		return func(v string) bool { _, err := strconv.ParseInt(v, 10, 64); return err == nil }, nil
-	case "bool":
-		return func(v string) bool { return strings.EqualFold(v, "true") || strings.EqualFold(v, "false") }, nil
-	case "guid":
-		return regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString, nil
-	case "minlength":
-		return number(func(n, limit int) bool { return n >= limit })
-	case "maxlength":
-		return number(func(n, limit int) bool { return n <= limit })
-	case "length":
-		return number(func(n, limit int) bool { return n == limit })
-	case "required":
-		return func(v string) bool { return v != "" }, nil
-	}
-	return nil, fmt.Errorf("the constraint %q is unknown (here; see the list in Microsoft's page on route constraints)", name)
+	return func(v string) bool {
+		// In .NET, $ also matches before a line feed at the end.
+		return expression.MatchString(v) || expression.MatchString(strings.TrimSuffix(v, "\n"))
+	}, nil
 }
 
 // match tells whether a path, as decodePath gives it, is this route's. Letters'

@@ -1,10 +1,8 @@
 package importservice
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -13,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // maxEvent bounds an event's body, in bytes: room for some 100,000 items.
@@ -80,17 +80,16 @@ func (s *Service) trouble() int {
 }
 
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, v *violation) {
-	if v.status == http.StatusServiceUnavailable {
-		s.log.WarnContext(r.Context(), "an event cannot be taken", "error", v.text)
-		w.WriteHeader(v.status)
-		return
-	}
-	text := fmt.Sprintf("%s %s: %s", r.Method, r.URL.Path, v.text)
-	s.log.ErrorContext(r.Context(), "the event API's contract is broken", "violation", text)
-	s.mu.Lock()
-	s.violations = append(s.violations, text)
-	s.mu.Unlock()
+	s.found(fmt.Sprintf("%s %s: %s", r.Method, r.URL.Path, v.text))
 	http.Error(w, v.text, v.status)
+}
+
+// found keeps a violation.
+func (s *Service) found(violation string) {
+	s.log.Error("the event API's contract is broken", "violation", violation)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.violations = append(s.violations, violation)
 }
 
 // read checks what is around the JSON of both calls.
@@ -133,29 +132,16 @@ func (s *Service) complete(ctx context.Context, job string, body value) *violati
 	if err != nil {
 		return violated("%v", err)
 	}
-	key := taskKey{job, event.TaskID}
 	s.mu.Lock()
-	t := s.tasks[key]
-	var name string
-	if t != nil {
-		name = t.container
-	}
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	t := s.tasks[taskKey{job, event.TaskID}]
 	if t == nil {
 		return &violation{http.StatusNotFound, fmt.Sprintf("the task %q of job %q is unknown", event.TaskID, job)}
 	}
-	if err := s.checkDelivered(ctx, name, event); errors.Is(err, errStorage) {
-		return &violation{http.StatusServiceUnavailable, err.Error()}
-	} else if err != nil {
-		return violated("task %s: %v", event.TaskID, err)
-	}
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.announce()
 	if t.last != nil && same(*t.last, *event) {
 		t.last.Repeats++
 		t.open = t.open && event.Status == TemporaryFailure
-		s.announce()
 		return nil
 	}
 	if !t.open {
@@ -164,11 +150,31 @@ func (s *Service) complete(ctx context.Context, job string, body value) *violati
 	t.last, t.open = event, event.Status == TemporaryFailure
 	s.events = append(s.events, event)
 	s.log.InfoContext(ctx, "a task has ended", "job", job, "task", event.TaskID, "status", event.Status, "items", len(event.Items))
-	s.announce()
+	s.checks++
+	go s.check(t.container, *event)
 	return nil
 }
 
-// announce wakes who waits for an event. The caller has the lock.
+// checkTimeout bounds the check of an event.
+const checkTimeout = 10 * time.Minute
+
+// check compares an event with what was delivered, and keeps what is wrong. What
+// cannot be read is wrong too: nobody knows what it holds.
+func (s *Service) check(container string, e Event) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.checks--
+		s.announce()
+	}()
+	ctx, cancel := context.WithTimeout(s.ctx, checkTimeout)
+	defer cancel()
+	if err := s.checkDelivered(ctx, container, e); err != nil && s.ctx.Err() == nil {
+		s.found(fmt.Sprintf("job %s, task %s: %v", e.JobID, e.TaskID, err))
+	}
+}
+
+// announce wakes who waits for an event or for checks. The caller has the lock.
 func (s *Service) announce() {
 	close(s.changed)
 	s.changed = make(chan struct{})
@@ -231,7 +237,7 @@ func readEvent(job string, body value) (*Event, error) {
 
 // checkDelivered compares an event with the task's folder: every item told is
 // there, is an item and has its id; and a task that succeeded tells all there is.
-func (s *Service) checkDelivered(ctx context.Context, container string, e *Event) error {
+func (s *Service) checkDelivered(ctx context.Context, container string, e Event) error {
 	folder := e.JobID + "/" + e.TaskID + "/"
 	names, err := s.storage.list(ctx, container, "")
 	if err != nil {
@@ -250,20 +256,33 @@ func (s *Service) checkDelivered(ctx context.Context, container string, e *Event
 			return fmt.Errorf("the item %s is told, but there is no blob %s", i.ID, folder+i.FileName)
 		}
 		delete(untold, i.FileName)
-		content, err := s.storage.read(ctx, container, folder+i.FileName)
-		if err != nil {
-			return err
-		}
-		if err := CheckItem(content); err != nil {
-			return fmt.Errorf("%s: %w", i.FileName, err)
-		}
-		var item struct{ ID string }
-		if err := json.NewDecoder(bytes.NewReader(content)).Decode(&item); err != nil || item.ID != i.ID {
-			return fmt.Errorf("%s holds the item %q, not %q", i.FileName, item.ID, i.ID)
-		}
+	}
+	reads, ctx := errgroup.WithContext(ctx)
+	reads.SetLimit(4)
+	for _, i := range e.Items {
+		reads.Go(func() error { return s.checkBlob(ctx, container, folder, i) })
+	}
+	if err := reads.Wait(); err != nil {
+		return err
 	}
 	if e.Status == Success && len(untold) > 0 {
 		return fmt.Errorf("it succeeded, and %d blobs are not told", len(untold))
+	}
+	return nil
+}
+
+// checkBlob reads an item and checks that it is the one that was told.
+func (s *Service) checkBlob(ctx context.Context, container, folder string, i EventItem) error {
+	content, err := s.storage.read(ctx, container, folder+i.FileName)
+	if err != nil {
+		return err
+	}
+	if err := CheckItem(content); err != nil {
+		return fmt.Errorf("%s: %w", i.FileName, err)
+	}
+	var item struct{ ID string }
+	if err := json.Unmarshal(content, &item); err != nil || item.ID != i.ID {
+		return fmt.Errorf("%s holds the item %q, not %q", i.FileName, item.ID, i.ID)
 	}
 	return nil
 }

@@ -9,11 +9,15 @@
 // container, [Service.WaitEvent] waits for its end, [Service.Items] reads what was
 // delivered.
 //
-// The service is strict. What breaks the contract is answered with 400 and kept in
-// [Service.Violations]: a test that ends without looking there has not looked.
+// The service is strict. An event whose form breaks the contract is answered with
+// 400. Any other is answered at once, as the real service does, and what was delivered
+// is read and compared with it afterwards. Both end in [Service.Violations]: a test
+// that ends without looking there has not looked.
 package importservice
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -39,6 +43,8 @@ type Service struct {
 	verify  func(string) error
 	storage *account
 	log     *slog.Logger
+	ctx     context.Context // of checks
+	stop    context.CancelFunc
 
 	mu         sync.Mutex
 	tasks      map[taskKey]*task
@@ -48,7 +54,8 @@ type Service struct {
 	down       bool
 	failNext   int
 	failStatus int
-	changed    chan struct{} // closed when an event was taken
+	checks     int           // on their way
+	changed    chan struct{} // closed when an event was taken, and when a check is over
 }
 
 type taskKey struct{ job, task string }
@@ -95,10 +102,35 @@ func New(o Options) (*Service, error) {
 		Client: NewClient(o.ConnectorURL, o.TenantID, o.APISecretKey), verify: o.VerifyToken, storage: storage, log: o.Log,
 		tasks: map[taskKey]*task{}, changed: make(chan struct{}),
 	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	return s, nil
+}
+
+// Stop ends the checks that are on their way. What they would have found is not known.
+func (s *Service) Stop() {
+	s.stop()
+	_ = s.Settled(context.Background()) // the checks end with their context
+}
+
+// Settled waits until everything that was told in the events taken so far is checked.
+// Its error is ctx's.
+func (s *Service) Settled(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		checks, changed := s.checks, s.changed
+		s.mu.Unlock()
+		if checks == 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until the Import service has checked %d events: %w", checks, context.Cause(ctx))
+		}
+	}
 }
 
 // Down makes the event API answer everything with 503, until it is called with
@@ -135,8 +167,10 @@ func (s *Service) Changes() []Change {
 	return append([]Change(nil), s.changes...)
 }
 
-// Violations are what broke the contract, in the order it came.
+// Violations are what broke the contract, in the order it was found. It waits until
+// all events taken so far are checked; [Service.Settled] does so with a bound.
 func (s *Service) Violations() []string {
+	_ = s.Settled(context.Background()) // has no end of its own
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string(nil), s.violations...)

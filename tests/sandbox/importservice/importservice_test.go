@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,12 +20,13 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"xarchive/tests/sandbox/azurite"
+	"xarchive/tests/sandbox/blobs"
 	"xarchive/tests/sandbox/importservice"
 )
 
-var blobs *azurite.Server
+var emulator *azurite.Server
 
-func TestMain(m *testing.M) { os.Exit(azurite.Run(m, &blobs)) }
+func TestMain(m *testing.M) { os.Exit(azurite.Run(m, &emulator)) }
 
 const (
 	tenant = "5f8a1c1e-7a52-4d0e-9d0b-3b6f0e6f2a10"
@@ -55,13 +57,15 @@ type world struct {
 	t         *testing.T
 }
 
-func start(t *testing.T) *world {
+func start(t *testing.T) *world { return startWith(t, emulator.ConnectionString("")) }
+
+func startWith(t *testing.T, storage string) *world {
 	w := &world{connector: &connector{status: 200}, t: t}
 	server := httptest.NewServer(w.connector)
 	t.Cleanup(server.Close)
 	var err error
 	w.Service, err = importservice.New(importservice.Options{
-		TenantID: tenant, APISecretKey: secret, ConnectorURL: func() string { return server.URL }, ConnectionString: blobs.ConnectionString(""),
+		TenantID: tenant, APISecretKey: secret, ConnectorURL: func() string { return server.URL }, ConnectionString: storage,
 		VerifyToken: func(token string) error {
 			if token != good {
 				return errors.New("not the token")
@@ -75,6 +79,7 @@ func start(t *testing.T) *world {
 	events := httptest.NewServer(w.Service)
 	t.Cleanup(events.Close)
 	w.events = events.URL
+	t.Cleanup(w.Stop)
 	return w
 }
 
@@ -268,12 +273,7 @@ func TestWholeTask(t *testing.T) {
 
 func TestViolations(t *testing.T) {
 	w := start(t)
-	sas := w.request(importservice.Task{JobID: "job", TaskID: "task"})
-	for name, content := range map[string]string{"100": item(), "98": item(), "97": "{}"} {
-		if err := upload(t, sas, "job/task/"+name+".json", content); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.request(importservice.Task{JobID: "job", TaskID: "task"})
 	item100 := told("100", early)
 	for _, c := range []struct {
 		name, target, body string
@@ -302,10 +302,6 @@ func TestViolations(t *testing.T) {
 		{"item twice", completeCall, event(2, item100, item100), nil, 400},
 		{"item's unknown member", completeCall, event(2, strings.Replace(item100, "{", `{"x":1,`, 1)), nil, 400},
 		{"path as fileName", completeCall, event(2, strings.Replace(item100, "100.json", "job/task/100.json", 1)), nil, 400},
-		{"no such blob", completeCall, event(2, told("96", early)), nil, 400},
-		{"other item's id", completeCall, event(2, told("98", early)), nil, 400},
-		{"no item in the blob", completeCall, event(2, told("97", early)), nil, 400},
-		{"success, blobs not told", completeCall, event(0, item100), nil, 400},
 		{"native: empty", "/api/event/nativeconnector/?jobId=job", `{"entry":[]}`, nil, 400},
 		{"native: member", "/api/event/nativeconnector/?jobId=job", `{"entry":[{"Id":"1","TimeStamp":"` + early + `"}]}`, nil, 400},
 	} {
@@ -325,14 +321,103 @@ func TestViolations(t *testing.T) {
 	if status := w.send(completeCall, event(2), "Authorization", "Bearer run-out"); status != 401 || len(w.Violations()) != before {
 		t.Errorf("a token that has run out: %d, %q", status, w.Violations()[before:])
 	}
-	if err := upload(t, sas, "stray.json", item()); err != nil {
-		t.Fatal(err)
-	}
-	if status := w.send(completeCall, event(2)); status != 400 {
-		t.Errorf("a blob outside the folder: %d", status)
-	}
 	if len(w.Events()) != 0 {
 		t.Errorf("events were taken: %+v", w.Events())
+	}
+}
+
+// TestFoundAfterwards: an event of the right form is answered at once; what is wrong
+// with what it tells is found after that.
+func TestFoundAfterwards(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		blobs      map[string]string // beside those of items 100, 98 and 97
+		says       string
+	}{
+		{"all is well", event(2, told("100", early)), nil, ""},
+		{"no such blob", event(2, told("100", early), told("96", early)), nil, "the item 96 is told, but there is no blob job/task/96.json"},
+		{"other item's id", event(2, told("98", early)), nil, `98.json holds the item "100", not "98"`},
+		{"no item in the blob", event(2, told("97", early)), nil, "97.json"},
+		{"success, blobs not told", event(0, told("100", early)), nil, "it succeeded, and 2 blobs are not told"},
+		{"a blob outside the folder", event(2), map[string]string{"stray.json": item()}, "stray.json is not in the task's folder"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := start(t)
+			sas := w.request(importservice.Task{JobID: "job", TaskID: "task"})
+			stored := map[string]string{"job/task/100.json": item(), "job/task/98.json": item(), "job/task/97.json": "{}"}
+			maps.Copy(stored, c.blobs)
+			for name, content := range stored {
+				if err := upload(t, sas, name, content); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if status := w.send(completeCall, c.body); status != 200 {
+				t.Errorf("the event was answered with %d, expected 200", status)
+			}
+			if err := w.Settled(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			got := w.Violations()
+			if c.says == "" && len(got) != 0 || c.says != "" && (len(got) != 1 || !strings.Contains(got[0], c.says)) {
+				t.Errorf("found %q, expected %q", got, c.says)
+			}
+			if len(w.Events()) != 1 {
+				t.Errorf("events: %+v, expected the one", w.Events())
+			}
+		})
+	}
+}
+
+// TestAnsweredAtOnce: the answer does not wait until the items are read.
+func TestAnsweredAtOnce(t *testing.T) {
+	storage, let := blobs.New(blobs.Options{}), make(chan struct{})
+	server := httptest.NewServer(storage)
+	t.Cleanup(server.Close)
+	w := startWith(t, storage.ConnectionStringAt(server.URL))
+	sas := w.request(importservice.Task{JobID: "job", TaskID: "task"})
+	if err := upload(t, sas, "job/task/100.json", "{}"); err != nil {
+		t.Fatal(err)
+	}
+	storage.Before(func(op blobs.Op) error {
+		if op.Class == blobs.Read {
+			<-let
+		}
+		return nil
+	})
+	if status := w.send(completeCall, event(0, told("100", early))); status != 200 {
+		t.Fatalf("status %d", status)
+	}
+	if e, err := w.WaitEnd(t.Context(), "job", "task"); err != nil || e.Status != importservice.Success {
+		t.Errorf("%+v, %v", e, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Settled(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("nothing is read yet, and it says that all is checked: %v", err)
+	}
+	close(let)
+	if got := w.Violations(); len(got) != 1 || !strings.Contains(got[0], "100.json") {
+		t.Errorf("found %q, expected that 100.json is no item", got)
+	}
+}
+
+// TestStreamedEvent: a body may come in chunks, without a Content-Length.
+func TestStreamedEvent(t *testing.T) {
+	w := start(t)
+	w.request(importservice.Task{JobID: "job", TaskID: "task"})
+	req, err := http.NewRequest(http.MethodPost, w.events+completeCall, io.MultiReader(strings.NewReader(event(2)[:10]), strings.NewReader(event(2)[10:])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+good)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != 200 || req.ContentLength > 0 || len(w.Events()) != 1 {
+		t.Errorf("status %d, events %+v: %q", resp.StatusCode, w.Events(), w.Violations())
 	}
 }
 

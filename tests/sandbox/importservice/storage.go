@@ -45,10 +45,6 @@ func (a *account) container(name string) *container.Client {
 	return a.client.ServiceClient().NewContainerClient(name)
 }
 
-// errStorage: the storage account did not answer as it should. That is no fault of
-// the connector's.
-var errStorage = errors.New("the Import service's storage account")
-
 // create makes a container.
 func (a *account) create(ctx context.Context, name string) error {
 	if _, err := a.container(name).Create(ctx, nil); err != nil {
@@ -106,7 +102,7 @@ func (a *account) list(ctx context.Context, name, prefix string) ([]string, erro
 	for pager.More() {
 		page, err := pager.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("%w: listing the container %s: %w", errStorage, name, err)
+			return nil, fmt.Errorf("listing the container %s: %w", name, err)
 		}
 		for _, b := range page.Segment.BlobItems {
 			names = append(names, strings.TrimPrefix(*b.Name, prefix))
@@ -122,12 +118,12 @@ const maxItem = 256 << 20
 func (a *account) read(ctx context.Context, name, blob string) ([]byte, error) {
 	answer, err := a.container(name).NewBlobClient(blob).DownloadStream(ctx, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: reading %s: %w", errStorage, blob, err)
+		return nil, fmt.Errorf("reading %s: %w", blob, err)
 	}
 	defer answer.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(answer.Body, maxItem+1))
 	if err != nil {
-		return nil, fmt.Errorf("%w: reading %s: %w", errStorage, blob, err)
+		return nil, fmt.Errorf("reading %s: %w", blob, err)
 	}
 	if len(content) > maxItem {
 		return nil, fmt.Errorf("reading %s: it has more than %d bytes", blob, maxItem)

@@ -42,6 +42,9 @@ type task struct {
 // error is of a container that cannot be made or a connector that cannot be
 // reached. A task that is not answered 200 stays unknown to the event API.
 func (s *Service) Request(ctx context.Context, t Task) (status int, body string, err error) {
+	if err := s.Settled(ctx); err != nil { // a check sees what its event told of, not what comes after
+		return 0, "", err
+	}
 	key := taskKey{t.JobID, t.TaskID}
 	s.mu.Lock()
 	known := s.tasks[key]

@@ -2,6 +2,7 @@ package x
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -19,6 +20,7 @@ const windowLength = 15 * time.Minute
 // https://docs.x.com/x-api/fundamentals/rate-limits
 var limits = map[string]int{
 	"GET /2/users/me":         75,
+	"GET /2/users/:id":        900,
 	"GET /2/users/:id/tweets": 900,
 	"GET /2/tweets":           5000,
 	"GET /2/tweets/:id":       900,
@@ -31,7 +33,7 @@ func (s *Server) take(a *answer, name string) bool {
 	if !set {
 		limit = limits[name]
 	}
-	now := s.opt.Now()
+	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := name + " " + a.user
@@ -42,6 +44,10 @@ func (s *Server) take(a *answer, name string) bool {
 	}
 	if s.forced != nil && now.Before(s.forced.reset) {
 		w = s.forced
+	}
+	if len(s.refusals) > 0 {
+		w = &window{0, now.Add(s.refusals[0])}
+		s.refusals = s.refusals[1:]
 	}
 	left := w.remaining > 0
 	if left {
@@ -59,6 +65,15 @@ func (s *Server) LimitRate(remaining int, reset time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forced = &window{remaining, reset}
+}
+
+// RefuseRate answers 429 to the next calls of the API v2, whatever their limit, and
+// says each time that the window ends so long after (or, below zero, before) that
+// moment on X's clock. X has been seen to name times that are past.
+func (s *Server) RefuseRate(calls int, reset time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusals = slices.Repeat([]time.Duration{reset}, calls)
 }
 
 // Fault is something that goes wrong with one request. The zero value is nothing.

@@ -17,11 +17,15 @@ import (
 type MediaFault struct {
 	Status     int   // the server answers with this status
 	BreakAfter int64 // the connection breaks after so many bytes of the body
+	Stall      bool  // there, or before any answer if BreakAfter is 0, nothing more comes until the client goes away
 	Times      int   // for so many requests; 0 is always
 }
 
-// FailMedia has requests for the file of that name fail; "" is every file that has
-// no fault of its own. A zero fault ends that.
+// FailMedia has requests for media fail. name is an address as it is asked for, with
+// its query ("https://pbs.twimg.com/media/a.jpg?name=orig", which is not the address
+// without it; each variant of a video has its own), the name of a file (the last
+// element of an address' path, whatever its query), or "" for every file that has no
+// fault of its own. A zero fault ends that.
 func (s *Server) FailMedia(name string, f MediaFault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,10 +36,10 @@ func (s *Server) FailMedia(name string, f MediaFault) {
 	s.media[name] = &f
 }
 
-func (s *Server) mediaFault(name string) MediaFault {
+func (s *Server) mediaFault(address, name string) MediaFault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, key := range []string{name, ""} {
+	for _, key := range []string{address, name, ""} {
 		if f := s.media[key]; f != nil {
 			out := *f
 			if f.Times--; f.Times == 0 {
@@ -73,7 +77,12 @@ func (s *Server) serveMedia(w *meter, r *http.Request) {
 		host = h
 	}
 	name := path.Base(r.URL.Path)
-	fault := s.mediaFault(name)
+	address := "https://" + host + r.URL.EscapedPath()
+	if r.URL.RawQuery != "" {
+		address += "?" + r.URL.RawQuery
+	}
+	fault := s.mediaFault(address, name)
+	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
 	size := r.URL.Query().Get("name")
 	s.opt.Log.Debug("X's media server is asked", "method", r.Method, "host", host, "file", name, "range", r.Header.Get("Range"))
 	switch {
@@ -82,6 +91,9 @@ func (s *Server) serveMedia(w *meter, r *http.Request) {
 		return
 	case fault.Status != 0:
 		w.WriteHeader(fault.Status)
+		return
+	case fault.Stall && fault.BreakAfter == 0:
+		<-r.Context().Done()
 		return
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
@@ -107,16 +119,19 @@ func (s *Server) serveMedia(w *meter, r *http.Request) {
 	if kind := mediaTypes[strings.ToLower(path.Ext(name))]; kind != "" {
 		w.Header().Set("Content-Type", kind)
 	}
-	if fault.BreakAfter > 0 {
-		w.breakAfter = fault.BreakAfter
+	w.breakAfter = fault.BreakAfter
+	if fault.Stall {
+		w.stalled = r.Context().Done()
 	}
 	http.ServeContent(w, r, name, time.Time{}, io.ReadSeeker(file))
 }
 
-// meter counts a body's bytes, and can break the connection in it.
+// meter counts a body's bytes, and can break the connection in it, at once or when
+// stalled is closed.
 type meter struct {
 	http.ResponseWriter
 	sent, breakAfter int64
+	stalled          <-chan struct{}
 }
 
 func (m *meter) Write(p []byte) (int, error) {
@@ -128,6 +143,9 @@ func (m *meter) Write(p []byte) (int, error) {
 	m.sent += int64(n)
 	if broken {
 		_ = http.NewResponseController(m.ResponseWriter).Flush()
+		if m.stalled != nil {
+			<-m.stalled
+		}
 		panic(http.ErrAbortHandler)
 	}
 	return n, err

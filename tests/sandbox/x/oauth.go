@@ -89,15 +89,18 @@ func (s *Server) verify(r *http.Request, secretOf func(token string) (string, bo
 // fresh checks the timestamp, and that the nonce is new (RFC 5849, section 3.3).
 func (s *Server) fresh(oauth map[string]string) error {
 	at, err := strconv.ParseInt(oauth["oauth_timestamp"], 10, 64)
-	now := s.opt.Now()
+	now := s.now()
 	if err != nil || time.Unix(at, 0).Sub(now).Abs() > maxSkew {
 		return errSkew
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for nonce, seen := range s.nonces {
-		if time.Unix(seen, 0).Before(now.Add(-2 * maxSkew)) {
-			delete(s.nonces, nonce)
+	if now.Sub(s.swept).Abs() > 2*maxSkew {
+		s.swept = now
+		for nonce, seen := range s.nonces {
+			if time.Unix(seen, 0).Before(now.Add(-2 * maxSkew)) {
+				delete(s.nonces, nonce)
+			}
 		}
 	}
 	key := oauth["oauth_token"] + "&" + oauth["oauth_timestamp"] + "&" + oauth["oauth_nonce"]

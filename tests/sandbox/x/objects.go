@@ -69,6 +69,16 @@ type links struct {
 
 type mention struct{ Username string }
 
+// linksOf reads a post's links once: posts do not change.
+func (s *Server) linksOf(p corpus.Post) links {
+	if l, read := s.links.Load(p.ID); read {
+		return l.(links)
+	}
+	l := readLinks(p.Raw)
+	s.links.Store(p.ID, l)
+	return l
+}
+
 // readLinks reads each member for itself: one that is not as X would send it
 // leads nowhere and spoils nothing else.
 func readLinks(raw json.RawMessage) links {
@@ -175,7 +185,7 @@ func (s *Server) collect(r *result, posts []corpus.Post, w wanted, viewer string
 }
 
 func (c *collector) expand(p corpus.Post) {
-	l := readLinks(p.Raw)
+	l := c.s.linksOf(p)
 	on := c.w.expand
 	if on["author_id"] {
 		c.user("author_id", l.AuthorID)
@@ -228,7 +238,7 @@ func (c *collector) referenced(id string) {
 	if how != shown {
 		return
 	}
-	l := readLinks(p.Raw)
+	l := c.s.linksOf(p)
 	if on["referenced_tweets.id.author_id"] {
 		c.user("referenced_tweets.id.author_id", l.AuthorID)
 	}
@@ -245,7 +255,7 @@ func (c *collector) first(kind, id string) bool {
 }
 
 func (c *collector) tweet(parameter, id string) {
-	if !c.first("tweet", id) {
+	if !c.first("tweet", id) || c.s.muted([]string{id})[id] {
 		return
 	}
 	switch p, how := c.s.look(id, c.viewer); {

@@ -2,7 +2,6 @@ package x
 
 import (
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,45 +10,6 @@ import (
 
 	"xarchive/tests/sandbox/corpus"
 )
-
-// How far back a timeline reaches: 3,200 posts, 800 without replies.
-const (
-	maxTimeline       = 3200
-	maxWithoutReplies = 800
-)
-
-// me answers GET /2/users/me.
-func (s *Server) me(a *answer, r *http.Request, user string) {
-	q := readQuery(r, meParams)
-	fields := q.names("user.fields", userFields)
-	expand := q.names("expansions", userExpansions)
-	tweets := wanted{tweet: q.names("tweet.fields", tweetFields)}
-	if len(q.faults) > 0 {
-		a.invalid(q.faults)
-		return
-	}
-	for _, name := range []string{"id", "name", "username"} {
-		fields[name] = true
-	}
-	for _, name := range []string{"id", "text", "edit_history_tweet_ids"} {
-		tweets.tweet[name] = true
-	}
-	res := result{one: true}
-	var u map[string]json.RawMessage
-	_ = json.Unmarshal(s.user(user), &u)
-	for _, name := range []string{"most_recent_tweet_id", "pinned_tweet_id"} {
-		var id string
-		if !expand[name] {
-			continue
-		}
-		fields[name] = true
-		if json.Unmarshal(u[name], &id) == nil && id != "" {
-			(&collector{s, user, tweets, &res, map[string]bool{}}).tweet(name, id)
-		}
-	}
-	res.data = []json.RawMessage{project(s.user(user), fields)}
-	a.result(res)
-}
 
 // lookup answers GET /2/tweets?ids=.
 func (s *Server) lookup(a *answer, r *http.Request, user string) {
@@ -92,10 +52,11 @@ func (s *Server) lookupOne(a *answer, r *http.Request, user string) {
 
 // answerPosts answers posts by id; those that cannot be had are errors.
 func (s *Server) answerPosts(a *answer, res result, ids []string, parameter string, w wanted, user string) {
+	muted := s.muted(ids)
 	var posts []corpus.Post
 	asked := map[string]bool{}
 	for _, id := range ids {
-		if asked[id] {
+		if asked[id] || muted[id] {
 			continue
 		}
 		asked[id] = true
@@ -140,7 +101,7 @@ func (s *Server) timeline(a *answer, r *http.Request, user string) {
 	since, until := q.id("since_id"), q.id("until_id")
 	start, end := q.time("start_time"), q.time("end_time")
 	exclude := q.names("exclude", []string{"replies", "retweets"})
-	now := s.opt.Now()
+	now := s.now()
 	switch {
 	case !end.IsZero() && end.After(now.Add(-10*time.Second)):
 		q.fault("end_time", q.values.Get("end_time"), fmt.Sprintf("Invalid 'end_time':'%s'. 'end_time' must be a minimum of 10 seconds prior to the request time.", q.values.Get("end_time")))
@@ -169,47 +130,38 @@ func (s *Server) timeline(a *answer, r *http.Request, user string) {
 		a.result(result{errors: []partial{refused}})
 		return
 	}
-	posts := s.reachable(account, exclude)
-	posts = slices.DeleteFunc(posts, func(p corpus.Post) bool {
-		second := p.CreatedAt.Truncate(time.Second)
-		return since != "" && corpus.CompareIDs(p.ID, since) <= 0 || until != "" && corpus.CompareIDs(p.ID, until) >= 0 ||
-			!start.IsZero() && second.Before(start) || !end.IsZero() && second.After(end) ||
-			exclude["replies"] && p.Kind == corpus.Reply || exclude["retweets"] && p.Kind == corpus.Retweet
-	})
+	posts := between(s.reachable(account, exclude), since, until)
+	if !start.IsZero() || !end.IsZero() || len(exclude) > 0 {
+		posts = slices.DeleteFunc(slices.Clone(posts), func(p corpus.Post) bool {
+			second := p.CreatedAt.Truncate(time.Second)
+			return !start.IsZero() && second.Before(start) || !end.IsZero() && second.After(end) ||
+				exclude["replies"] && p.Kind == corpus.Reply || exclude["retweets"] && p.Kind == corpus.Retweet
+		})
+	}
+	if s.opt.PageSize > 0 {
+		size = min(size, s.opt.PageSize)
+	}
 	page, m := s.page(posts, size, mark, question)
+	page = s.leaveOut(page)
+	m.ResultCount, m.NewestID, m.OldestID = len(page), "", ""
+	if len(page) > 0 {
+		m.NewestID, m.OldestID = page[0].ID, page[len(page)-1].ID
+	}
 	s.send(a, result{meta: &m}, page, w, user)
 }
 
 // refuseAccount tells why an account's timeline cannot be read: an answer with
 // errors and without meta.
 func (s *Server) refuseAccount(account, viewer string) (partial, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.suspended[account] {
-		p := notFound("user", "id", account)
-		p.Title, p.Detail = "Forbidden", "User has been suspended: ["+account+"]."
+	if p, refused := s.refuseUser(account); refused {
 		return p, true
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.protected[account] && account != viewer {
 		return notAuthorized("user", "id", account), true
 	}
-	if _, known := s.opt.Corpus.User(account); !known && !slices.Contains(s.opt.Corpus.Accounts(), account) {
-		return notFound("user", "id", account), true
-	}
 	return partial{}, false
-}
-
-// reachable is an account's timeline as far back as X shows it, newest first.
-func (s *Server) reachable(account string, exclude map[string]bool) []corpus.Post {
-	s.mu.Lock()
-	posts := slices.DeleteFunc(s.opt.Corpus.All(account), func(p corpus.Post) bool { return s.deleted[p.ID] || s.beyond(p) })
-	s.mu.Unlock()
-	posts = corpus.CurrentVersions(posts)
-	reach := maxTimeline
-	if exclude["replies"] {
-		reach = maxWithoutReplies
-	}
-	return posts[:min(len(posts), reach)]
 }
 
 // page cuts a page out of a timeline and makes the tokens of its neighbours.
@@ -229,14 +181,13 @@ func (s *Server) page(posts []corpus.Post, size int, mark pageMark, question str
 	}
 	to = min(to, from+size)
 	page := posts[from:to]
-	m := meta{ResultCount: len(page)}
+	var m meta
 	if len(page) > 0 {
-		m.NewestID, m.OldestID = page[0].ID, page[len(page)-1].ID
 		if to < len(posts) {
-			m.NextToken = s.mark(pageMark{question, m.OldestID, false})
+			m.NextToken = s.mark(pageMark{question, page[len(page)-1].ID, false})
 		}
 		if from > 0 && mark.from != "" {
-			m.PreviousToken = s.mark(pageMark{question, m.NewestID, true})
+			m.PreviousToken = s.mark(pageMark{question, page[0].ID, true})
 		}
 	}
 	return page, m

@@ -46,7 +46,7 @@ func (s *Server) requestToken(a *answer, r *http.Request) {
 		a.body = []byte(`<?xml version='1.0' encoding='UTF-8'?><errors><error code="415">Callback URL not approved for this client application. Approved callback URLs can be adjusted in your application settings</error></errors>`)
 		return
 	}
-	token, begun := rand.Text(), &signIn{secret: rand.Text(), callback: callback, form: rand.Text(), began: s.opt.Now()}
+	token, begun := rand.Text(), &signIn{secret: rand.Text(), callback: callback, form: rand.Text(), began: s.now()}
 	s.mu.Lock()
 	s.requests[token] = begun
 	s.mu.Unlock()
@@ -60,7 +60,7 @@ func (s *Server) accessToken(a *answer, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		begun := s.requests[token]
-		if begun == nil || s.opt.Now().Sub(begun.began) > signInLife {
+		if begun == nil || s.now().Sub(begun.began) > signInLife {
 			return "", false
 		}
 		return begun.secret, true
@@ -179,7 +179,7 @@ func (s *Server) showSignIn(a *answer, r *http.Request) {
 // usable is a sign-in that still waits for its person. s.mu must be held.
 func (s *Server) usable(token string) *signIn {
 	begun := s.requests[token]
-	if begun == nil || begun.account != "" || s.opt.Now().Sub(begun.began) > signInLife {
+	if begun == nil || begun.account != "" || s.now().Sub(begun.began) > signInLife {
 		return nil
 	}
 	return begun

@@ -35,7 +35,7 @@ func (s *Server) countRequest(name string, page bool) {
 }
 
 func (s *Server) countReads(posts []corpus.Post) {
-	day := s.opt.Now().UTC().Format("2006-01-02 ")
+	day := s.now().UTC().Format("2006-01-02 ")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.PostReads += len(posts)

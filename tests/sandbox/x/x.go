@@ -8,10 +8,10 @@
 // but never documents precisely is said where it is decided.
 //
 // [New] makes a server; it is the handler of the API host, and [Server.Media] of
-// pbs.twimg.com and video.twimg.com. A person signs in on the page behind
+// pbs.twimg.com and video.twimg.com. [Server.Client] reaches both without sockets. A person signs in on the page behind
 // /oauth/authenticate; [SignIn] and [Deny] do over HTTP what that person's
 // browser would. The methods that change what X does (Down, Fail, Until,
-// Delete, …) may be called at any time, from any goroutine.
+// Post, ShowLate, …) may be called at any time, from any goroutine.
 //
 // Sources: https://docs.x.com/x-api and X's OpenAPI description
 // (https://api.x.com/2/openapi.json) for names, lists and limits.
@@ -39,13 +39,17 @@ type Options struct {
 	CallbackURLs   []string
 	AppName        string           // shown on the sign-in page
 	Limits         map[string]int   // requests a window, by "GET /2/users/:id/tweets"; X's where not set
+	Reach          int              // posts back that a timeline reaches; X's 3,200 if 0, a quarter of it without replies
+	PageSize       int              // most posts on a page, however many are asked for; 0 is as many
 	Now            func() time.Time // time.Now if nil
+	Skew           time.Duration    // how far X's clock is ahead of Now
 	Log            *slog.Logger     // discards if nil
 }
 
 // Server is the stand-in. Make it with New.
 type Server struct {
-	opt Options
+	opt   Options
+	links sync.Map // of posts, by id
 
 	mu        sync.Mutex
 	requests  map[string]*signIn  // by request token
@@ -54,6 +58,15 @@ type Server struct {
 	pages     map[string]pageMark // by pagination token
 	windows   map[string]*window  // by endpoint and user
 	forced    *window             // LimitRate
+	refusals  []time.Duration     // RefuseRate
+	hidden    hiding
+	shelves   map[string]shelf // by account
+	revision  int              // changes with horizon and deleted
+	onCall    func(n int, endpoint string)
+	afterCall func(n int, endpoint string)
+	calls     int       // of the API
+	posted    int       // by Post
+	swept     time.Time // when nonces were last looked through
 	down      bool
 	fail      func(*http.Request) Fault
 	media     map[string]*MediaFault
@@ -73,11 +86,12 @@ func New(opt Options) *Server {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	opt.AppName = cmp.Or(opt.AppName, "Archive connector")
+	opt.AppName, opt.Reach = cmp.Or(opt.AppName, "Archive connector"), cmp.Or(opt.Reach, maxTimeline)
 	return &Server{
 		opt: opt, requests: map[string]*signIn{}, tokens: map[string]*access{}, nonces: map[string]int64{}, pages: map[string]pageMark{},
 		windows: map[string]*window{}, media: map[string]*MediaFault{}, horizon: map[string]string{}, deleted: map[string]bool{},
 		protected: map[string]bool{}, suspended: map[string]bool{}, stats: Stats{ByPath: map[string]int{}}, billed: map[string]bool{},
+		hidden: newHiding(), shelves: map[string]shelf{},
 	}
 }
 
@@ -103,15 +117,21 @@ func endpoint(r *http.Request) string {
 		path = "/2/users/:id/tweets"
 	case len(parts) == 3 && parts[0] == "2" && parts[1] == "tweets":
 		path = "/2/tweets/:id"
+	case len(parts) == 3 && parts[0] == "2" && parts[1] == "users" && parts[2] != "me":
+		path = "/2/users/:id"
 	}
 	return r.Method + " " + path
 }
+
+// now is the time on X's clock.
+func (s *Server) now() time.Time { return s.opt.Now().Add(s.opt.Skew) }
 
 // ServeHTTP answers as api.x.com does.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := endpoint(r)
 	page := strings.HasSuffix(name, " /oauth/authenticate") || strings.HasSuffix(name, " /oauth/authorize")
 	s.countRequest(name, page)
+	after := s.called(name)
 	fault := s.faultFor(r)
 	if !fault.wait(r) {
 		return
@@ -120,6 +140,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case fault.Drop:
 		s.opt.Log.Debug("X drops the connection", "request", name)
+		after()
 		panic(http.ErrAbortHandler)
 	case fault.Status != 0:
 		a.problem(fault.Status, cmp.Or(http.StatusText(fault.Status), "Error"), "")
@@ -133,6 +154,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.route(a, r, name)
 	}
 	s.opt.Log.Debug("X answers", "request", name, "status", a.status, "user", a.user, "posts", a.posts)
+	a.header.Set("Date", s.now().UTC().Format(http.TimeFormat))
+	after()
 	a.send(w, fault.CutAfter)
 }
 
@@ -148,6 +171,8 @@ func (s *Server) route(a *answer, r *http.Request, name string) {
 		s.submitSignIn(a, r)
 	case "GET /2/users/me":
 		s.api(a, r, name, s.me)
+	case "GET /2/users/:id":
+		s.api(a, r, name, s.lookupUser)
 	case "GET /2/users/:id/tweets":
 		s.api(a, r, name, s.timeline)
 	case "GET /2/tweets":
@@ -176,21 +201,6 @@ func (s *Server) api(a *answer, r *http.Request, name string, call func(*answer,
 		return
 	}
 	call(a, r, a.user)
-}
-
-// Until sets an account's horizon: posts newer than that one are not posted yet,
-// wherever they are asked for. "" lets all be posted.
-func (s *Server) Until(account, postID string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.horizon[account] = postID
-}
-
-// Delete takes a post off X, as its author or X would.
-func (s *Server) Delete(postID string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.deleted[postID] = true
 }
 
 // Protect makes an account's posts visible to itself only, or to all again.

@@ -6,10 +6,14 @@
 package blobtest
 
 import (
+	"context"
 	"crypto/rand"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"xarchive/handler/internal/blob"
 	"xarchive/tests/sandbox/azurite"
@@ -46,12 +50,25 @@ var real *azurite.Server
 // Run runs a package's tests with an Azurite of their own.
 func Run(m *testing.M) int { return azurite.Run(m, &real) }
 
-// Azurite is a container on Azurite, not made yet.
+// Azurite is a container on Azurite, not made yet. It is deleted when the test ends:
+// each call of Azurite takes longer the more blobs it holds, of whichever container.
 func Azurite(t testing.TB) *blob.Container {
 	t.Helper()
 	if real == nil {
 		t.Fatal("the package's TestMain must call blobtest.Run")
 	}
 	account := blob.Account{ConnectionString: real.ConnectionString(""), HTTP: http.DefaultClient, Buffers: blob.NewBuffers(8 * blob.BlockSize)}
-	return account.Container("t" + strings.ToLower(rand.Text()))
+	name := "t" + strings.ToLower(rand.Text())
+	t.Cleanup(func() {
+		client, err := container.NewClientFromConnectionString(account.ConnectionString, name, nil)
+		if err != nil {
+			t.Errorf("opening the test's container to delete it: %v", err)
+			return
+		}
+		// The test's own context has ended.
+		if _, err := client.Delete(context.Background(), nil); err != nil && !bloberror.HasCode(err, bloberror.ContainerNotFound) {
+			t.Errorf("deleting the test's container: %v", err)
+		}
+	})
+	return account.Container(name)
 }

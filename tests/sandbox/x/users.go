@@ -1,0 +1,120 @@
+package x
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// me answers GET /2/users/me.
+func (s *Server) me(a *answer, r *http.Request, user string) {
+	q := readQuery(r, meParams)
+	fields := q.names("user.fields", userFields)
+	expand := q.names("expansions", userExpansions)
+	tweets := wanted{tweet: q.names("tweet.fields", tweetFields)}
+	if len(q.faults) > 0 {
+		a.invalid(q.faults)
+		return
+	}
+	a.result(s.oneUser(user, user, fields, expand, tweets))
+}
+
+// oneUser is a user with what the expansions ask for.
+func (s *Server) oneUser(id, viewer string, fields, expand map[string]bool, tweets wanted) result {
+	for _, name := range []string{"id", "name", "username"} {
+		fields[name] = true
+	}
+	for _, name := range []string{"id", "text", "edit_history_tweet_ids"} {
+		tweets.tweet[name] = true
+	}
+	res := result{one: true}
+	var u map[string]json.RawMessage
+	_ = json.Unmarshal(s.user(id), &u)
+	for _, name := range []string{"most_recent_tweet_id", "pinned_tweet_id"} {
+		var post string
+		if !expand[name] {
+			continue
+		}
+		fields[name] = true
+		if json.Unmarshal(u[name], &post) == nil && post != "" {
+			(&collector{s, viewer, tweets, &res, map[string]bool{}}).tweet(name, post)
+		}
+	}
+	res.data = []json.RawMessage{s.userObject(id, fields)}
+	return res
+}
+
+// lookupUser answers GET /2/users/:id. (OpenAPI 2.166, getUsersById)
+func (s *Server) lookupUser(a *answer, r *http.Request, viewer string) {
+	q := readQuery(r, meParams)
+	fields := q.names("user.fields", userFields)
+	expand := q.names("expansions", userExpansions)
+	tweets := wanted{tweet: q.names("tweet.fields", tweetFields)}
+	id := strings.TrimPrefix(r.URL.Path, "/2/users/")
+	if !isID(id) {
+		q.fault("id", id, fmt.Sprintf("The `id` query parameter value [%s] is not valid", id))
+	}
+	if len(q.faults) > 0 {
+		a.invalid(q.faults)
+		return
+	}
+	if refused, ok := s.refuseUser(id); ok {
+		a.result(result{one: true, errors: []partial{refused}})
+		return
+	}
+	a.result(s.oneUser(id, viewer, fields, expand, tweets))
+}
+
+// refuseUser tells why a user is not shown. A protected account's profile is.
+func (s *Server) refuseUser(id string) (partial, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.suspended[id] {
+		p := notFound("user", "id", id)
+		p.Title, p.Detail = "Forbidden", "User has been suspended: ["+id+"]."
+		return p, true
+	}
+	if _, known := s.opt.Corpus.User(id); !known && !slices.Contains(s.opt.Corpus.Accounts(), id) {
+		return notFound("user", "id", id), true
+	}
+	return partial{}, false
+}
+
+// userObject is a user that was asked for. The posts of our accounts are counted:
+// public_metrics.tweet_count is what there is at this moment. A user beside posts, in
+// includes, keeps the bytes of the corpus instead.
+func (s *Server) userObject(id string, fields map[string]bool) json.RawMessage {
+	raw := s.user(id)
+	if !fields["public_metrics"] || !slices.Contains(s.opt.Corpus.Accounts(), id) {
+		return project(raw, fields)
+	}
+	var u struct {
+		Metrics map[string]json.RawMessage `json:"public_metrics"`
+	}
+	_ = json.Unmarshal(raw, &u) // without metrics, those that X always has are made up
+	metrics := map[string]json.RawMessage{"followers_count": zero, "following_count": zero, "listed_count": zero}
+	maps.Copy(metrics, u.Metrics)
+	metrics["tweet_count"] = marshal(s.count(id))
+	given := marshal(metrics)
+	had := false
+	out := rewrite(raw, func(name string, value json.RawMessage) json.RawMessage {
+		switch {
+		case name == "public_metrics":
+			had = true
+			return given
+		case !fields[name]:
+			return nil
+		}
+		return value
+	})
+	if had {
+		return out
+	}
+	return slices.Concat(bytes.TrimSuffix(bytes.TrimSpace(out), []byte("}")), []byte(`,"public_metrics":`), given, []byte("}"))
+}
+
+var zero = json.RawMessage("0")
