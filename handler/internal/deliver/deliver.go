@@ -17,7 +17,7 @@
 //	item.go      one of them
 //	progress.go  what of that is written down
 //	extra.go     what a task delivers besides its window
-//	verdict.go   the outcome, and the event that tells it
+//	verdict.go   the outcome, and the event that reports it
 package deliver
 
 import (

@@ -31,7 +31,7 @@ type history struct {
 // big is an item of more than one block.
 var big = strings.Repeat("x", blob.BlockSize+100)
 
-func newHistory(t *testing.T) *history {
+func newHistory(t *testing.T, large string) *history {
 	w := newWorld(t)
 	w.swept = true
 	h := &history{world: w}
@@ -43,7 +43,7 @@ func newHistory(t *testing.T) *history {
 	for i := range 5 { // over two days
 		h.keys = append(h.keys, w.put(noon.AddDate(0, 0, -1).Add(time.Duration(i)*time.Minute), fmt.Sprint("yesterday ", i)))
 	}
-	h.keys = append(h.keys, w.put(at(-1), big))
+	h.keys = append(h.keys, w.put(at(-1), large))
 	h.keys = append(h.keys, w.posts(4)...)
 	w.late(h.keys[9], at(1))
 	w.request("t", 0, 3, func(t *state.Task) {
@@ -87,7 +87,7 @@ func (h *history) finish(what string) {
 func TestInterruptedAtEveryCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
-		count := newHistory(t)
+		count := newHistory(t, big)
 		seen := func(blobs.Op) error { calls++; return nil }
 		var mu sync.Mutex
 		counted := func(op blobs.Op) error { mu.Lock(); defer mu.Unlock(); return seen(op) }
@@ -100,7 +100,11 @@ func TestInterruptedAtEveryCall(t *testing.T) {
 		}
 		for _, kind := range []string{"request lost", "answer lost", "died before", "died after", "canceled"} {
 			for n := range calls {
-				h := newHistory(t)
+				large := "not so large" // big ones take long
+				if kind == "died after" || kind == "canceled" {
+					large = big
+				}
+				h := newHistory(t, large)
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				h.disturb(kind, n, cancel)
 				_, _ = h.instance().Run(ctx)
@@ -143,7 +147,7 @@ func TestInterrupted(t *testing.T) {
 	for seed := range uint64(*seeds) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 8))
-			h := newHistory(t)
+			h := newHistory(t, big)
 			h.ours.SetLatency(time.Duration(random.IntN(30)) * time.Millisecond)
 			h.theirs.SetLatency(time.Duration(random.IntN(2000)) * time.Millisecond)
 			var what []string

@@ -60,7 +60,7 @@ func (u *uploads) write(ctx context.Context, w io.Writer, e archive.Entry) error
 	return err
 }
 
-// watched notes after each write how far the upload has come.
+// watched notes after each write how far the upload has got.
 type watched struct {
 	to   io.Writer
 	item *item

@@ -34,10 +34,10 @@ type attempt struct {
 	progress *progress
 	log      *slog.Logger
 
-	item    string // key of the item that the task waited for when the attempt ended
-	told    bool   // the Import service has taken the event, or refused it for good
-	refused error
-	ended   bool
+	item     string // key of the item that the task waited for when the attempt ended
+	answered bool   // the Import service has taken the event, or refused it for good
+	refused  error
+	ended    bool
 }
 
 // done is what an attempt did.
@@ -74,7 +74,7 @@ func (a *attempt) run(ctx context.Context) error {
 	job, err := a.deliver.State.Job(ctx, t.JobID)
 	if errors.Is(err, state.ErrNotFound) {
 		a.log.InfoContext(ctx, "the task's job was deleted; the task is dropped")
-		a.told = true // there is nobody to tell
+		a.answered = true // there is nobody to tell
 		return a.claim.Drop(ctx)
 	}
 	if err != nil && (!isUnreadable(err) || t.AccountID == "") { // the task has all that it needs
@@ -160,7 +160,7 @@ func (a *attempt) restart() {
 // it came. It returns what is a failure.
 func (a *attempt) conclude(ctx context.Context, err error) error {
 	interrupted := ctx.Err() != nil
-	if err != nil && !a.lost(err) && !a.told {
+	if err != nil && !a.lost(err) && !a.answered {
 		saving, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
 		if saveErr := a.writeDown(saving, err, interrupted); saveErr != nil {
@@ -178,7 +178,7 @@ func (a *attempt) conclude(ctx context.Context, err error) error {
 	case interrupted:
 		a.log.InfoContext(ctx, "ending a task was interrupted; a later tick goes on", "reason", err.Error())
 		return nil
-	case a.told:
+	case a.answered:
 		return fmt.Errorf("ending the task, whose event is settled: %w", err)
 	}
 	return err

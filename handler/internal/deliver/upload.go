@@ -34,7 +34,7 @@ type uploads struct {
 	failed  int
 }
 
-// upload uploads what a walk yields, and returns why it did not come to the walk's
+// upload uploads what a walk yields, and returns why it did not reach the walk's
 // end.
 func (a *attempt) upload(ctx context.Context, inbox Inbox, walk iter.Seq2[archive.Entry, error]) error {
 	u := &uploads{attempt: a, inbox: inbox, results: make(chan *item, itemsAtOnce),
@@ -149,7 +149,7 @@ func (u *uploads) advance() {
 	}
 }
 
-// save writes progress down, with how far the items in flight have come.
+// save writes progress down, with how far the items in flight have got.
 func (u *uploads) save(ctx context.Context) error {
 	for _, it := range u.pending {
 		if !it.settled && !it.returned {
@@ -162,7 +162,7 @@ func (u *uploads) save(ctx context.Context) error {
 	return u.attempt.progress.save(ctx)
 }
 
-// conclude notes what an attempt that did not come to its end means for the items
+// conclude notes what an attempt that did not reach its end means for the items
 // that it was at.
 func (u *uploads) conclude(ctx context.Context, cause error) {
 	a := u.attempt

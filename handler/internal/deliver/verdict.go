@@ -116,7 +116,7 @@ func (a *attempt) tell(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("telling the Import service: %w", err)
 	}
-	a.told = true
+	a.answered = true
 	err = a.finish(ctx)
 	if err != nil && ctx.Err() != nil && !a.lost(err) { // or the event is sent once more for nothing
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
