@@ -182,7 +182,7 @@ func (t *turn) answered(ctx context.Context, a twitter.Answer) {
 		t.log.WarnContext(ctx, "this machine's clock is wrong; what is new is decided by X's clock, but set it right", "xIsAheadBy", skew.String(), "cause", string(fault.Clock))
 	}
 	t.account.Skew = skew
-	t.capture.opt.Telemetry.ClockSkew(ctx, skew)
+	t.capture.opt.Telemetry.ClockSkew(ctx, -skew)
 }
 
 // tolerated is up to how much the two clocks may differ: X's Date has whole seconds,

@@ -66,6 +66,10 @@ func TestConnector(t *testing.T) {
 			}
 		case "xarchive.x.budget":
 			budgets++
+		case "xarchive.clock_skew":
+			if value < -5 || value > 5 { // both clocks are this machine's
+				t.Errorf("%s", i.Raw)
+			}
 		case "xarchive.task.duration":
 			tasks += point["count"].(float64)
 			if i.Property("outcome") != "success" {
