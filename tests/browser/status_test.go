@@ -79,7 +79,7 @@ func TestStatus(t *testing.T) {
 		t.Error("a run without X did not fail")
 	}
 	p.open("/Status")
-	p.sees("Last run failed", "X cannot be reached. The connector tries again by itself; nothing is lost.")
+	p.sees("Last run failed", "X cannot be reached. The connector tries again by itself, and then reads what was posted since.")
 	p.look("status-x-down")
 	p.press("Overview")
 	p.heading("Working on it")
