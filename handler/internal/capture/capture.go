@@ -129,6 +129,9 @@ func (c *Capture) Run(ctx context.Context) (Report, error) {
 	if err != nil {
 		failures = append(failures, fmt.Errorf("capture: reading the tasks: %w", err))
 	}
+	if len(failures) == 0 { // a job that cannot be read may have any account
+		failures = append(failures, c.answerOrphans(ctx, jobs, asking)...)
+	}
 	turns, more := c.turns(ctx, jobs, asking)
 	failures = append(failures, more...)
 
@@ -218,6 +221,9 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 	for _, job := range jobs {
 		group.Go(func() error {
 			record, err := c.opt.State.LoadAccount(ctx, job.AccountID)
+			if d := (state.Damaged{}); errors.As(err, &d) {
+				err = c.damaged(ctx, d)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -240,3 +246,13 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 
 // errLater ends an account's turn before it is through, for no fault.
 var errLater = errors.New("to be continued")
+
+// joined joins what went wrong in several pieces of work. Those that merely go on later
+// count only where nothing failed.
+func joined(errs []error) error {
+	failed := slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil || errors.Is(err, errLater) })
+	if len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	return errors.Join(errs...)
+}
