@@ -132,6 +132,9 @@ func (c *Capture) Run(ctx context.Context) (Report, error) {
 	if err != nil {
 		failures = append(failures, fmt.Errorf("capture: reading the tasks: %w", err))
 	}
+	if len(failures) == 0 { // a job that cannot be read may have any account
+		failures = append(failures, c.answerOrphans(ctx, jobs, asking)...)
+	}
 	turns, more := c.turns(ctx, jobs, asking)
 	failures = append(failures, more...)
 
@@ -221,12 +224,11 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 	for _, job := range jobs {
 		group.Go(func() error {
 			record, err := c.opt.State.LoadAccount(ctx, job.AccountID)
+			if d := (state.Damaged{}); errors.As(err, &d) {
+				err = c.damaged(ctx, d)
+			}
 			mu.Lock()
 			defer mu.Unlock()
-			var unreadable *state.Damaged
-			if errors.As(err, &unreadable) {
-				err = c.damaged(ctx, *unreadable)
-			}
 			if err != nil {
 				failures = append(failures, fmt.Errorf("capture: reading account %s: %w", job.AccountID, err))
 				return nil
@@ -247,3 +249,13 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 
 // errLater ends an account's turn before it is through, for no fault.
 var errLater = errors.New("to be continued")
+
+// joined joins what went wrong in several pieces of work. Those that merely go on later
+// count only where nothing failed.
+func joined(errs []error) error {
+	failed := slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil || errors.Is(err, errLater) })
+	if len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	return errors.Join(errs...)
+}

@@ -23,8 +23,8 @@ func (t *turn) bringUpToDate(ctx context.Context, first *twitter.Answer) error {
 		}
 	}
 	resumed := first == nil
-	for run := t.account.Run; !run.Checked; resumed = false {
-		if err := t.read(ctx, resumed); err != nil {
+	for run := t.account.Run; !run.Checked; {
+		if err := t.read(ctx, &resumed); err != nil {
 			return err
 		}
 		if err := t.reached(ctx); err != nil {
@@ -86,17 +86,16 @@ func (t *turn) keep(ctx context.Context, n int, answer twitter.Answer) error {
 // archived, instead of being read again.
 const pageKept = 1 << 20
 
-// read keeps pages until X has no more. While a page is retained, X is asked for the
-// next one.
-func (t *turn) read(ctx context.Context, resumed bool) error {
+// read keeps pages until X has no more. resumed: no page was read in this turn yet.
+func (t *turn) read(ctx context.Context, resumed *bool) error {
 	run := t.account.Run
 	for !run.Complete {
 		if run.Pages >= t.maxPages() {
 			return fmt.Errorf("%w: it gives more pages than a timeline can have", twitter.ErrUnavailable)
 		}
 		// A run that was interrupted may have retained a page that it did not write down.
-		if resumed {
-			resumed = false
+		if *resumed {
+			*resumed = false
 			if found, err := t.takeRetained(ctx); err != nil || found {
 				if err != nil {
 					return err

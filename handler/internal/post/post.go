@@ -287,3 +287,14 @@ func IDTime(id string) (time.Time, bool) {
 	}
 	return time.UnixMilli(int64(n>>22) + snowflakeEpoch).UTC(), true
 }
+
+// IDAt returns the smallest id that a post of that time can have: every post of the
+// time or later has it or a greater one, every earlier post a smaller one. It
+// returns "" for times before November 2010.
+func IDAt(at time.Time) string {
+	n := uint64(max(0, at.UnixMilli()-snowflakeEpoch)) << 22
+	if n < firstSnowflake {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
+}

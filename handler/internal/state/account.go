@@ -179,10 +179,15 @@ func (a *Account) CountPost(created time.Time) {
 	}
 }
 
-// AddGap records a time of which posts may be missing.
-func (a *Account) AddGap(g Gap) {
+// AddGap records a time of which posts may be missing. It reports whether that is new:
+// a run that is interrupted before it is checked finds its gap again.
+func (a *Account) AddGap(g Gap) bool {
+	if slices.ContainsFunc(a.Gaps, func(x Gap) bool { return x.Range == g.Range && x.Why == g.Why }) {
+		return false
+	}
 	a.Gaps = append(a.Gaps, g)
 	slices.SortFunc(a.Gaps, func(x, y Gap) int { return cmp.Or(x.From.Compare(y.From), x.To.Compare(y.To)) })
+	return true
 }
 
 // Missing returns the gaps' times as a set.
