@@ -6,11 +6,16 @@ import (
 	"time"
 
 	"xarchive/handler/internal/state"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // late is how far the archive may be behind before it is worth a word. The timer
 // ticks every few minutes, and X's limits can hold it up for a quarter of an hour.
 const late = time.Hour
+
+// accountsAtOnce is how many accounts are read at the same time.
+const accountsAtOnce = 16
 
 // jobHealth is how a job is doing, in words.
 type jobHealth struct {
@@ -41,15 +46,22 @@ func (q *request) jobs() ([]jobHealth, []string, error) {
 		return nil, nil, err
 	}
 	now := q.pages.opt.Now().UTC()
-	all := make([]jobHealth, 0, len(list))
-	for _, job := range list {
-		account, err := q.pages.opt.Records.Account(ctx, job.AccountID)
-		if err != nil {
-			return nil, nil, err
-		}
-		h := health(job, account, now)
-		h.SetUp = q.setupURL(job.ID)
-		all = append(all, h)
+	all := make([]jobHealth, len(list))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(accountsAtOnce)
+	for i, job := range list {
+		group.Go(func() error {
+			account, err := q.pages.opt.Records.Account(ctx, job.AccountID)
+			if err != nil {
+				return err
+			}
+			all[i] = health(job, account, now)
+			all[i].SetUp = q.setupURL(job.ID)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
 	}
 	rank := map[string]int{"bad": 0, "wait": 1, "good": 2}
 	slices.SortFunc(all, func(x, y jobHealth) int {
