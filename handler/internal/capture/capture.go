@@ -218,6 +218,10 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 	for _, job := range jobs {
 		group.Go(func() error {
 			record, err := c.opt.State.LoadAccount(ctx, job.AccountID)
+			var broken *state.Damaged
+			if errors.As(err, &broken) {
+				err = c.damaged(ctx, *broken)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

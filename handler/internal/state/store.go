@@ -93,12 +93,16 @@ type Store struct {
 // New returns the store in a container. Nothing is sent yet.
 func New(c Container) *Store { return &Store{blobs: c} }
 
-// Damaged is a record that cannot be read. Everything else goes on.
+// Damaged is a record that cannot be read. Everything else goes on. As an error, it
+// is what reading that record alone returns.
 type Damaged struct {
 	Name string // of the blob
 	Raw  []byte // its bytes
 	Err  error  // wraps ErrDamaged or ErrNewer
 }
+
+func (d *Damaged) Error() string { return d.Err.Error() }
+func (d *Damaged) Unwrap() error { return d.Err }
 
 // record is what is kept under a name. belongs reports whether what was read is a
 // record of that name: JSON such as null or {} is not. upgrade turns a record from
@@ -131,13 +135,17 @@ func parse(name string, data []byte, into record) error {
 	return nil
 }
 
-// read reads a record and returns the ETag and the lease state it was read with.
+// read reads a record and returns the ETag and the lease state it was read with. A
+// record that cannot be read is a *Damaged.
 func (s *Store) read(ctx context.Context, name string, into record) (blob.Info, error) {
 	data, info, err := s.blobs.Read(ctx, name)
 	if err != nil {
 		return blob.Info{}, err
 	}
-	return info, parse(name, data, into)
+	if err := parse(name, data, into); err != nil {
+		return info, &Damaged{name, data, err}
+	}
+	return info, nil
 }
 
 // write writes a record. Its errors are those of blob.Container.Write; ErrLeased
