@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"xarchive/tests/sandbox/blobs"
 )
 
 // part is something that is measured, with a connector of its own.
@@ -17,7 +15,9 @@ type part struct {
 
 // parts are what is measured, in the order of the table.
 var parts = []part{
-	{"idle ticks", idle},
+	{"idle ticks", func(ctx context.Context, app string) ([]figure, error) {
+		return idle(ctx, app, ticks{1, 50}, ticks{100, 10}, ticks{1000, 5})
+	}},
 	{"1,000 text posts", func(ctx context.Context, app string) ([]figure, error) {
 		return captured(ctx, app, "1,000 text posts", posts{accounts: 1, each: 1000})
 	}},
@@ -40,61 +40,60 @@ type figure struct {
 }
 
 // with runs do in a world with the posts.
-func with(ctx context.Context, app string, p posts, do func(*world) ([]figure, error)) (out []figure, err error) {
+func with(ctx context.Context, app string, p posts, do func(*world) error) (err error) {
 	w, err := newWorld(ctx, app, p)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, w.stop()) }()
 	return do(w)
 }
 
-// idle measures ticks in which no account has news and there is no task.
-func idle(ctx context.Context, app string) ([]figure, error) {
-	const most = 1000
-	return with(ctx, app, posts{accounts: most, each: 1}, func(w *world) (out []figure, err error) {
+// ticks are so many ticks with so many jobs.
+type ticks struct{ jobs, ticks int }
+
+// idle measures ticks in which no account has news and there is no task. sizes are in
+// ascending order.
+func idle(ctx context.Context, app string, sizes ...ticks) (out []figure, err error) {
+	most := sizes[len(sizes)-1].jobs
+	err = with(ctx, app, posts{accounts: most, each: 1}, func(w *world) error {
 		jobs := 0
-		for _, size := range []struct{ jobs, ticks int }{{1, 50}, {100, 10}, {most, 5}} {
+		for _, size := range sizes {
 			for ; jobs < size.jobs; jobs++ {
 				if err := w.Connect(ctx, fmt.Sprintf("job-%d", jobs), accountID(jobs)); err != nil {
-					return nil, err
+					return err
 				}
 			}
-			ticks := func(n int) error {
-				for range n {
-					if err := w.tick(ctx); err != nil {
-						return err
-					}
-				}
-				return nil
-			}
-			if err := ticks(2); err != nil { // archive the post, and see that all is quiet
-				return nil, err
+			if err := w.ticks(ctx, 2); err != nil { // archive the posts, and see that all is quiet
+				return err
 			}
 			if n := w.archived(); n != size.jobs {
-				return nil, fmt.Errorf("%d posts are archived, expected %d", n, size.jobs)
+				return fmt.Errorf("%d posts are archived, expected %d", n, size.jobs)
 			}
-			s, err := w.measured(func() error { return ticks(size.ticks) })
+			s, err := w.measured(func() error { return w.ticks(ctx, size.ticks) })
 			if err != nil {
-				return nil, err
+				return err
 			}
 			out = append(out, figure{fmt.Sprintf("idle, %s", counted(size.jobs, "job")), "tick", s, size.ticks})
 		}
-		return out, nil
+		return nil
 	})
+	return out, err
 }
 
 const job = "job-1"
 
 // captured measures bringing an account's posts into the archive, in one tick.
-func captured(ctx context.Context, app, what string, p posts) ([]figure, error) {
-	return with(ctx, app, p, func(w *world) ([]figure, error) {
+func captured(ctx context.Context, app, what string, p posts) (out []figure, err error) {
+	err = with(ctx, app, p, func(w *world) error {
 		if err := w.Connect(ctx, job, accountID(0)); err != nil {
-			return nil, err
+			return err
 		}
 		f, err := w.capture(ctx, what, p)
-		return []figure{f}, err
+		out = append(out, f)
+		return err
 	})
+	return out, err
 }
 
 // capture makes a tick, in which all posts that X shows must be archived.
@@ -124,13 +123,13 @@ func (w *world) complete(p posts) error {
 
 // history measures an account that has posted more than X's timelines reach back, and
 // a task that asks for all of it.
-func history(ctx context.Context, app string) ([]figure, error) {
+func history(ctx context.Context, app string) (out []figure, err error) {
 	const stage = 3000
 	p := posts{accounts: 1, each: 20_000}
-	return with(ctx, app, p, func(w *world) ([]figure, error) {
+	err = with(ctx, app, p, func(w *world) error {
 		account := accountID(0)
 		if err := w.Connect(ctx, job, account); err != nil {
-			return nil, err
+			return err
 		}
 		all := w.Corpus.Posts(account) // newest first
 		s, err := w.measured(func() error {
@@ -143,44 +142,43 @@ func history(ctx context.Context, app string) ([]figure, error) {
 			return w.complete(p)
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		captured := figure{"capture, 20,000 text posts in 7 ticks", "post", s, p.each}
 		delivered, err := w.delivered(ctx, "20,000 items", p.each)
-		return []figure{captured, delivered}, err
+		out = []figure{{"capture, 20,000 text posts in 7 ticks", "post", s, p.each}, delivered}
+		return err
 	})
+	return out, err
 }
 
 // video measures the longest video that X takes, on its whole way.
-func video(ctx context.Context, app string) ([]figure, error) {
+func video(ctx context.Context, app string) (out []figure, err error) {
 	p := posts{accounts: 1, each: 1, media: "video%d.mp4", mediaSize: 512 << 20}
-	return with(ctx, app, p, func(w *world) ([]figure, error) {
+	err = with(ctx, app, p, func(w *world) error {
 		if err := w.Connect(ctx, job, accountID(0)); err != nil {
-			return nil, err
+			return err
 		}
 		captured, err := w.capture(ctx, "a video of 512 MiB", p)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		delivered, err := w.delivered(ctx, "a video of 512 MiB", 1)
-		return []figure{captured, delivered}, err
+		out = []figure{captured, delivered}
+		return err
 	})
+	return out, err
 }
 
-// delivered measures a task that asks for all items.
+// delivered measures a tick that delivers a task which asks for all items.
 func (w *world) delivered(ctx context.Context, what string, items int) (figure, error) {
-	s, err := w.measured(func() error { return w.deliver(ctx, job, items) })
+	if err := w.request(ctx, job); err != nil {
+		return figure{}, err
+	}
+	s, err := w.measured(func() error { return w.tick(ctx) })
+	if err == nil {
+		err = w.told(job, items)
+	}
 	return figure{"deliver, " + what, "item", s, items}, err
-}
-
-// all is the number of calls to both storage accounts.
-func (s spent) calls() int { return s.ours.All() + s.theirs.All() }
-
-func (s spent) writes() int { return s.ours.Write + s.theirs.Write }
-
-func (s spent) bytes() int64 {
-	sum := func(c blobs.Counts) int64 { return c.BytesIn + c.BytesOut }
-	return sum(s.ours) + sum(s.theirs)
 }
 
 // per divides by how many there were.

@@ -102,9 +102,17 @@ func (w *world) tick(ctx context.Context) error {
 	return nil
 }
 
-// deliver asks for everything that a job's account has posted, and makes ticks until
-// the Import service is told that the items are there.
-func (w *world) deliver(ctx context.Context, job string, items int) error {
+func (w *world) ticks(ctx context.Context, n int) error {
+	for range n {
+		if err := w.tick(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// request asks for everything that a job's account has posted.
+func (w *world) request(ctx context.Context, job string) error {
 	task := importservice.Task{JobID: job, TaskID: "everything", Start: beginning.Add(-time.Hour), End: beginning.AddDate(1, 0, 0)}
 	status, answer, err := w.Import.Request(ctx, task)
 	if err == nil && status != http.StatusOK {
@@ -113,15 +121,18 @@ func (w *world) deliver(ctx context.Context, job string, items int) error {
 	if err != nil {
 		return fmt.Errorf("asking for a task: %w", err)
 	}
-	if err := w.tick(ctx); err != nil {
-		return err
-	}
+	return nil
+}
+
+// told checks that the Import service was told that the items of a job's task are
+// there.
+func (w *world) told(job string, items int) error {
 	for _, e := range w.Import.Events() {
 		if e.JobID == job && e.Status == importservice.Success && len(e.Items) == items {
 			return nil
 		}
 	}
-	return fmt.Errorf("a tick did not deliver the %d items: events %d", items, len(w.Import.Events()))
+	return fmt.Errorf("a tick did not deliver the %d items (%d events)", items, len(w.Import.Events()))
 }
 
 // archived returns how many messages are in the archive.
@@ -140,6 +151,15 @@ type spent struct {
 	ours, theirs blobs.Counts
 	asked        int // requests to X's API
 }
+
+// calls is the number of calls to both storage accounts. Of the Import service's only
+// writes are the connector's: its SAS allows nothing else, and the service itself
+// reads what was delivered, meanwhile.
+func (s spent) calls() int { return s.ours.All() + s.theirs.Write }
+
+func (s spent) writes() int { return s.ours.Write + s.theirs.Write }
+
+func (s spent) bytes() int64 { return s.ours.BytesIn + s.ours.BytesOut + s.theirs.BytesIn }
 
 // measured runs something and returns what it took.
 func (w *world) measured(do func() error) (spent, error) {
