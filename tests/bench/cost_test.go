@@ -40,24 +40,10 @@ func TestCosts(t *testing.T) {
 	check(quiet[0], limits{3 + 3, 1}, 1)
 	check(quiet[1], limits{11*3 + 3, 11}, 11)
 
-	p := posts{accounts: 1, each: 200}
-	err = with(t.Context(), app, p, func(w *world) error {
-		if err := w.Connect(t.Context(), job, accountID(0)); err != nil {
-			return err
-		}
-		f, err := w.capture(t.Context(), "200 text posts", p)
-		if err != nil {
-			return err
-		}
-		check(f, limits{1.2, 1.1}, 0.02)
-		f, err = w.delivered(t.Context(), "200 items", p.each)
-		if err != nil {
-			return err
-		}
-		check(f, limits{2.2, 1.1}, 0.01)
-		return nil
-	})
+	ways, err := whole(t.Context(), app, "200 text posts", posts{accounts: 1, each: 200})
 	if err != nil {
 		t.Fatal(err)
 	}
+	check(ways[0], limits{1.2, 1.1}, 0.02)
+	check(ways[1], limits{2.2, 1.1}, 0.01)
 }
