@@ -64,8 +64,12 @@ var FixedPorts = Ports{X: 7181, Entra: 7182, Identity: 7183, KeyVault: 7184, Imp
 
 // Options says what kind of world it is.
 type Options struct {
-	Dir      string            // for certificates
-	BlobDir  string            // for Azurite's blobs; "" keeps them in memory
+	Dir     string // for certificates
+	BlobDir string // for Azurite's blobs; "" keeps them in memory
+	// Storage returns the connection strings of blob servers to use instead of Azurite,
+	// by account: "" is the connector's, "importservice" the Import service's. Nil
+	// starts Azurite.
+	Storage  func(account string) string
 	App      string            // the staged app; "" runs no Functions host
 	Corpus   *corpus.Corpus    // nil is the built-in one
 	Schedule string            // NCRONTAB of the timer; "" ticks only when told
@@ -80,7 +84,7 @@ type Options struct {
 type Sandbox struct {
 	Corpus *corpus.Corpus
 	X      *x.Server
-	Blobs  *azurite.Server
+	Blobs  *azurite.Server // nil with Options.Storage
 	Entra  *entra.Server
 	Vault  *keyvault.Server
 	Media  *mediaproxy.Server
@@ -92,7 +96,8 @@ type Sandbox struct {
 	ImportURL string
 	HostURL   string // where a browser finds the connector
 
-	stops []func() error
+	storage func(account string) string // connection strings
+	stops   []func() error
 }
 
 // Start starts the world. ctx bounds the start only. What was started is stopped
@@ -147,8 +152,13 @@ func (s *Sandbox) startCA(ctx context.Context, o Options) (err error) {
 }
 
 func (s *Sandbox) startBlobs(ctx context.Context, o Options) (err error) {
+	if o.Storage != nil {
+		s.storage = o.Storage
+		return nil
+	}
 	s.Blobs, err = azurite.Start(ctx, azurite.Options{Port: o.Ports.Blobs, Dir: o.BlobDir, Accounts: []string{taskAccount}})
 	if err == nil {
+		s.storage = s.Blobs.ConnectionString
 		s.ending(s.Blobs.Stop)
 	}
 	return err
@@ -205,7 +215,7 @@ func (s *Sandbox) startVault(ctx context.Context, o Options) (err error) {
 
 func (s *Sandbox) startImport(_ context.Context, o Options) (err error) {
 	s.Import, err = importservice.New(importservice.Options{
-		TenantID: TenantID, APISecretKey: APISecretKey, ConnectionString: s.Blobs.ConnectionString(taskAccount), Log: o.Log,
+		TenantID: TenantID, APISecretKey: APISecretKey, ConnectionString: s.storage(taskAccount), Log: o.Log,
 		ConnectorURL: func() string {
 			if s.Host == nil {
 				return "http://localhost:" + strconv.Itoa(FixedPorts.Host)
@@ -229,7 +239,7 @@ func (s *Sandbox) Settings(o Options) map[string]string {
 		"AzureWebJobsDisableHomepage": "true",
 		"TENANT_ID":                   TenantID,
 		"KEY_VAULT_URL":               s.Vault.URL(),
-		"STORAGE_CONNECTION_STRING":   s.Blobs.ConnectionString(""),
+		"STORAGE_CONNECTION_STRING":   s.storage(""),
 		"X_API_URL":                   s.XURL,
 		"IMPORT_EVENT_URL":            s.ImportURL,
 		"AAD_AUTHORITY_URL":           s.Entra.URL(),

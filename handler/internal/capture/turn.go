@@ -25,6 +25,7 @@ type turn struct {
 	sinceID  string // below it nothing is read, where a run begins in this turn
 	x        X
 	fresh    bool              // X is asked with keys that were read from the vault just now
+	ahead    *ahead            // X's answer that is on its way while a page is retained
 	retained bool              // raw answers were retained in this turn
 	pages    map[int]post.Page // of the run, read in this turn
 	aside    bool              // a post was set aside in this turn, and is not counted yet

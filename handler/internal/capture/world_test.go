@@ -79,7 +79,7 @@ func newCorpus(t *testing.T, media []string) *corpus.Corpus {
 	}
 	users := []map[string]string{}
 	ids := []string{}
-	for i := range 30 {
+	for i := range 100 {
 		id := fmt.Sprint(7 + i)
 		ids = append(ids, id)
 		users = append(users, map[string]string{"id": id, "name": "Contoso " + id, "username": "contoso" + id})

@@ -238,6 +238,8 @@ type AccountRecord struct {
 
 // LoadAccount reads an account, to work on it; one never seen is empty but for its
 // id.
+//
+// A record that cannot be read is a *[Damaged].
 func (s *Store) LoadAccount(ctx context.Context, id string) (*AccountRecord, error) {
 	r := &AccountRecord{store: s}
 	info, err := s.read(ctx, accountName(id), &r.Account)
