@@ -91,12 +91,16 @@ type Store struct {
 // New returns the store in a container. Nothing is sent yet.
 func New(c Container) *Store { return &Store{c} }
 
-// Damaged is a record that cannot be read. Everything else goes on.
+// Damaged is a record that cannot be read. Everything else goes on. It is also the
+// error of reading that one record.
 type Damaged struct {
 	Name string // of the blob
 	Raw  []byte // its bytes
 	Err  error  // wraps ErrDamaged or ErrNewer
 }
+
+func (d Damaged) Error() string { return d.Err.Error() }
+func (d Damaged) Unwrap() error { return d.Err }
 
 // record is what is kept under a name. belongs reports whether what was read is a
 // record of that name: JSON such as null or {} is not. upgrade turns a record from
@@ -135,7 +139,10 @@ func (s *Store) read(ctx context.Context, name string, into record) (blob.Info, 
 	if err != nil {
 		return blob.Info{}, err
 	}
-	return info, parse(name, data, into)
+	if err := parse(name, data, into); err != nil {
+		return info, Damaged{name, data, err}
+	}
+	return info, nil
 }
 
 // write writes a record. Its errors are those of blob.Container.Write; ErrLeased
