@@ -184,7 +184,7 @@ func TestImportServiceDown(t *testing.T) {
 // nothing was read twice.
 func TestXTrouble(t *testing.T) {
 	t.Parallel()
-	w, account := everything(t, sandbox.Options{})
+	w, account := everything(t, sandbox.Options{InMemory: true})
 	calls := 0
 	w.X.Fail(func(r *http.Request) x.Fault {
 		if !strings.HasSuffix(r.URL.Path, "/tweets") {
