@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -49,37 +48,13 @@ func newWorld(ctx context.Context, app string, posts posts) (w *world, err error
 		return w, err
 	}
 	w.stops = append(w.stops, w.logged.Close)
-	w.ours, w.theirs = blobs.New(blobs.Options{}), blobs.New(blobs.Options{Account: "importservice"})
-	oursURL, err := w.serve(w.ours)
+	w.Sandbox, err = sandbox.Start(ctx, sandbox.Options{Dir: w.dir + "/sandbox", App: app, Corpus: known, Stderr: w.logged, InMemory: true})
 	if err != nil {
 		return w, err
 	}
-	theirsURL, err := w.serve(w.theirs)
-	if err != nil {
-		return w, err
-	}
-	w.Sandbox, err = sandbox.Start(ctx, sandbox.Options{Dir: w.dir + "/sandbox", App: app, Corpus: known, Stderr: w.logged,
-		Storage: func(account string) string {
-			if account == "" {
-				return w.ours.ConnectionStringAt(oursURL)
-			}
-			return w.theirs.ConnectionStringAt(theirsURL)
-		}})
-	if err == nil {
-		w.stops = append(w.stops, w.Sandbox.Stop)
-	}
-	return w, err
-}
-
-func (w *world) serve(h http.Handler) (address string, err error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
-	go func() { _ = server.Serve(listener) }() // ends at Close
-	w.stops = append(w.stops, server.Close)
-	return "http://" + listener.Addr().String(), nil
+	w.stops = append(w.stops, w.Sandbox.Stop)
+	w.ours, w.theirs = w.Sandbox.Memory, w.Sandbox.Tasks
+	return w, nil
 }
 
 // stop ends everything, in the reverse order of its start.

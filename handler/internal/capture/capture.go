@@ -230,6 +230,10 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
+				var damaged state.Damaged
+				if errors.As(err, &damaged) {
+					err = c.damaged(ctx, damaged)
+				}
 				failures = append(failures, fmt.Errorf("capture: reading account %s: %w", job.AccountID, err))
 				return nil
 			}
