@@ -71,7 +71,7 @@ func newTaskLine(t state.Task, now time.Time) taskLine {
 	case !t.EndedAt.IsZero():
 		line.Summary, line.Detail = "Ended", ""
 	case t.Verdict != nil:
-		line.Summary, line.Detail = "Reporting", "All items are uploaded; the Import service has yet to be problem."
+		line.Summary, line.Detail = "Reporting", "All items are uploaded; the Import service has yet to take the outcome."
 	case t.Problem != nil:
 		line.Summary, line.Detail = fmt.Sprintf("Trying again, %s failed", plural(t.Attempts, "attempt")), problemWords(t.Problem)
 		if t.NotBefore.After(now) {
