@@ -145,7 +145,7 @@ func (d *Deliver) Run(ctx context.Context) (Report, error) {
 		})
 	}
 	_ = group.Wait() // failures are collected one by one
-	d.Telemetry.Skipped(ctx, "task", report.Skipped)
+	d.Telemetry.Skipped(ctx, "tasks", report.Skipped)
 	return report, errors.Join(failures...)
 }
 
