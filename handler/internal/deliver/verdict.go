@@ -27,7 +27,7 @@ func (a *attempt) verdict(ctx context.Context) (*state.Verdict, error) {
 	var reasons []string
 	if missing := gaps(a.wait.account, t); len(missing) > 0 {
 		status = importer.PermanentFailure
-		reasons = append(reasons, fmt.Sprintf("posts may be missing %s: X's timeline does not reach back there any more; the %d messages that are archived were uploaded",
+		reasons = append(reasons, fmt.Sprintf("posts may be missing %s: X no longer gives them, or left them out of its answers; the %d messages that are archived were uploaded",
 			listed(missing, len(missing), " and "), t.Uploads))
 	}
 	if len(t.Left) > 0 {

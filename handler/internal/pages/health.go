@@ -113,7 +113,7 @@ func (h *jobHealth) judge(now time.Time) {
 	case behind:
 		say("bad", "Behind by "+h.Lag, "Nothing failed, but the archive is not up to date. See that the timer function (ingest) is enabled in the Azure portal, and look into its log.")
 	case len(h.Gaps) > 0:
-		say("wait", "Up to date, with a gap", "Between two runs more was posted than X gives back (3,200 posts). What X no longer gave is not in the archive; the times are listed below. Have the timer tick more often (INGEST_SCHEDULE).")
+		say("wait", "Up to date, with a gap", "Nothing shows that X gave all posts of the times listed below: more was posted between two runs than X gives back (3,200 posts), or X left posts out of its answers for a day. What X did not give is not in the archive. If it happens again, have the timer tick more often (INGEST_SCHEDULE).")
 	default:
 		say("good", "Up to date", "")
 	}

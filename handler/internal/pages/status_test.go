@@ -62,7 +62,7 @@ func TestStatus(t *testing.T) {
 		w.task(task)
 	}
 	b.get("/Status", 200, "Contoso News Last run failed", "Sign in with X again", "Behind by 2 hours", "90 of 900", "full again in 10 minutes",
-		"Times with posts missing", "3 posts in the last 30 days",
+		"Times of which posts may be missing", "3 posts in the last 30 days",
 		"Waiting", "Trying again, 1 attempt failed", "did not take the delivery", "Next attempt in 3 minutes.", "Delivered 2 items", "Failed 0 items. X no longer reaches it")
 	for _, hidden := range []string{"inner", "hush"} {
 		if strings.Contains(b.page, hidden) {
