@@ -1,6 +1,7 @@
-// Package blob is the connector's way to Azure Blob Storage, and the only user of
-// azblob: containers that are made when they are first needed, writes under a
-// condition, leases, listings, and uploads of any length in bounded memory.
+// Package blob is the connector's way to Azure Blob Storage, and the only package
+// that sends anything there: containers that are made when they are first needed,
+// writes under a condition, leases, listings, and uploads of any length in bounded
+// memory.
 //
 // An [Account] gives a [Container] of our own; [Shared] opens a container that
 // somebody else's SAS URL leads to. Small records are written by

@@ -17,7 +17,7 @@
 //
 // A post has one message, and may have supplements: messages that are archived
 // later with what the first one lacks. A [Supplement] answers the post's message,
-// and is complete in itself: it has the same header, text and post.json.
+// and can be read by itself: it has the same header, text and post.json.
 //
 // The same post with the same media always gives the same bytes: nothing in a
 // message depends on the time or the machine it is written on.

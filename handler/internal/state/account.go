@@ -12,8 +12,7 @@ import (
 )
 
 // Account is what the connector knows of an account on X: how far it has read the
-// account's posts, which times are archived without a gap, and what is still to
-// be had.
+// account's posts, which times are covered, and what X did not give yet.
 type Account struct {
 	V  int    `json:"v"`
 	ID string `json:"id"`
@@ -193,8 +192,8 @@ func (a *Account) Missing() Ranges {
 
 func (a *Account) belongs(name string) bool { return name == accountName(a.ID) }
 
-// upgrade: gaps had no reason, the last error was a text that could be empty, and
-// a run covered up to the end that it had asked X for.
+// upgrade: in the older format gaps had no reason, the last error was a text that
+// could be empty, and a run covered up to the end that it had asked X for.
 func (a *Account) upgrade() {
 	for _, r := range a.Unreachable {
 		a.AddGap(Gap{Range: r, Why: BeyondReach})
@@ -247,8 +246,8 @@ func (s *Store) LoadAccount(ctx context.Context, id string) (*AccountRecord, err
 // read.
 func (r *AccountRecord) Claimed() bool { return r.leased }
 
-// Claim takes the account's lease, once and returns a context that ends, with cause
-// ErrLost, when it is lost. It returns ErrClaimed if another instance has the
+// Claim takes the account's lease. It returns a context that ends, with cause
+// ErrLost, when the lease is lost. It returns ErrClaimed if another instance has the
 // account, or has changed it since it was read. [AccountRecord.Release] gives
 // the lease back.
 func (r *AccountRecord) Claim(ctx context.Context) (context.Context, error) {
