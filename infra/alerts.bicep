@@ -38,7 +38,7 @@ var rules = [
     name: 'ingestion-lag'
     severity: 1
     title: 'X archive: posts are not being read'
-    text: 'No tick in the last ${ingestionLagMinutes} minutes read every account. New posts may be missing from the archive until it does.'
+    text: 'No tick in the last ${ingestionLagMinutes} minutes ended without a failure of capture. New posts may be missing from the archive until one does.'
     query: 'AppTraces | where TimeGenerated > ago(${ingestionLagMinutes}m) and Message has "tick done" | summarize Count = countif(Message has "captureFailed=false" or tostring(Properties.captureFailed) =~ "false")'
     window: lagWindow
     operator: 'LessThan'

@@ -100,14 +100,14 @@ type Run struct {
 	LastPage time.Time `json:"last,omitzero"`    // UTC, X's clock; when X gave the last page so far
 	CoverTo  time.Time `json:"coverTo,omitzero"` // UTC; up to where the run covers once it is archived
 
-	Pages        int       `json:"pages"`                  // pages kept so far
+	Pages        int       `json:"pages"`                  // pages retained so far
 	Posts        int       `json:"posts"`                  // posts read so far
 	Returned     []string  `json:"returned,omitempty"`     // ids of Recent that the answers have held so far
 	NewestID     string    `json:"newestId,omitempty"`     // the newest post read so far
 	CursorBefore string    `json:"cursorBefore,omitempty"` // the account's cursor when the run began
 	OldestID     string    `json:"oldestId,omitempty"`     // the oldest post read so far
 	Oldest       time.Time `json:"oldest,omitzero"`        // UTC; when it was posted
-	Complete     bool      `json:"complete"`               // every page is kept; archiving goes from the oldest page to the newest
+	Complete     bool      `json:"complete"`               // every page is retained; archiving goes from the oldest page to the newest
 	From         time.Time `json:"from,omitzero"`          // UTC; once complete: from when on nothing is missing
 	Checked      bool      `json:"checked,omitempty"`      // it is decided what the run covers
 	Uncovered    bool      `json:"uncovered,omitempty"`    // X's answers lacked known posts: their time is not covered
