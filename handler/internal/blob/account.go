@@ -1,6 +1,7 @@
-// Package blob is the connector's way to Azure Blob Storage, and the only user of
-// azblob: containers that are made when they are first needed, writes under a
-// condition, leases, listings, and uploads of any length in bounded memory.
+// Package blob is the connector's way to Azure Blob Storage, and the only package
+// that sends anything there: containers that are made when they are first needed,
+// writes under a condition, leases, listings, and uploads of any length in bounded
+// memory.
 //
 // An [Account] gives a [Container] of our own; [Shared] opens a container that
 // somebody else's SAS URL leads to. Small records are written by
@@ -76,7 +77,7 @@ func (a Account) Emulated() bool {
 
 // Container returns the account's container of that name. Nothing is sent yet.
 func (a Account) Container(name string) *Container {
-	return &Container{account: a, name: name, buffers: a.Buffers, turn: make(chan struct{}, 1)}
+	return &Container{account: a, name: name, buffers: a.Buffers, opening: make(chan struct{}, 1)}
 }
 
 // Container is a blob container. One of our own account is made when it is first
@@ -86,8 +87,8 @@ type Container struct {
 	name    string
 	buffers *Buffers
 
-	opened atomic.Pointer[container.Client]
-	turn   chan struct{} // held by whoever opens the container
+	opened  atomic.Pointer[container.Client]
+	opening chan struct{} // held by whoever opens the container
 }
 
 // Shared returns the container that a container SAS URL leads to. Such a
@@ -113,8 +114,8 @@ func (c *Container) client(ctx context.Context) (*container.Client, error) {
 		return client, nil
 	}
 	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
+	case c.opening <- struct{}{}:
+		defer func() { <-c.opening }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("opening blob container %q: %w", c.name, context.Cause(ctx))
 	}
