@@ -79,7 +79,7 @@ func (t *turn) take(ctx context.Context) (err error) {
 		return nil
 	}
 	if err != nil {
-		return errors.Join(asking, err)
+		return t.ended(ctx, errors.Join(asking, err))
 	}
 	defer t.record.Release()
 	err = joined([]error{asking, t.work(claimed, first)})
