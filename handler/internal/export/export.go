@@ -36,6 +36,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"time"
 
@@ -109,7 +110,7 @@ func Run(ctx context.Context, o Options) (Status, error) {
 		return Status{}, err
 	}
 	defer t.close()
-	r := &run{Options: o, place: p, journal: j, target: t}
+	r := &run{Options: o, place: p, journal: j, target: t, buffer: make([]byte, bufferSize)}
 	if err := r.messages(ctx); err != nil {
 		return r.status, err
 	}
@@ -135,14 +136,19 @@ type run struct {
 	journal *journal
 	target  target
 	status  Status
-	walked  int // messages of the archive that were looked at
+	walked  int    // messages of the archive that were looked at
+	buffer  []byte // for copying
 }
+
+// bufferSize is how much of a message is in memory at a time, in bytes.
+const bufferSize = 64 << 10
 
 // target is what messages are written to. Its methods are called in the order of
 // messages.
 type target interface {
-	// temp is the path that the next message may be read into.
-	temp(e archive.Entry) string
+	// spool is an empty file that the next message is read into. It goes back by drop.
+	spool(e archive.Entry) (*os.File, error)
+	drop(*os.File) error
 	// holds reports whether the message of a journal's line is in place, with its
 	// bytes. Then the next one is written behind it.
 	holds(r record) (bool, error)
@@ -160,7 +166,7 @@ type target interface {
 func newTarget(p place, o Options) (target, error) {
 	switch o.Query.Format {
 	case Mbox:
-		return openSingle(p, mbox{})
+		return openSingle(p, newMbox())
 	case Zip:
 		return openSingle(p, &zipFile{now: o.Now})
 	case Maildir:

@@ -18,19 +18,23 @@ import (
 // message is a message in a temporary file, whose bytes have the archived SHA-256.
 type message struct {
 	entry archive.Entry
-	path  string
+	file  *os.File
 	size  int64
 	crc   uint32 // CRC-32, IEEE
 }
 
-func (m message) open() (*os.File, error) { return os.Open(m.path) }
+// open reads the message from its beginning.
+func (m message) open() io.Reader { return io.NewSectionReader(m.file, 0, m.size) }
 
 // fetch reads a message from the archive and writes it to the target. It says in
 // the record what came of it.
-func (r *run) fetch(ctx context.Context, e archive.Entry, rec *record) error {
-	m := message{entry: e, path: r.target.temp(e)}
-	defer os.Remove(m.path) // unless it was renamed
-	err := m.read(ctx, r.Archive)
+func (r *run) fetch(ctx context.Context, e archive.Entry, rec *record) (err error) {
+	m := message{entry: e}
+	if m.file, err = r.target.spool(e); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.target.drop(m.file)) }()
+	err = m.read(ctx, r.Archive, r.buffer)
 	switch {
 	case errors.Is(err, archive.ErrAltered), errors.Is(err, blob.ErrChanged):
 		rec.LeftOut = altered
@@ -42,12 +46,12 @@ func (r *run) fetch(ctx context.Context, e archive.Entry, rec *record) error {
 		return err
 	}
 	if r.Query.Text != "" {
-		found, err := m.search(r.Query)
+		read, err := archived.Read(m.open())
 		if err != nil {
 			rec.LeftOut = unreadable
 			return nil
 		}
-		if !found {
+		if !r.Query.matches(read.Post) {
 			rec.NoMatch = true
 			return nil
 		}
@@ -57,35 +61,16 @@ func (r *run) fetch(ctx context.Context, e archive.Entry, rec *record) error {
 }
 
 // read reads the message into its file.
-func (m *message) read(ctx context.Context, a *archive.Archive) (err error) {
-	f, err := os.OpenFile(m.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+func (m *message) read(ctx context.Context, a *archive.Archive, buffer []byte) error {
 	body, err := a.Open(ctx, m.entry)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
 	sum := crc32.NewIEEE()
-	m.size, err = io.Copy(io.MultiWriter(f, sum), body)
+	m.size, err = io.CopyBuffer(io.MultiWriter(m.file, sum), body, buffer)
 	m.crc = sum.Sum32()
 	return err
-}
-
-// search reports whether the message's post has the text.
-func (m message) search(q Query) (bool, error) {
-	f, err := m.open()
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	read, err := archived.Read(f)
-	if err != nil {
-		return false, err
-	}
-	return q.matches(read.Post), nil
 }
 
 // sameFile reports whether a file has a SHA-256, and returns its size. A file that is
@@ -99,10 +84,16 @@ func sameFile(path, sum string) (size int64, same bool, err error) {
 		return 0, false, err
 	}
 	defer f.Close()
-	h := sha256.New()
-	size, err = io.Copy(h, f)
+	size, same, err = sameBytes(f, sum)
 	if err != nil {
 		return 0, false, fmt.Errorf("comparing %s: %w", path, err)
 	}
-	return size, hex.EncodeToString(h.Sum(nil)) == sum, nil
+	return size, same, nil
+}
+
+// sameBytes reports whether what r reads has a SHA-256.
+func sameBytes(r io.Reader, sum string) (size int64, same bool, err error) {
+	h := sha256.New()
+	size, err = io.Copy(h, r)
+	return size, hex.EncodeToString(h.Sum(nil)) == sum, err
 }

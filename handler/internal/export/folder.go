@@ -3,6 +3,7 @@ package export
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/mail"
 	"os"
@@ -44,11 +45,21 @@ func (f *folder) full(path string) string {
 	return filepath.Join(f.place.dest, filepath.FromSlash(path))
 }
 
-func (f *folder) temp(e archive.Entry) string {
+func (f *folder) spool(e archive.Entry) (*os.File, error) {
+	path := f.place.part("message")
 	if sub := f.layout.temp(); sub != "" {
-		return filepath.Join(f.place.dest, sub, maildirName(e))
+		path = filepath.Join(f.place.dest, sub, maildirName(e))
 	}
-	return f.place.part("message")
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+}
+
+// drop removes what add did not give its final name.
+func (f *folder) drop(file *os.File) error {
+	err := os.Remove(file.Name())
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, file.Close())
 }
 
 func (f *folder) holds(r record) (bool, error) {
@@ -74,18 +85,18 @@ func (f *folder) add(m message, r *record) error {
 	if err != nil {
 		return err
 	}
-	if _, same, err := sameFile(m.path, m.entry.SHA256); err != nil || !same {
-		return cmp.Or(err, fmt.Errorf("%s: %w", m.path, ErrWriting))
+	if _, same, err := sameBytes(m.open(), m.entry.SHA256); err != nil || !same {
+		return cmp.Or(err, fmt.Errorf("%s: %w", m.file.Name(), ErrWriting))
 	}
 	// Mail programs that serve a Maildir take this for the time of delivery.
-	if err := os.Chtimes(m.path, m.entry.Created, m.entry.Created); err != nil {
+	if err := os.Chtimes(m.file.Name(), m.entry.Created, m.entry.Created); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(f.full(path)), 0o700); err != nil {
 		return err
 	}
 	r.Path = path
-	return os.Rename(m.path, f.full(path))
+	return os.Rename(m.file.Name(), f.full(path))
 }
 
 func (f *folder) finish(context.Context, *journal) error { return nil }
@@ -190,12 +201,7 @@ func Nobody(address string) bool { return strings.HasSuffix(strings.ToLower(addr
 // addresses returns the addresses of author and archive; "" for one that the message
 // has not, or not readably. It is exported all the same.
 func (m message) addresses() (from, to string) {
-	f, err := m.open()
-	if err != nil {
-		return "", ""
-	}
-	defer f.Close()
-	read, err := mail.ReadMessage(f)
+	read, err := mail.ReadMessage(m.open())
 	if err != nil {
 		return "", ""
 	}

@@ -20,25 +20,25 @@ import (
 //
 // https://www.rfc-editor.org/rfc/rfc4155
 // https://www.loc.gov/preservation/digital/formats/fdd/fdd000385.shtml (mboxrd)
-type mbox struct{}
+type mbox struct {
+	in *bufio.Reader // of the message that is being written
+}
+
+func newMbox() mbox { return mbox{bufio.NewReaderSize(nil, bufferSize)} }
 
 var fromLine = []byte("From ")
 
-func (mbox) write(w io.Writer, m message, r *record) error {
+func (b mbox) write(w io.Writer, m message, r *record) error {
 	from, _ := m.addresses()
 	if strings.ContainsAny(from, " \t\r\n") {
 		from = "" // a quoted local part; here it would be taken apart
 	}
-	body, err := m.open()
-	if err != nil {
-		return err
-	}
-	defer body.Close()
 	// RFC 4155, appendix A: an address, and the time as asctime writes it, in UTC.
 	if _, err := fmt.Fprintf(w, "From %s %s\n", cmp.Or(from, "MAILER-DAEMON"), r.Posted.UTC().Format(time.ANSIC)); err != nil {
 		return err
 	}
-	last, err := quote(w, bufio.NewReaderSize(body, 64<<10))
+	b.in.Reset(m.open())
+	last, err := quote(w, b.in)
 	if err != nil {
 		return err
 	}
@@ -50,8 +50,7 @@ func (mbox) write(w io.Writer, m message, r *record) error {
 	return err
 }
 
-func (mbox) read(w io.Writer, section io.Reader, r record) error {
-	in := bufio.NewReaderSize(section, 64<<10)
+func (mbox) read(w io.Writer, in *bufio.Reader, r record) error {
 	line, err := in.ReadSlice('\n')
 	if err != nil || !bytes.HasPrefix(line, fromLine) {
 		return different(err)

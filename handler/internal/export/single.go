@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,7 +20,7 @@ type encoding interface {
 	write(w io.Writer, m message, r *record) error
 	// read writes the message's bytes to w, given those that write wrote. It returns an
 	// error that wraps ErrWriting if they are none that write writes.
-	read(w io.Writer, section io.Reader, r record) error
+	read(w io.Writer, section *bufio.Reader, r record) error
 	// finish completes the file behind the last message.
 	finish(s *single, j *journal) error
 }
@@ -30,7 +31,11 @@ type single struct {
 	place    place
 	encoding encoding
 	file     *os.File
-	end      int64 // of the messages that count
+	message  *os.File // of the message under way
+	end      int64    // of the messages that count
+
+	out *bufio.Writer // to file
+	in  *bufio.Reader // of a part of it
 }
 
 func openSingle(p place, e encoding) (*single, error) {
@@ -38,10 +43,23 @@ func openSingle(p place, e encoding) (*single, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &single{place: p, encoding: e, file: f}, nil
+	m, err := os.OpenFile(p.part("message"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &single{place: p, encoding: e, file: f, message: m, out: bufio.NewWriterSize(f, bufferSize), in: bufio.NewReaderSize(nil, bufferSize)}, nil
 }
 
-func (s *single) temp(archive.Entry) string { return s.place.part("message") }
+// spool is the same file each time.
+func (s *single) spool(archive.Entry) (*os.File, error) {
+	if _, err := s.message.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return s.message, s.message.Truncate(0)
+}
+
+func (s *single) drop(*os.File) error { return nil }
 
 func (s *single) holds(r record) (bool, error) {
 	if r.Start != s.end {
@@ -80,11 +98,11 @@ func (s *single) append(write func(io.Writer) error) error {
 	if _, err := s.file.Seek(s.end, io.SeekStart); err != nil {
 		return err
 	}
-	w := bufio.NewWriterSize(s.file, 64<<10)
-	if err := write(w); err != nil {
+	s.out.Reset(s.file)
+	if err := write(s.out); err != nil {
 		return err
 	}
-	if err := w.Flush(); err != nil {
+	if err := s.out.Flush(); err != nil {
 		return err
 	}
 	end, err := s.file.Seek(0, io.SeekCurrent)
@@ -100,8 +118,8 @@ func (s *single) reads(r record) (bool, error) {
 		return false, nil
 	}
 	sum := &counter{hash: sha256.New()}
-	section := bufio.NewReaderSize(io.NewSectionReader(s.file, r.Start, r.End-r.Start), 64<<10)
-	err := s.encoding.read(sum, section, r)
+	s.in.Reset(io.NewSectionReader(s.file, r.Start, r.End-r.Start))
+	err := s.encoding.read(sum, s.in, r)
 	if isDifferent(err) {
 		return false, nil
 	}
@@ -119,10 +137,13 @@ func (s *single) finish(_ context.Context, j *journal) error {
 	if err := s.file.Sync(); err != nil {
 		return err
 	}
-	if err := s.file.Close(); err != nil {
+	if err := errors.Join(s.file.Close(), s.message.Close()); err != nil {
 		return err
 	}
 	return os.Rename(s.place.part("data"), s.place.dest)
 }
 
-func (s *single) close() { s.file.Close() }
+func (s *single) close() {
+	s.message.Close()
+	s.file.Close()
+}

@@ -3,8 +3,6 @@ package export_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -208,11 +206,6 @@ func sameTree(t *testing.T, got, want map[string]string) {
 			t.Errorf("%s is there, and was not expected", name)
 		}
 	}
-}
-
-func sum(s string) string {
-	h := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(h[:])
 }
 
 // python runs a script, if there is a Python, and returns what it prints.

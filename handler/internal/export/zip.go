@@ -1,6 +1,7 @@
 package export
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
@@ -27,16 +28,11 @@ func (*zipFile) write(w io.Writer, m message, r *record) error {
 	if _, err := w.Write(localHeader(*r)); err != nil {
 		return err
 	}
-	body, err := m.open()
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	_, err = io.Copy(w, body)
+	_, err := io.Copy(w, m.open())
 	return err
 }
 
-func (*zipFile) read(w io.Writer, section io.Reader, r record) error {
+func (*zipFile) read(w io.Writer, section *bufio.Reader, r record) error {
 	want := localHeader(r)
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(section, got); err != nil {
