@@ -81,6 +81,16 @@ func Load(getenv func(string) string) (Config, error) {
 	return c, errors.Join(s.faults...)
 }
 
+// LoadArchive reads and checks only what leads to the archive: the settings of the
+// storage account and ARCHIVE_CONTAINER. Whoever only reads the archive needs no
+// others. Its error is like Load's; the other members of the Config are not set.
+func LoadArchive(getenv func(string) string) (Config, error) {
+	s := &settings{getenv: getenv}
+	c := Config{ArchiveContainer: s.container("ARCHIVE_CONTAINER", "archive")}
+	c.StorageAccountURL, c.StorageConnectionString = s.storage()
+	return c, errors.Join(s.faults...)
+}
+
 // settings reads settings and gathers their faults.
 type settings struct {
 	getenv func(string) string
