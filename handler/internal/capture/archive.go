@@ -35,8 +35,10 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 		_, waits := waiting[state.Waiting{PostID: p.ID}.Key()]
 		switch {
 		case err == nil && waits:
+			out.entry = e
 			return out, nil
 		case err == nil:
+			out.entry = e
 			out.waiting, err = t.stillMissing(ctx, p, e)
 			if err != nil && unreadable(ctx, err) {
 				t.log.ErrorContext(ctx, "an archived message cannot be read; whether media are missing in it is not known", "message", p.ID, "error", err.Error())
@@ -57,7 +59,7 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 			return outcome{}, err
 		}
 		var write writeError
-		_, added, err := t.capture.opt.Archive.Put(ctx, t.account.ID, messageOf(p, p.ID), func(w io.Writer) error {
+		e, added, err := t.capture.opt.Archive.Put(ctx, t.account.ID, messageOf(p, p.ID), func(w io.Writer) error {
 			return panics.Catch(func() error {
 				return t.capture.opt.Format.Write(write.watch(w), p, doc.JSON, attachments(opened.files))
 			})
@@ -65,7 +67,7 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 		var broken *mediaError
 		switch {
 		case err == nil:
-			out.added = added
+			out.added, out.entry = added, e
 			if added {
 				out.waiting = t.waitingFor(p, out.name, opened)
 			}

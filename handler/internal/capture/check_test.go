@@ -1,12 +1,15 @@
 package capture_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
 
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/verify"
 	"xarchive/tests/sandbox/corpus"
 )
 
@@ -44,6 +47,12 @@ func (w *torture) nothingIsMissing(id string) {
 	}
 	if a.Run != nil || !a.Incomplete.IsZero() || a.SetAside.Posts > 0 || len(a.Lost) > 0 || a.Problem != nil {
 		w.t.Errorf("run %+v, incomplete since %s, set aside %+v, lost %v, problem %+v", a.Run, a.Incomplete, a.SetAside, a.Lost, a.Problem)
+	}
+	// Every message is in the manifest, and the other way round.
+	report, err := verify.Account(context.WithoutCancel(w.t.Context()), verify.Options{Archive: w.archive,
+		Manifests: manifest.New(w.storage.Container("archive")), Account: id, To: time.Now(), Newest: a.Manifest})
+	if err != nil || !report.Sound() || report.Unlisted > 0 || report.Messages != len(have) {
+		w.t.Errorf("the archive does not verify: %+v, %v", report, err)
 	}
 	for key, waiting := range a.Waiting {
 		if !w.deleted[waiting.PostID] {

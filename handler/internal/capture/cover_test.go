@@ -441,3 +441,89 @@ func TestPanicOverAPost(t *testing.T) {
 		}
 	})
 }
+
+// change changes the account's record, as another version may have left it.
+func (w *world) change(f func(*state.Account)) {
+	w.t.Helper()
+	r, err := w.state.LoadAccount(w.t.Context(), account)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	f(&r.Account)
+	if err := r.Save(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// TestCoveredAhead: that an older version covered time which is still to come does not end
+// the overlap.
+func TestCoveredAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.post(3)
+		time.Sleep(time.Hour)
+		w.mustTick()
+		w.change(func(a *state.Account) { a.Covered = state.Ranges{{To: time.Now().Add(24 * time.Hour)}} })
+		late := w.x.Post(account, corpus.Post{Text: "late"})
+		w.x.ShowLate(late.ID, time.Now().Add(9*time.Minute))
+		w.post(1)
+		for range 4 {
+			time.Sleep(4 * time.Minute)
+			w.mustTick()
+		}
+		w.wantArchived(append(w.posted, late)...)
+	})
+}
+
+// TestRunOfAnOlderVersion: a first read that an older version left behind, nearly at its
+// end, is proved by nothing: that version noted neither its newest post nor when X
+// gave its pages.
+func TestRunOfAnOlderVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.post(340) // X reaches 320
+		w.stopAt(31)
+		if err := w.tick(); err == nil {
+			t.Fatal("X was down, and the tick did not fail")
+		}
+		w.stopAt(0)
+		w.x.Down(false)
+		w.change(func(a *state.Account) {
+			a.V = 0
+			r := a.Run
+			r.EndTime, r.CoverTo = r.Began, r.Began
+			r.NewestID, r.LastPage, r.CursorBefore = "", time.Time{}, ""
+		})
+		for range 2 {
+			time.Sleep(time.Minute)
+			_ = w.tick() // X no longer takes the page token
+		}
+		w.mustTick()
+		w.nothingIsMissing()
+		if a := w.record(); len(a.Gaps) != 1 {
+			t.Errorf("gaps %v, want one", a.Gaps)
+		}
+	})
+}
+
+// TestAllSetAside: an account of which no post can be archived is not read from its
+// beginning in each tick.
+func TestAllSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "a")
+		w.panics = "/a.png"
+		for range 30 {
+			w.photos("a")
+		}
+		w.mustTick()
+		time.Sleep(20 * time.Minute)
+		w.photos("a")
+		w.mustTick()
+		before := w.x.Stats().PostReads
+		time.Sleep(4 * time.Minute)
+		w.mustTick()
+		if n := w.x.Stats().PostReads - before; n > 1 {
+			t.Errorf("%d posts are read again", n)
+		}
+	})
+}

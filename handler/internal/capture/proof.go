@@ -176,6 +176,9 @@ func (t *turn) provedByCount(ctx context.Context) (bool, error) {
 // newerPages hold. The next run reads them again on the same day, so that counting
 // them costs nothing.
 func (t *turn) newer(ctx context.Context) (n int, err error) {
+	if !t.account.Run.EndTime.IsZero() {
+		return 0, nil // a run of an older version, which did not note its newest post: all may be old
+	}
 	token := ""
 	for range newerPages {
 		answer, err := t.timeline(ctx, twitter.Query{SinceID: t.account.Run.NewestID, PageFrom: token})

@@ -68,8 +68,18 @@ func (t *turn) begin(ctx context.Context, first twitter.Answer) error {
 	return t.keep(ctx, 0, first)
 }
 
-// keep retains a page and takes it into account.
+// keep retains a page and takes it into account. Meanwhile X is asked for the next
+// one; if the page cannot be retained, that answer is dropped, and the run ends.
 func (t *turn) keep(ctx context.Context, n int, answer twitter.Answer) error {
+	t.askAhead(ctx, n, answer.Page.Meta.NextToken)
+	if err := t.retain(ctx, n, answer); err != nil {
+		t.dropAhead()
+		return err
+	}
+	return nil
+}
+
+func (t *turn) retain(ctx context.Context, n int, answer twitter.Answer) error {
 	run := t.account.Run
 	if err := t.capture.opt.State.PutPage(ctx, t.account.ID, run.Key, n, answer.Raw); err != nil {
 		return err
@@ -134,10 +144,16 @@ func (t *turn) takeRetained(ctx context.Context) (found bool, err error) {
 	return true, t.save(ctx)
 }
 
+// query asks for a page of the run.
+func (t *turn) query(token string) twitter.Query {
+	run := t.account.Run
+	return twitter.Query{SinceID: run.SinceID, UntilID: run.UntilID, EndTime: run.EndTime, PageFrom: token, Size: t.capture.opt.PageSize}
+}
+
 // nextPage reads the run's next page from X.
 func (t *turn) nextPage(ctx context.Context) (twitter.Answer, error) {
 	run := t.account.Run
-	answer, err := t.timeline(ctx, twitter.Query{SinceID: run.SinceID, UntilID: run.UntilID, EndTime: run.EndTime, PageFrom: run.NextToken})
+	answer, err := t.timeline(ctx, t.query(run.NextToken))
 	switch {
 	case errors.Is(err, twitter.ErrInvalid) && run.NextToken != "":
 		// X no longer takes the token. The page is also named by the oldest post

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
@@ -24,9 +25,11 @@ type turn struct {
 	sinceID  string // below it nothing is read, where a run begins in this turn
 	x        X
 	fresh    bool              // X is asked with keys that were read from the vault just now
+	ahead    *ahead            // X's answer that is on its way while a page is retained
 	retained bool              // raw answers were retained in this turn
 	pages    map[int]post.Page // of the run, read in this turn
 	aside    bool              // a post was set aside in this turn, and is not counted yet
+	listed   []manifest.Line   // messages that are not in the manifest yet
 	savedAt  time.Time
 }
 
@@ -151,6 +154,9 @@ func (t *turn) ended(ctx context.Context, err error) error {
 }
 
 func (t *turn) save(ctx context.Context) error {
+	if err := t.writeManifest(ctx); err != nil {
+		return err
+	}
 	t.savedAt = t.now()
 	return t.record.Save(ctx)
 }

@@ -290,6 +290,7 @@ func (t *turn) findSupplements(ctx context.Context, p *post.Post, w *state.Waiti
 		}
 		var held []string
 		if err == nil {
+			t.list(e)
 			held, err = t.mediaIn(ctx, p, e)
 		}
 		if err != nil && !unreadable(ctx, err) {
@@ -347,5 +348,6 @@ func (t *turn) supplement(ctx context.Context, m *message.Message, name string, 
 	if err != nil {
 		return err
 	}
+	t.list(e)
 	return t.noteLate(ctx, p.CreatedAt, key, e.Name)
 }

@@ -18,6 +18,7 @@ import (
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/capture"
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
@@ -78,7 +79,7 @@ func newCorpus(t *testing.T, media []string) *corpus.Corpus {
 	}
 	users := []map[string]string{}
 	ids := []string{}
-	for i := range 30 {
+	for i := range 100 {
 		id := fmt.Sprint(7 + i)
 		ids = append(ids, id)
 		users = append(users, map[string]string{"id": id, "name": "Contoso " + id, "username": "contoso" + id})
@@ -129,7 +130,7 @@ func (w *world) capture() *capture.Capture {
 		media.Transport = panicking{media.Transport, w.panics}
 	}
 	return capture.New(capture.Options{
-		State: w.state, Archive: w.archive, Log: slog.New(slog.NewTextHandler(w.log, nil)), Version: w.version,
+		State: w.state, Archive: w.archive, Manifest: manifest.New(w.storage.Container("archive")), Log: slog.New(slog.NewTextHandler(w.log, nil)), Version: w.version,
 		Now:    func() time.Time { return time.Now().Add(-w.skew) },
 		Media:  twitter.Media{HTTP: media},
 		Format: message.Format{To: "archive@contoso.example"},

@@ -48,7 +48,8 @@ func Margin(functionTimeout time.Duration) time.Duration {
 
 // Tick runs capture and deliver once. Neither waits for the other, and neither's
 // error stops the other. Deliver goes over its tasks again once capture is
-// through, so that a window captured in this tick is delivered in it. The error
+// through, so that a window captured in this tick is delivered in it; where neither
+// had anything to do, it does not. The error
 // holds what failed on either side; the next tick makes up for it.
 func (i *Ingest) Tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, i.Limit)
@@ -65,7 +66,7 @@ func (i *Ingest) Tick(ctx context.Context) error {
 	}()
 	delivered, deliverErr := i.deliver(ctx)
 	captureErr := <-done
-	if ctx.Err() == nil {
+	if news := captured.Posts > 0 || delivered.Open > 0 || captureErr != nil || deliverErr != nil; news && ctx.Err() == nil {
 		again, err := i.deliver(ctx)
 		deliverErr = errors.Join(deliverErr, err)
 		again.Ended, again.Items = again.Ended+delivered.Ended, again.Items+delivered.Items

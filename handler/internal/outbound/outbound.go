@@ -27,6 +27,12 @@ type Options struct {
 	CAFile string
 }
 
+// idlePerHost is how many connections to a host are kept for the next request: as
+// many as there are posts being archived (16), items being uploaded (16) and records
+// being read (16) at the same time. With fewer, most requests to the storage
+// account would begin with a TLS handshake.
+const idlePerHost = 48
+
 // New returns a client that uses the proxy of HTTPS_PROXY and NO_PROXY. It has no
 // limit on the length of an answer in time, videos take long; connecting and
 // waiting for an answer's beginning have. Its error says what is wrong with CAFile.
@@ -43,7 +49,7 @@ func New(o Options) (*http.Client, error) {
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: time.Minute,
 		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   8,
+		MaxIdleConnsPerHost:   idlePerHost,
 		ForceAttemptHTTP2:     true,
 	}}, nil
 }

@@ -44,6 +44,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
@@ -85,11 +86,12 @@ type Container interface {
 
 // Store is the state container.
 type Store struct {
-	blobs Container
+	blobs     Container
+	lastSweep atomic.Pointer[Sweep] // as this process last read or wrote it
 }
 
 // New returns the store in a container. Nothing is sent yet.
-func New(c Container) *Store { return &Store{c} }
+func New(c Container) *Store { return &Store{blobs: c} }
 
 // Damaged is a record that cannot be read. Everything else goes on. It is also the
 // error of reading that record alone.
@@ -99,7 +101,11 @@ type Damaged struct {
 	Err  error  // wraps ErrDamaged or ErrNewer
 }
 
+// Error implements error: a single record that cannot be read is returned as
+// Damaged.
 func (d Damaged) Error() string { return d.Err.Error() }
+
+// Unwrap returns what is wrong with the record.
 func (d Damaged) Unwrap() error { return d.Err }
 
 // record is what is kept under a name. belongs reports whether what was read is a
