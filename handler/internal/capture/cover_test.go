@@ -527,3 +527,42 @@ func TestAllSetAside(t *testing.T) {
 		}
 	})
 }
+
+// TestTaskOfEditedPost: a task that asks about a post is told of all of its versions,
+// those that are archived already among them.
+func TestTaskOfEditedPost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		first, second := w.edited(25 * time.Second)
+		foreign := w.x.Post("8", corpus.Post{Text: "of another"})
+		time.Sleep(time.Minute)
+		w.mustTick()
+		w.task("t", second.ID, foreign.ID)
+		w.mustTick()
+		found, err := w.state.Found(t.Context(), "job7", "t")
+		if err != nil || len(found.Names) != 2 || !strings.Contains(found.Gone[foreign.ID], "account 8") {
+			t.Errorf("found %+v, %v; want versions %s and %s", found, err, first.ID, second.ID)
+		}
+		w.wantArchived(first, second)
+	})
+}
+
+// TestTaskOfMutedPost: a post that X neither sends nor explains is asked for for an hour;
+// then the task is told so.
+func TestTaskOfMutedPost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.post(1)
+		w.mustTick()
+		w.x.Mute("1799999999999999999")
+		w.task("t", "1799999999999999999")
+		for range 20 {
+			time.Sleep(4 * time.Minute)
+			_ = w.tick() // X's answer is incomplete, and said to be
+		}
+		found, err := w.state.Found(t.Context(), "job7", "t")
+		if err != nil || len(found.Names) != 0 || found.Gone["1799999999999999999"] == "" {
+			t.Errorf("found %+v, %v", found, err)
+		}
+	})
+}

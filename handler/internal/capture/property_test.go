@@ -61,6 +61,7 @@ func (d *dice) n(n int) int {
 type torture struct {
 	*world
 	dice    *dice
+	late    time.Duration   // by which posts are shown late, at most
 	inside  atomic.Bool     // a hook is calling storage itself
 	deleted map[string]bool // guarded by world.mu, as are the others
 	muted   []string
@@ -75,6 +76,11 @@ func tortureSeed(t *testing.T, rng *rand.Rand) {
 	w := &torture{world: newWorld(t, "a", "boom"), dice: &dice{rng: rng}, deleted: map[string]bool{}, listed: map[string]bool{}, begun: map[string]state.Ranges{}}
 	w.job(tortured[1])
 	w.panics = "/boom.png"
+	w.late = 10 * time.Minute
+	if w.dice.n(4) == 0 { // at midnight the overlap is two minutes
+		w.late = 100 * time.Second
+		time.Sleep(11*time.Hour + time.Duration(w.dice.n(3600))*time.Second)
+	}
 	w.x.OnCall(func(int, string) {
 		if w.dice.n(12) == 0 {
 			w.arrive()
@@ -167,7 +173,7 @@ func (w *torture) made(p corpus.Post) {
 	w.posted = append(w.posted, p)
 	w.mu.Unlock()
 	if w.dice.n(8) == 0 {
-		until := time.Now().Add(time.Duration(w.dice.n(600)) * time.Second)
+		until := time.Now().Add(time.Duration(w.dice.n(int(w.late.Seconds()))) * time.Second)
 		w.trace("post %s is shown from %s on", p.ID, until.Format("15:04:05"))
 		w.x.ShowLate(p.ID, until)
 	}
@@ -238,7 +244,7 @@ func (w *torture) remove(id string) {
 // for, or some that capture may know.
 func (w *torture) leaveOut() {
 	var ids []string
-	if p, ok := w.some(tortured[w.dice.n(2)], 3); ok && time.Since(p.CreatedAt) < 8*time.Minute {
+	if p, ok := w.some(tortured[w.dice.n(2)], 3); ok && time.Since(p.CreatedAt) < w.late*4/5 {
 		ids = append(ids, p.ID)
 	}
 	w.trace("posts %v are left out", ids)
