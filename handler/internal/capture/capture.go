@@ -224,9 +224,6 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 	for _, job := range jobs {
 		group.Go(func() error {
 			record, err := c.opt.State.LoadAccount(ctx, job.AccountID)
-			if d := (state.Damaged{}); errors.As(err, &d) {
-				err = c.damaged(ctx, d)
-			}
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

@@ -108,13 +108,19 @@ func reason(page post.Page, id string) string {
 	return ""
 }
 
-// archivedPost reports whether a post of the account is in the archive.
-func (t *turn) archivedPost(ctx context.Context, id string) (bool, error) {
-	_, err := t.capture.opt.Archive.FindPost(ctx, t.account.ID, id)
+// archivedPost reports whether a post of the account is in the archive. again: a process
+// that was killed may have archived it and not come to listing it and noting it
+// for the next task. Repeating that is harmless.
+func (t *turn) archivedPost(ctx context.Context, id string, again bool) (bool, error) {
+	e, err := t.capture.opt.Archive.FindPost(ctx, t.account.ID, id)
 	if errors.Is(err, archive.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil, err
+	if err != nil || !again {
+		return err == nil, err
+	}
+	t.list(e)
+	return true, t.noteLate(ctx, e.Created, e.Key, e.Name)
 }
 
 // missingVersions returns, by the post that names them, the ids of versions that are
@@ -139,7 +145,7 @@ func (t *turn) missingVersions(ctx context.Context, docs []post.Document, versio
 				continue
 			}
 			here[id] = true
-			archived, err := t.archivedPost(ctx, id)
+			archived, err := t.archivedPost(ctx, id, t.resumed)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -190,6 +196,21 @@ func notGiven(ids []string, page post.Page) []string {
 
 // askForVersions asks again for earlier versions of an archived post.
 func (t *turn) askForVersions(ctx context.Context, w state.Waiting) error {
+	var versions []string
+	for _, id := range w.Versions {
+		archived, err := t.archivedPost(ctx, id, true)
+		if err != nil {
+			return err
+		}
+		if !archived {
+			versions = append(versions, id)
+		}
+	}
+	if len(versions) == 0 {
+		t.settled(ctx, w, false)
+		return nil
+	}
+	w.Versions = versions
 	var answer twitter.Answer
 	err := t.call(ctx, func(x X) (err error) {
 		answer, err = x.Lookup(ctx, w.Versions)

@@ -77,7 +77,7 @@ func (t *turn) decided() time.Time {
 // post that is older than the overlap. "" reads back as far as X goes.
 func (t *turn) since(now time.Time) string {
 	a := t.account
-	start := overlapStart(t.lastAsked(), now)
+	start := overlapStart(earliest(t.lastAsked(), now), now) // an older version may have covered time to come
 	older := slices.IndexFunc(a.Recent, func(s state.Seen) bool { return !s.At.Before(start) })
 	if older < 0 {
 		older = len(a.Recent)
@@ -88,9 +88,9 @@ func (t *turn) since(now time.Time) string {
 		return a.Cursor
 	case older > 0: // the newest post may be younger: it was deleted, or set aside
 		return a.Recent[older-1].ID
-	case a.PostsTotal <= len(a.Recent) && len(a.Gaps) == 0:
+	case len(a.Recent) > 0 && a.PostsTotal <= len(a.Recent) && len(a.Gaps) == 0:
 		return "" // all posts of the account are known and young
-	case len(a.Covered) == 0:
+	case len(a.Covered) == 0: // then some are known
 		return a.Recent[0].ID
 	}
 	return post.IDAt(start) // no post is known that is older: they were deleted, for instance

@@ -41,8 +41,11 @@ func (t *turn) reached(ctx context.Context) error {
 		// What was to be read again was not reached either: posts that X showed late were
 		// not seen, so the gap begins with it.
 		from := run.From
-		if run.SinceID != "" {
+		switch {
+		case run.SinceID != "":
 			from = earliest(from, t.coverFromKnown(run.SinceID))
+		case len(t.account.Covered) > 0: // all of the account is read again, since all of it is young
+			from = overlapStart(t.lastAsked(), run.Began)
 		}
 		run.From = latest(run.From, t.gap(ctx, from))
 	}
@@ -173,6 +176,9 @@ func (t *turn) provedByCount(ctx context.Context) (bool, error) {
 // newerPages hold. The next run reads them again on the same day, so that counting
 // them costs nothing.
 func (t *turn) newer(ctx context.Context) (n int, err error) {
+	if !t.account.Run.EndTime.IsZero() {
+		return 0, nil // a run of an older version, which did not note its newest post: all may be old
+	}
 	token := ""
 	for range newerPages {
 		answer, err := t.timeline(ctx, twitter.Query{SinceID: t.account.Run.NewestID, PageFrom: token})

@@ -218,6 +218,7 @@ type outcome struct {
 func (t *turn) archived(ctx context.Context, out outcome) error {
 	t.aside = t.aside || out.aside
 	if out.first {
+		t.asideIs(t.account.SetAside.Posts + 1)
 		t.capture.opt.Telemetry.SetAside(ctx, t.account.ID)
 	}
 	if out.post == nil {
@@ -245,11 +246,17 @@ func (t *turn) countAside(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	t.asideIs(n)
+	t.aside = false
+	return nil
+}
+
+// asideIs notes how many posts are set aside.
+func (t *turn) asideIs(n int) {
 	if t.account.SetAside.Posts == 0 { // else those of an older version are still to be tried
 		t.account.SetAside.Version = t.capture.opt.Version
 	}
-	t.account.SetAside.Posts, t.aside = n, false
-	return nil
+	t.account.SetAside.Posts = n
 }
 
 // interrupted counts that a tick's end interrupted the archiving of a post.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -110,27 +111,65 @@ const unexplained = time.Hour
 // all the same.
 func (t *turn) answer(ctx context.Context, task state.Task) error {
 	key := "task-" + task.JobID + "-" + task.TaskID
-	page, err := t.lookup(ctx, key, task.Dirty)
-	if errors.Is(err, twitter.ErrIncomplete) && t.now().Sub(task.ReceivedAt) > unexplained {
-		err = nil
-	}
+	gone := map[string]string{}
+	page, err := t.lookupFor(ctx, task, key, task.Dirty)
 	if err != nil {
 		return err
 	}
-	_, newer, err := t.missingVersions(ctx, page.Posts, func(p *post.Post) []string { return p.EditHistory })
+	own := t.own(page, gone)
+	_, newer, err := t.missingVersions(ctx, own, func(p *post.Post) []string { return p.EditHistory })
 	if err != nil {
 		return err
 	}
 	if len(newer) > 0 {
-		more, err := t.lookup(ctx, key, newer)
+		more, err := t.lookupFor(ctx, task, key, newer)
 		if err != nil {
 			return err
 		}
-		page.Posts = append(page.Posts, more.Posts...)
+		own = append(own, t.own(more, gone)...)
 		page.Errors = append(page.Errors, more.Errors...)
 	}
-	gone := map[string]string{}
-	own := slices.DeleteFunc(page.Posts, func(d post.Document) bool {
+	if err := t.archiveAll(ctx, own, func(int) {}); err != nil {
+		return err
+	}
+	names, err := t.findAll(ctx, task.Dirty, own)
+	if err != nil {
+		return err
+	}
+	found := state.Found{At: t.now().UTC(), Gone: gone}
+	for _, id := range slices.Sorted(maps.Keys(names)) {
+		if names[id] != "" {
+			found.Names = append(found.Names, names[id])
+		}
+	}
+	for _, id := range append(slices.Clone(task.Dirty), newer...) {
+		if why := reason(page, id); why != "" {
+			gone[id] = why
+		} else if names[id] == "" && gone[id] == "" {
+			gone[id] = "X neither sent the post nor said why"
+		}
+	}
+	// The account is saved first: media that are waited for must not be forgotten when
+	// the task is answered.
+	if err := t.save(ctx); err != nil {
+		return err
+	}
+	return t.capture.putFound(ctx, task, found)
+}
+
+// lookupFor looks posts up for a task. An empty answer of X counts as one after an hour.
+func (t *turn) lookupFor(ctx context.Context, task state.Task, key string, ids []string) (post.Page, error) {
+	page, err := t.lookup(ctx, key, ids)
+	if errors.Is(err, twitter.ErrIncomplete) && t.now().Sub(task.ReceivedAt) > unexplained {
+		return post.Page{}, nil
+	}
+	return page, err
+}
+
+// own returns the posts of an answer that are of the account, and notes why the others
+// are none of its posts.
+func (t *turn) own(page post.Page, gone map[string]string) []post.Document {
+	return slices.DeleteFunc(page.Posts, func(d post.Document) bool {
 		switch {
 		case d.Post == nil || d.Post.Author.ID == t.account.ID:
 			return false
@@ -141,30 +180,32 @@ func (t *turn) answer(ctx context.Context, task state.Task) error {
 		}
 		return true
 	})
-	if err := t.archiveAll(ctx, own, func(int) {}); err != nil {
-		return err
+}
+
+// findAll returns the names of the messages in the archive of posts and of all versions
+// of documents, by id; "" where there is none.
+func (t *turn) findAll(ctx context.Context, ids []string, docs []post.Document) (map[string]string, error) {
+	names := map[string]string{}
+	for _, id := range ids {
+		names[id] = ""
 	}
-	found := state.Found{At: t.now().UTC(), Gone: gone}
-	for _, id := range append(slices.Clone(task.Dirty), newer...) {
-		e, err := t.capture.opt.Archive.FindPost(ctx, t.account.ID, id)
-		switch {
-		case err == nil:
-			if !slices.Contains(found.Names, e.Name) {
-				found.Names = append(found.Names, e.Name)
+	for _, d := range docs {
+		if d.Post != nil {
+			for _, id := range d.Post.EditHistory {
+				names[id] = ""
 			}
-		case !errors.Is(err, archive.ErrNotFound):
-			return err
-		}
-		if why := reason(page, id); why != "" {
-			gone[id] = why
-		} else if err != nil && gone[id] == "" {
-			gone[id] = "X neither sent the post nor said why"
 		}
 	}
-	// The account is saved first: media that are waited for must not be forgotten when
-	// the task is answered.
-	if err := t.save(ctx); err != nil {
-		return err
+	for id := range names {
+		e, err := t.capture.opt.Archive.FindPost(ctx, t.account.ID, id)
+		if errors.Is(err, archive.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		t.list(e) // a process that was killed may not have come to that
+		names[id] = e.Name
 	}
-	return t.capture.putFound(ctx, task, found)
+	return names, nil
 }

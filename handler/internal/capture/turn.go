@@ -26,6 +26,7 @@ type turn struct {
 	x        X
 	fresh    bool              // X is asked with keys that were read from the vault just now
 	ahead    *ahead            // X's answer that is on its way while a page is retained
+	resumed  bool              // the run was begun in an earlier turn
 	retained bool              // raw answers were retained in this turn
 	pages    map[int]post.Page // of the run, read in this turn
 	aside    bool              // a post was set aside in this turn, and is not counted yet

@@ -290,6 +290,7 @@ func (t *turn) findSupplements(ctx context.Context, p *post.Post, w *state.Waiti
 		}
 		var held []string
 		if err == nil {
+			t.list(e)
 			held, err = t.mediaIn(ctx, p, e)
 		}
 		if err != nil && !unreadable(ctx, err) {

@@ -177,27 +177,20 @@ func (w *world) post(n int) {
 	}
 }
 
-// record returns the account's record.
-func (w *world) record() state.Account {
+// record returns the first account's record.
+func (w *world) record() state.Account { return w.recordOf(account) }
+
+func (w *world) recordOf(id string) state.Account {
 	w.t.Helper()
-	a, err := w.state.Account(context.WithoutCancel(w.t.Context()), account)
+	a, err := w.state.Account(context.WithoutCancel(w.t.Context()), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return a
 }
 
-// archived returns the keys of all archived messages of the account, in order.
-func (w *world) archived() []string {
-	var keys []string
-	for _, name := range w.blobs.Names("archive") {
-		if rest, ok := strings.CutPrefix(name, account+"/"); ok && strings.HasSuffix(rest, ".eml") {
-			keys = append(keys, strings.TrimSuffix(rest[strings.LastIndex(rest, "/")+1:], ".eml"))
-		}
-	}
-	slices.SortFunc(keys, func(a, b string) int { return post.CompareIDs(a, b) })
-	return keys
-}
+// archived returns the keys of all archived messages of the first account, in order.
+func (w *world) archived() []string { return w.archivedOf(account) }
 
 // wantArchived checks that exactly the posts are archived.
 func (w *world) wantArchived(posts ...corpus.Post) {

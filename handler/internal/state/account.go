@@ -178,13 +178,15 @@ func (a *Account) CountPost(created time.Time) {
 	}
 }
 
-// AddGap records a time of which posts may be missing. It reports whether that is new:
-// a run that is interrupted before it is checked finds its gap again.
+// AddGap records a time of which posts may be missing, and which is not covered for that.
+// It reports whether that is new: a run that is interrupted before it is checked
+// finds its gap again.
 func (a *Account) AddGap(g Gap) bool {
 	if slices.ContainsFunc(a.Gaps, func(x Gap) bool { return x.Range == g.Range && x.Why == g.Why }) {
 		return false
 	}
 	a.Gaps = append(a.Gaps, g)
+	a.Covered = a.Covered.Without(g.Range)
 	slices.SortFunc(a.Gaps, func(x, y Gap) int { return cmp.Or(x.From.Compare(y.From), x.To.Compare(y.To)) })
 	return true
 }
@@ -203,9 +205,11 @@ func (a *Account) belongs(name string) bool { return name == accountName(a.ID) }
 // upgrade: in the older format gaps had no reason, the last error was a text that
 // could be empty, and a run covered up to the end that it had asked X for.
 func (a *Account) upgrade() {
+	covered := a.Covered // such gaps were beside it, as far as they were any
 	for _, r := range a.Unreachable {
 		a.AddGap(Gap{Range: r, Why: BeyondReach})
 	}
+	a.Covered = covered
 	a.Unreachable = nil
 	a.Problem = a.Problem.orNil()
 	if a.Run != nil && a.Run.CoverTo.IsZero() {
