@@ -1,6 +1,6 @@
 // Package appfolder stages the app as the Functions host expects it: build/app for
-// Azure, and folders of the tests' own for the machine at hand. It needs the Go toolchain and nothing else, so that it works where there
-// is no make.
+// Azure, and folders of the tests' own for the machine at hand. It needs the Go
+// toolchain and nothing else, so that it works where there is no make.
 package appfolder
 
 import (
@@ -16,10 +16,10 @@ import (
 // by that name.
 const Executable = "handler"
 
-// Stage makes the folder dest anew from the repository at root: host.json, one
-// folder a function, and the handler, built for a system and an architecture in Go's
-// words. Flex Consumption runs "linux", "amd64". The same sources give the same bytes with
-// the same version of Go, wherever the repository lies.
+// Stage clears the folder dest and fills it from the repository at root: host.json,
+// one folder a function, and the handler, built for a system and an architecture in
+// Go's words. Flex Consumption runs "linux", "amd64". The same sources give the same
+// bytes with the same version of Go, wherever the repository lies.
 func Stage(ctx context.Context, root, dest, goos, goarch string) error {
 	if err := os.RemoveAll(dest); err != nil {
 		return fmt.Errorf("clearing %s: %w", dest, err)

@@ -134,6 +134,7 @@ func TestLeftOutForADay(t *testing.T) {
 		if a.Covered.End().Before(time.Now().Add(-time.Minute)) {
 			t.Errorf("covered to %s at %s", a.Covered.End(), time.Now())
 		}
+		w.gapsAreOpen()
 	})
 }
 

@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/twitter"
 )
 
 // asking returns, by account, the open tasks that ask about posts (DirtyEntities) and
 // have no answer yet. Capture looks the posts up and writes down what it found;
-// the half that delivers waits for that as it waits for coverage.
+// package deliver waits for that as it waits for coverage.
 func (c *Capture) asking(ctx context.Context) (map[string][]state.Task, error) {
-	tasks, _, err := c.opt.State.OpenTasks(ctx) // damaged ones are reported by the half that delivers
+	tasks, _, err := c.opt.State.OpenTasks(ctx) // damaged ones are reported by package deliver
 	if err != nil {
 		return nil, err
 	}
@@ -45,6 +47,48 @@ func (c *Capture) asking(ctx context.Context) (map[string][]state.Task, error) {
 	return asking, nil
 }
 
+// answerOrphans answers the tasks of accounts that no job archives any more: nobody
+// will ask X for them. What is in the archive is found.
+func (c *Capture) answerOrphans(ctx context.Context, jobs []state.Job, asking map[string][]state.Task) (failures []error) {
+	for account, tasks := range asking {
+		if slices.ContainsFunc(jobs, func(j state.Job) bool { return j.AccountID == account }) {
+			continue
+		}
+		for _, task := range tasks {
+			if err := c.answerOrphan(ctx, account, task); err != nil {
+				failures = append(failures, fmt.Errorf("capture: finding the posts that task %s asks about: %w", task.TaskID, err))
+			}
+		}
+	}
+	return failures
+}
+
+func (c *Capture) answerOrphan(ctx context.Context, account string, task state.Task) error {
+	found := state.Found{At: c.opt.Now().UTC(), Gone: map[string]string{}}
+	for _, id := range task.Dirty {
+		found.Gone[id] = fmt.Sprintf("no job archives account %s any more, so that X was not asked", account)
+		e, err := c.opt.Archive.FindPost(ctx, account, id)
+		switch {
+		case err == nil && !slices.Contains(found.Names, e.Name):
+			found.Names = append(found.Names, e.Name)
+		case err != nil && !errors.Is(err, archive.ErrNotFound):
+			return err
+		}
+	}
+	c.opt.Log.WarnContext(ctx, "no job archives the account that a task asks about; the task is answered from the archive", "job", task.JobID, "account", account, "task", task.TaskID)
+	return c.putFound(ctx, task, found)
+}
+
+// putFound writes down what was found for a task. An instance that was faster has done
+// the same.
+func (c *Capture) putFound(ctx context.Context, task state.Task, found state.Found) error {
+	err := c.opt.State.PutFound(ctx, task.JobID, task.TaskID, found)
+	if errors.Is(err, state.ErrClaimed) {
+		return nil
+	}
+	return err
+}
+
 // answerTasks looks up the posts that tasks ask about.
 func (t *turn) answerTasks(ctx context.Context) error {
 	var errs []error
@@ -53,8 +97,12 @@ func (t *turn) answerTasks(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("looking up the posts that task %s asks about: %w", task.TaskID, err))
 		}
 	}
-	return errors.Join(errs...)
+	return joined(errs)
 }
+
+// unexplained is how long X may answer a look-up with nothing at all before a task is
+// told so.
+const unexplained = time.Hour
 
 // answer looks up the posts of a task, archives what is not archived yet, newer
 // versions of edited posts among it, and writes down where all of them are. What X
@@ -63,6 +111,9 @@ func (t *turn) answerTasks(ctx context.Context) error {
 func (t *turn) answer(ctx context.Context, task state.Task) error {
 	key := "task-" + task.JobID + "-" + task.TaskID
 	page, err := t.lookup(ctx, key, task.Dirty)
+	if errors.Is(err, twitter.ErrIncomplete) && t.now().Sub(task.ReceivedAt) > unexplained {
+		err = nil
+	}
 	if err != nil {
 		return err
 	}
@@ -80,11 +131,15 @@ func (t *turn) answer(ctx context.Context, task state.Task) error {
 	}
 	gone := map[string]string{}
 	own := slices.DeleteFunc(page.Posts, func(d post.Document) bool {
-		foreign := d.Post != nil && d.Post.Author.ID != "" && d.Post.Author.ID != t.account.ID
-		if foreign {
+		switch {
+		case d.Post == nil || d.Post.Author.ID == t.account.ID:
+			return false
+		case d.Post.Author.ID == "":
+			gone[d.ID] = "X does not say whose post it is"
+		default:
 			gone[d.ID] = fmt.Sprintf("it is a post of account %s, not of this job's", d.Post.Author.ID)
 		}
-		return foreign
+		return true
 	})
 	if err := t.archiveAll(ctx, own, func(int) {}); err != nil {
 		return err
@@ -111,5 +166,5 @@ func (t *turn) answer(ctx context.Context, task state.Task) error {
 	if err := t.save(ctx); err != nil {
 		return err
 	}
-	return t.capture.opt.State.PutFound(ctx, task.JobID, task.TaskID, found)
+	return t.capture.putFound(ctx, task, found)
 }

@@ -38,9 +38,6 @@ const (
 	Quote   Kind = "Quote"
 )
 
-// Kinds lists every kind.
-func Kinds() []Kind { return []Kind{Tweet, Retweet, Reply, Quote} }
-
 // Post is one post as X described it.
 type Post struct {
 	ID             string    // decimal, an unsigned 64-bit number
@@ -262,8 +259,8 @@ func CompareIDs(a, b string) int {
 	return 0
 }
 
-// CheckID returns what is wrong with a post or account id, or nil.
-func CheckID(id string) error {
+// checkID returns what is wrong with a post or account id, or nil.
+func checkID(id string) error {
 	if _, err := strconv.ParseUint(id, 10, 64); err != nil || id[0] == '+' || id == "0" {
 		return fmt.Errorf("%q is not an id: an unsigned 64-bit decimal number is expected", id)
 	}
@@ -286,4 +283,15 @@ func IDTime(id string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.UnixMilli(int64(n>>22) + snowflakeEpoch).UTC(), true
+}
+
+// IDAt returns the smallest id that a post of that time can have: every post of the
+// time or later has it or a greater one, every earlier post a smaller one. It
+// returns "" for times before November 2010.
+func IDAt(at time.Time) string {
+	n := uint64(max(0, at.UnixMilli()-snowflakeEpoch)) << 22
+	if n < firstSnowflake {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
 }

@@ -1,0 +1,149 @@
+package export
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"xarchive/handler/internal/archive"
+)
+
+// encoding is how messages stand in one file behind each other.
+type encoding interface {
+	// write writes a message. It may fill in the record's Path, and depends on
+	// nothing but the record and what m has.
+	write(w io.Writer, m message, r *record) error
+	// read writes the message's bytes to w, given those that write wrote. It returns an
+	// error that wraps ErrWriting if they are none that write writes.
+	read(w io.Writer, section *bufio.Reader, r record) error
+	// finish completes the file behind the last message.
+	finish(s *single, j *journal) error
+}
+
+// single is a DEST that is one file. It is written in DEST.part and gets its name
+// when it is complete.
+type single struct {
+	place    place
+	encoding encoding
+	file     *os.File
+	message  *os.File // of the message under way
+	end      int64    // of the messages that count
+
+	out *bufio.Writer // to file
+	in  *bufio.Reader // of a part of it
+}
+
+func openSingle(p place, e encoding) (*single, error) {
+	f, err := os.OpenFile(p.part("data"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	m, err := os.OpenFile(p.part("message"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &single{place: p, encoding: e, file: f, message: m, out: bufio.NewWriterSize(f, bufferSize), in: bufio.NewReaderSize(nil, bufferSize)}, nil
+}
+
+// spool is the same file each time.
+func (s *single) spool(archive.Entry) (*os.File, error) {
+	if _, err := s.message.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return s.message, s.message.Truncate(0)
+}
+
+func (s *single) drop(*os.File) error { return nil }
+
+func (s *single) holds(r record) (bool, error) {
+	if r.Start != s.end {
+		return false, nil
+	}
+	same, err := s.reads(r)
+	if same {
+		s.end = r.End
+	}
+	return same, err
+}
+
+func (s *single) find(archive.Entry) (string, int64, bool, error) { return "", 0, false, nil }
+
+func (s *single) add(m message, r *record) error {
+	r.CRC, r.Start = m.crc, s.end
+	err := s.append(func(w io.Writer) error { return s.encoding.write(w, m, r) })
+	if err != nil {
+		return err
+	}
+	r.End = s.end
+	if same, err := s.reads(*r); err != nil || !same {
+		if err == nil {
+			err = fmt.Errorf("%s: %w", s.file.Name(), ErrWriting)
+		}
+		return err
+	}
+	return nil
+}
+
+// append writes behind what counts, and drops what was there.
+func (s *single) append(write func(io.Writer) error) error {
+	if err := s.file.Truncate(s.end); err != nil {
+		return err
+	}
+	if _, err := s.file.Seek(s.end, io.SeekStart); err != nil {
+		return err
+	}
+	s.out.Reset(s.file)
+	if err := write(s.out); err != nil {
+		return err
+	}
+	if err := s.out.Flush(); err != nil {
+		return err
+	}
+	end, err := s.file.Seek(0, io.SeekCurrent)
+	if err == nil {
+		s.end = end
+	}
+	return err
+}
+
+// reads reports whether the message that a record names is in the file with its bytes.
+func (s *single) reads(r record) (bool, error) {
+	if r.Start > r.End || r.Start < 0 {
+		return false, nil
+	}
+	sum := &counter{hash: sha256.New()}
+	s.in.Reset(io.NewSectionReader(s.file, r.Start, r.End-r.Start))
+	err := s.encoding.read(sum, s.in, r)
+	if isDifferent(err) {
+		return false, nil
+	}
+	return err == nil && sum.n == r.Size && hex.EncodeToString(sum.hash.Sum(nil)) == r.SHA256, err
+}
+
+// finish completes the file and gives it its name.
+func (s *single) finish(_ context.Context, j *journal) error {
+	if err := s.append(func(io.Writer) error { return nil }); err != nil {
+		return err
+	}
+	if err := s.encoding.finish(s, j); err != nil {
+		return err
+	}
+	if err := s.file.Sync(); err != nil {
+		return err
+	}
+	if err := errors.Join(s.file.Close(), s.message.Close()); err != nil {
+		return err
+	}
+	return os.Rename(s.place.part("data"), s.place.dest)
+}
+
+func (s *single) close() {
+	s.message.Close()
+	s.file.Close()
+}
