@@ -85,7 +85,7 @@ func TestSignIn(t *testing.T) {
 		t.Fatalf("account %+v, %v, want %+v", account, err, want)
 	}
 	me, err := Me(ctx, w.http, w.url, signInApp, account.Token)
-	if want := (User{ID: corpus.PressAccount, Name: "Contoso Energy", Username: "ContosoEnergy"}); err != nil || me != want {
+	if want := (User{ID: corpus.PressAccount, Name: "Contoso Energy ⚡", Username: "ContosoEnergy"}); err != nil || me != want {
 		t.Fatalf("me %+v, %v, want %+v", me, err, want)
 	}
 }
