@@ -110,7 +110,7 @@ func SplitPage(raw []byte) (Page, error) {
 				break
 			}
 			old := included.tweets.byID[id]
-			if old != nil && !done[id] && checkID(id) == nil && included.complete(old.value) {
+			if old != nil && !done[id] && CheckID(id) == nil && included.complete(old.value) {
 				done[id] = true
 				page.Posts = append(page.Posts, included.document(old, problems, true))
 			}
@@ -125,7 +125,7 @@ func (page *Page) read(data []json.RawMessage) (posts []*object[wirePost]) {
 	byID := map[string]*object[wirePost]{}
 	for i, raw := range data {
 		p := readObject[wirePost](raw)
-		err := checkID(p.value.ID)
+		err := CheckID(p.value.ID)
 		if !bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{")) {
 			err = fmt.Errorf("it is not a JSON object")
 		}

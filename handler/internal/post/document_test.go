@@ -280,7 +280,7 @@ func FuzzSplitPage(f *testing.F) {
 			if !reflect.DeepEqual(p, d.Post) || (err == nil) != (d.Err == nil) {
 				t.Fatalf("parsed with its page %+v, %v; alone %+v, %v", d.Post, d.Err, p, err)
 			}
-			if p != nil && p.ID != d.ID || checkID(d.ID) != nil {
+			if p != nil && p.ID != d.ID || CheckID(d.ID) != nil {
 				t.Fatalf("document of %q holds %+v", d.ID, p)
 			}
 		}

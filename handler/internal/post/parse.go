@@ -18,7 +18,7 @@ func Parse(document []byte) (*Post, error) {
 		return nil, fmt.Errorf("reading a post's document: %w", err)
 	}
 	p := readObject[wirePost](e.Data)
-	if err := checkID(p.value.ID); err != nil {
+	if err := CheckID(p.value.ID); err != nil {
 		return nil, fmt.Errorf("reading a post's document: %w", err)
 	}
 	return newIncludes(e.Includes).post(p)

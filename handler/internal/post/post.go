@@ -38,6 +38,9 @@ const (
 	Quote   Kind = "Quote"
 )
 
+// Kinds lists every kind.
+func Kinds() []Kind { return []Kind{Tweet, Retweet, Reply, Quote} }
+
 // Post is one post as X described it.
 type Post struct {
 	ID             string    // decimal, an unsigned 64-bit number
@@ -259,8 +262,8 @@ func CompareIDs(a, b string) int {
 	return 0
 }
 
-// checkID returns what is wrong with a post or account id, or nil.
-func checkID(id string) error {
+// CheckID returns what is wrong with a post or account id, or nil.
+func CheckID(id string) error {
 	if _, err := strconv.ParseUint(id, 10, 64); err != nil || id[0] == '+' || id == "0" {
 		return fmt.Errorf("%q is not an id: an unsigned 64-bit decimal number is expected", id)
 	}
