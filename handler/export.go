@@ -13,11 +13,8 @@ import (
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/blob"
-	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/export"
 	"xarchive/handler/internal/fault"
-	"xarchive/handler/internal/outbound"
-	"xarchive/handler/internal/secrets"
 )
 
 const exportUsage = `
@@ -47,15 +44,19 @@ func exportCommand(ctx context.Context, args []string) int {
 		fmt.Fprintf(os.Stderr, "%v\n\n%s", err, usage)
 		return exitUsage
 	}
-	messages, err := openArchive(os.Getenv)
+	kept, err := openStorage(os.Getenv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitWrong
 	}
+	build, err := version()
+	if err != nil {
+		build = "unknown" // it is only noted in the manifest
+	}
 	show := newProgress(os.Stderr)
 	var leftOut []export.LeftOut
 	status, err := export.Run(ctx, export.Options{
-		Archive: messages, Query: q, Dest: dest, Now: time.Now, Version: version(),
+		Archive: archive.New(kept.archive), Query: q, Dest: dest, Now: time.Now, Version: build,
 		Progress: show.update,
 		LeftOut: func(l export.LeftOut) {
 			show.line(fmt.Sprintf("left out: %s – %s", l.Source, l.Reason))
@@ -111,26 +112,6 @@ func exportArguments(args []string) (q export.Query, dest string, err error) {
 		return q, "", errors.New("--format is missing: choose one of maildir, mbox, eml, zip, review-set")
 	}
 	return q, dest, q.Check()
-}
-
-// openArchive returns the archive to which the storage settings lead. Nothing is
-// sent yet, and nothing is ever made or changed in the account.
-func openArchive(getenv func(string) string) (*archive.Archive, error) {
-	cfg, err := config.LoadArchive(getenv)
-	if err != nil {
-		return nil, err
-	}
-	direct, err := outbound.New(outbound.Options{CAFile: getenv("SSL_CERT_FILE")})
-	if err != nil {
-		return nil, err
-	}
-	account := blob.Account{URL: cfg.StorageAccountURL, ConnectionString: cfg.StorageConnectionString, HTTP: direct}
-	if account.ConnectionString == "" {
-		if account.Credential, err = secrets.Credential(getenv, direct); err != nil {
-			return nil, err
-		}
-	}
-	return archive.New(account.Existing(cfg.ArchiveContainer)), nil
 }
 
 var errInterrupted = errors.New("it was interrupted")

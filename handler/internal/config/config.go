@@ -82,11 +82,11 @@ func Load(getenv func(string) string) (Config, error) {
 }
 
 // LoadArchive reads and checks only what leads to the archive: the settings of the
-// storage account and ARCHIVE_CONTAINER. Whoever only reads the archive needs no
+// storage account, ARCHIVE_CONTAINER and STATE_CONTAINER. Whoever only reads the archive needs no
 // others. Its error is like Load's; the other members of the Config are not set.
 func LoadArchive(getenv func(string) string) (Config, error) {
 	s := &settings{getenv: getenv}
-	c := Config{ArchiveContainer: s.container("ARCHIVE_CONTAINER", "archive")}
+	c := Config{ArchiveContainer: s.container("ARCHIVE_CONTAINER", "archive"), StateContainer: s.container("STATE_CONTAINER", "connector-state")}
 	c.StorageAccountURL, c.StorageConnectionString = s.storage()
 	return c, errors.Join(s.faults...)
 }

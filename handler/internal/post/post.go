@@ -38,7 +38,7 @@ const (
 	Quote   Kind = "Quote"
 )
 
-// Kinds lists every kind.
+// Kinds returns every kind.
 func Kinds() []Kind { return []Kind{Tweet, Retweet, Reply, Quote} }
 
 // Post is one post as X described it.
