@@ -48,10 +48,9 @@ func Margin(functionTimeout time.Duration) time.Duration {
 }
 
 // Tick runs capture and deliver. Neither waits for the other, and neither's error
-// stops the other. When capture has ended, deliver runs once more, so that a window
-// captured in this tick is delivered in it; where neither had anything to do, it does
-// not. The error holds what failed on either
-// side; later ticks try it again.
+// stops the other. When capture has ended, deliver runs once more, unless there is
+// nothing new and no task, so that a window captured in this tick is delivered in it.
+// The error holds what failed on either side; later ticks try it again.
 func (i *Ingest) Tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, i.Limit)
 	defer cancel()

@@ -148,7 +148,7 @@ func TestKinds(t *testing.T) {
 		{`,"edit_history_tweet_ids":["1800000000000000001","1800000000000000002","1800000000000000003"]`, Tweet, "https://x.com/i/status/1800000000000000003", 3},
 	} {
 		p, err := Parse([]byte(`{"data":{"id":"1800000000000000003"` + c.members + `},"includes":{"users":[{"id":"7","username":"ann"}]}}`))
-		if err != nil || p.Kind() != c.kind || p.URL() != c.url || p.Version() != c.version {
+		if err != nil || p.Kind() != c.kind || p.URL() != c.url || p.Version() != c.version || !slices.Contains(Kinds(), p.Kind()) {
 			t.Errorf("%s: %+v, %v; want %s, %s, version %d", c.members, p, err, c.kind, c.url, c.version)
 		}
 	}
