@@ -27,7 +27,6 @@ type turn struct {
 	ahead     *ahead            // X's answer that is on its way while a page is retained
 	retained  bool              // raw answers were retained in this turn
 	pages     map[int]post.Page // of the run, read in this turn
-	coveredTo time.Time         // end of the covered time when the turn began
 	delivered *state.Ranges     // windows that tasks have begun to deliver; nil until asked for
 	savedAt   time.Time
 }

@@ -51,7 +51,7 @@ type world struct {
 // photos of that key.
 func newWorld(t *testing.T, media ...string) *world {
 	t.Helper()
-	time.Sleep(time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC).Sub(time.Now()))
+	time.Sleep(time.Until(time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC)))
 	w := &world{t: t, version: "v1", page: 10, reach: 320, log: &logs{}}
 	w.blobs = blobs.New(blobs.Options{})
 	w.storage = blob.Account{ConnectionString: w.blobs.ConnectionString(), HTTP: w.blobs.Client(), Buffers: blob.NewBuffers(32 << 20)}
