@@ -112,6 +112,9 @@ func Run(ctx context.Context, o Options) (Status, error) {
 	defer t.close()
 	r := &run{Options: o, place: p, journal: j, target: t, buffer: make([]byte, bufferSize)}
 	if err := r.messages(ctx); err != nil {
+		if j.empty() { // as with settings that lead nowhere
+			p.abandon()
+		}
 		return r.status, err
 	}
 	if err := j.cut(); err != nil {

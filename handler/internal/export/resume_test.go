@@ -248,3 +248,32 @@ func TestStorageFails(t *testing.T) {
 		}
 	}
 }
+
+// TestFailsAtOnce: a try that gets nowhere takes nothing away from what the one before
+// it did; a first try that gets nowhere leaves nothing.
+func TestFailsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.fill(t)
+	for _, format := range export.Formats() {
+		dest := filepath.Join(t.TempDir(), "out")
+		o := w.options(format, dest)
+		unreachable := func(blobs.Op) error { return &blobs.Drop{Final: true} }
+		w.server.Before(unreachable)
+		if _, err := export.Run(t.Context(), o); err == nil {
+			t.Fatalf("%s: expected an error", format)
+		}
+		if left := tree(t, dest); len(left) > 0 {
+			t.Errorf("%s: %d files are left", format, len(left))
+		}
+		if _, err := export.Run(w.stop(t, 20), o); !errors.Is(err, errStop) {
+			t.Fatalf("%s: %v, expected to be stopped", format, err)
+		}
+		before := tree(t, dest)
+		w.server.Before(unreachable)
+		if _, err := export.Run(t.Context(), o); err == nil {
+			t.Fatalf("%s: expected an error", format)
+		}
+		sameTree(t, tree(t, dest), before)
+		w.server.Before(nil)
+	}
+}
