@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -219,12 +220,9 @@ func TestEnded(t *testing.T) {
 			args := []string{"--account", account, "--format", format, dest}
 			for range 2 {
 				process, ended := make(chan *os.Process, 1), make(chan struct{})
-				at, reads := 2+rng.IntN(messages/4), 0
+				at, reads := 12+rng.Int64N(8), atomic.Int64{}
 				w.server.Before(func(op blobs.Op) error {
-					if op.Class != blobs.Read {
-						return nil
-					}
-					if reads++; reads == at {
+					if op.Class == blobs.Read && reads.Add(1) == at {
 						p := <-process
 						if err := p.Signal(signal); err != nil {
 							t.Errorf("signalling: %v", err)
