@@ -110,8 +110,11 @@ func Run(ctx context.Context, o Options) (Status, error) {
 		return Status{}, err
 	}
 	defer t.close()
-	r := &run{Options: o, place: p, journal: j, target: t, buffer: make([]byte, bufferSize)}
+	r := &run{Options: o, place: p, journal: j, target: t}
 	if err := r.messages(ctx); err != nil {
+		if j.empty() { // as with settings that lead nowhere
+			p.abandon()
+		}
 		return r.status, err
 	}
 	if err := j.cut(); err != nil {
@@ -136,8 +139,8 @@ type run struct {
 	journal *journal
 	target  target
 	status  Status
-	walked  int    // messages of the archive that were looked at
-	buffer  []byte // for copying
+	walked  int        // messages of the archive that were looked at
+	ahead   []*pending // that are being read, in their order
 }
 
 // bufferSize is how much of a message is in memory at a time, in bytes.
@@ -146,7 +149,7 @@ const bufferSize = 64 << 10
 // target is what messages are written to. Its methods are called in the order of
 // messages.
 type target interface {
-	// spool is an empty file that the next message is read into. It goes back by drop.
+	// spool is an empty file that a message is read into. It goes back by drop.
 	spool(e archive.Entry) (*os.File, error)
 	drop(*os.File) error
 	// holds reports whether the message of a journal's line is in place, with its
@@ -177,72 +180,6 @@ func newTarget(p place, o Options) (target, error) {
 	return newFolder(p, plain{})
 }
 
-// messages goes through the archive's messages.
-func (r *run) messages(ctx context.Context) error {
-	for e, err := range r.Archive.Walk(ctx, r.Query.Account, r.Query.From, r.Query.end(), "") {
-		isForeign := errors.Is(err, archive.ErrForeign)
-		if err != nil && !isForeign {
-			return err
-		}
-		r.walked++
-		if !isForeign && !r.Query.kind(e.Kind) {
-			continue
-		}
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		if isForeign {
-			err = r.leaveOut(record{Source: e.Name, LeftOut: foreign})
-		} else {
-			err = r.message(ctx, e)
-		}
-		if err != nil {
-			return err
-		}
-		if r.Progress != nil {
-			r.Progress(r.status)
-		}
-	}
-	return nil
-}
-
-// message exports one message, unless it is in place.
-func (r *run) message(ctx context.Context, e archive.Entry) error {
-	if old, ok := r.journal.peek(); ok && old.Source == e.Name && old.SHA256 == e.SHA256 && old.LeftOut == "" {
-		there := old.NoMatch
-		if !there {
-			var err error
-			if there, err = r.target.holds(old); err != nil {
-				return err
-			}
-		}
-		if there {
-			r.journal.keep()
-			r.count(old, true)
-			return nil
-		}
-	}
-	rec := record{Source: e.Name, Account: r.Query.Account, PostID: e.PostID, Kind: e.Kind, Posted: e.Created, SHA256: e.SHA256}
-	if !safeKey.MatchString(e.Key) {
-		rec.LeftOut = unsafeName
-		return r.leaveOut(rec)
-	}
-	path, size, found, err := r.target.find(e)
-	if err != nil {
-		return err
-	}
-	if found {
-		rec.Path, rec.Size = path, size
-	} else if err := r.fetch(ctx, e, &rec); err != nil {
-		return fmt.Errorf("exporting %s: %w", e.Name, err)
-	}
-	if rec.LeftOut != "" {
-		return r.leaveOut(rec)
-	}
-	r.count(rec, found)
-	return r.journal.add(rec)
-}
-
 // safeKey is a key that is a file's name on every system: a post's id, and what is
 // behind it for a supplement or a version.
 var safeKey = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]*$`)
@@ -257,6 +194,9 @@ func (r *run) count(rec record, kept bool) {
 	}
 	r.status.Bytes += rec.Size
 	r.status.At = rec.Posted
+	if r.Progress != nil {
+		r.Progress(r.status)
+	}
 }
 
 // leaveOut notes a message that is not exported.

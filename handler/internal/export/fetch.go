@@ -26,15 +26,22 @@ type message struct {
 // open reads the message from its beginning.
 func (m message) open() io.Reader { return io.NewSectionReader(m.file, 0, m.size) }
 
-// fetch reads a message from the archive and writes it to the target. It says in
-// the record what came of it.
-func (r *run) fetch(ctx context.Context, e archive.Entry, rec *record) (err error) {
-	m := message{entry: e}
-	if m.file, err = r.target.spool(e); err != nil {
+// read reads the message into its file.
+func (m *message) read(ctx context.Context, a *archive.Archive) error {
+	body, err := a.Open(ctx, m.entry)
+	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.target.drop(m.file)) }()
-	err = m.read(ctx, r.Archive, r.buffer)
+	defer body.Close()
+	sum := crc32.NewIEEE()
+	m.size, err = io.Copy(io.MultiWriter(m.file, sum), body)
+	m.crc = sum.Sum32()
+	return err
+}
+
+// write writes a message to the target that was read with an error or nil, and says
+// in its record what came of it.
+func (r *run) write(m message, err error, rec *record) error {
 	switch {
 	case errors.Is(err, archive.ErrAltered), errors.Is(err, blob.ErrChanged):
 		rec.LeftOut = altered
@@ -58,19 +65,6 @@ func (r *run) fetch(ctx context.Context, e archive.Entry, rec *record) (err erro
 	}
 	rec.Size = m.size
 	return r.target.add(m, rec)
-}
-
-// read reads the message into its file.
-func (m *message) read(ctx context.Context, a *archive.Archive, buffer []byte) error {
-	body, err := a.Open(ctx, m.entry)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	sum := crc32.NewIEEE()
-	m.size, err = io.CopyBuffer(io.MultiWriter(m.file, sum), body, buffer)
-	m.crc = sum.Sum32()
-	return err
 }
 
 // sameFile reports whether a file has a SHA-256, and returns its size. A file that is

@@ -46,7 +46,7 @@ func (f *folder) full(path string) string {
 }
 
 func (f *folder) spool(e archive.Entry) (*os.File, error) {
-	path := f.place.part("message")
+	path := f.place.part("message-" + e.Key)
 	if sub := f.layout.temp(); sub != "" {
 		path = filepath.Join(f.place.dest, sub, maildirName(e))
 	}

@@ -122,4 +122,10 @@ func (j *journal) each(f func(record) error) error {
 	}
 }
 
+// empty reports whether no call has written a line yet.
+func (j *journal) empty() bool {
+	info, err := j.file.Stat()
+	return err == nil && info.Size() == 0
+}
+
 func (j *journal) close() { j.file.Close() }

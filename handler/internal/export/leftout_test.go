@@ -141,7 +141,7 @@ func TestNoAccount(t *testing.T) {
 // TestOccupied: what is not of this export is left as it is.
 func TestOccupied(t *testing.T) {
 	w := newWorld(t)
-	w.post(t, 0, "one")
+	w.fill(t)
 	for _, format := range export.Formats() {
 		dest := filepath.Join(t.TempDir(), "out")
 		mine := filepath.Join(dest, "new", "mine")
@@ -162,7 +162,7 @@ func TestOccupied(t *testing.T) {
 
 		// Nor does one export take over what another began.
 		dest = filepath.Join(t.TempDir(), "out")
-		if _, err := export.Run(w.stop(t, 3), w.options(format, dest)); !errors.Is(err, errStop) {
+		if _, err := export.Run(w.stop(t, 20), w.options(format, dest)); !errors.Is(err, errStop) {
 			t.Fatalf("%s: %v, expected to be stopped", format, err)
 		}
 		w.server.Before(nil)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +24,9 @@ import (
 // memory. It notes the most memory that was in use.
 type endless struct {
 	archive.Container
-	n     int
+	n int
+
+	mu    sync.Mutex
 	heap  uint64 // bytes, the most that was seen
 	reads int
 }
@@ -109,6 +112,8 @@ func (c *endless) Open(_ context.Context, name string) (io.ReadCloser, blob.Info
 	if _, err := fmt.Sscanf(filepath.Base(name), "%d.eml", &i); err != nil {
 		return nil, blob.Info{}, err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.reads++; c.reads%100 == 0 || c.length(i-1) == large {
 		c.measure()
 	}

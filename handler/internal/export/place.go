@@ -93,14 +93,19 @@ func (p place) free(asked []byte, ours bool) (bool, error) {
 	return bytes.Equal(before, asked), err
 }
 
-// abandon removes DEST.part of an export that has nothing in it.
+// abandon removes DEST.part of an export that has nothing in it. If a folder has
+// files all the same, as after the loss of the journal, DEST.part stays: it says
+// whose they are.
 func (p place) abandon() {
-	os.RemoveAll(p.part(""))
 	if !p.single {
 		for _, sub := range []string{"new", "cur", "tmp", ""} {
 			os.Remove(filepath.Join(p.dest, sub)) // only if it is empty
 		}
+		if _, err := os.Stat(p.dest); !errors.Is(err, os.ErrNotExist) {
+			return
+		}
 	}
+	os.RemoveAll(p.part(""))
 }
 
 // writeFile writes a small file whole, or not at all.

@@ -2,6 +2,7 @@ package export_test
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -97,9 +98,13 @@ func TestNotmuch(t *testing.T) {
 	}
 	dest := filepath.Join(t.TempDir(), "out")
 	run(t, w.options(export.Maildir, dest))
+	settings := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(settings, []byte("[database]\npath="+dest+"\n[user]\nprimary_email=a@contoso.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	notmuch := func(args ...string) string {
 		c := exec.CommandContext(t.Context(), program, args...)
-		c.Env = []string{"MAILDIR=" + dest, "HOME=" + t.TempDir(), "NOTMUCH_DATABASE=" + dest, "NOTMUCH_CONFIG="}
+		c.Env = []string{"HOME=" + t.TempDir(), "NOTMUCH_CONFIG=" + settings, "PATH=/usr/bin:/bin"}
 		out, err := c.CombinedOutput()
 		if err != nil {
 			t.Fatalf("notmuch %q: %v\n%s", args, err, out)

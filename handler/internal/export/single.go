@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,8 +30,9 @@ type single struct {
 	place    place
 	encoding encoding
 	file     *os.File
-	message  *os.File // of the message under way
-	end      int64    // of the messages that count
+	spools   []*os.File // of messages on their way
+	free     []*os.File // of spools, those that nobody uses
+	end      int64      // of the messages that count
 
 	out *bufio.Writer // to file
 	in  *bufio.Reader // of a part of it
@@ -43,23 +43,30 @@ func openSingle(p place, e encoding) (*single, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := os.OpenFile(p.part("message"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &single{place: p, encoding: e, file: f, message: m, out: bufio.NewWriterSize(f, bufferSize), in: bufio.NewReaderSize(nil, bufferSize)}, nil
+	return &single{place: p, encoding: e, file: f, out: bufio.NewWriterSize(f, bufferSize), in: bufio.NewReaderSize(nil, bufferSize)}, nil
 }
 
-// spool is the same file each time.
+// spool gives out a few files again and again.
 func (s *single) spool(archive.Entry) (*os.File, error) {
-	if _, err := s.message.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+	if n := len(s.free); n > 0 {
+		f := s.free[n-1]
+		s.free = s.free[:n-1]
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		return f, f.Truncate(0)
 	}
-	return s.message, s.message.Truncate(0)
+	f, err := os.OpenFile(s.place.part(fmt.Sprintf("message-%d", len(s.spools))), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err == nil {
+		s.spools = append(s.spools, f)
+	}
+	return f, err
 }
 
-func (s *single) drop(*os.File) error { return nil }
+func (s *single) drop(f *os.File) error {
+	s.free = append(s.free, f)
+	return nil
+}
 
 func (s *single) holds(r record) (bool, error) {
 	if r.Start != s.end {
@@ -137,13 +144,15 @@ func (s *single) finish(_ context.Context, j *journal) error {
 	if err := s.file.Sync(); err != nil {
 		return err
 	}
-	if err := errors.Join(s.file.Close(), s.message.Close()); err != nil {
+	if err := s.file.Close(); err != nil {
 		return err
 	}
 	return os.Rename(s.place.part("data"), s.place.dest)
 }
 
 func (s *single) close() {
-	s.message.Close()
+	for _, f := range s.spools {
+		f.Close()
+	}
 	s.file.Close()
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -228,9 +229,9 @@ func python(t *testing.T, script string, args ...string) string {
 // stop makes the server cancel a context at its n-th call from now.
 func (w *world) stop(t *testing.T, n int) context.Context {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	calls := 0
+	var calls atomic.Int64
 	w.server.Before(func(blobs.Op) error {
-		if calls++; calls == n {
+		if calls.Add(1) == int64(n) {
 			cancel(errStop)
 		}
 		return nil
