@@ -21,7 +21,7 @@ func Parse(document []byte) (*Post, error) {
 	if err := CheckID(p.value.ID); err != nil {
 		return nil, fmt.Errorf("reading a post's document: %w", err)
 	}
-	return newIncludes(e.Includes).post(p)
+	return newIncludes(e.Includes, nil).post(p)
 }
 
 // post makes a Post of what X sent and included.
