@@ -130,3 +130,13 @@ func TestUnknownGroups(t *testing.T) {
 		}
 	}
 }
+
+// TestRepliedTo: of a user whom X does not include, the handle is in the post's own
+// mentions.
+func TestRepliedTo(t *testing.T) {
+	p, err := Parse([]byte(`{"data":{"id":"1800000000000000001","in_reply_to_user_id":"8","entities":{"mentions":[
+		{"start":0,"end":4,"username":"ann","id":"7"},{"start":5,"end":9,"username":"bob","id":"8"}]}}}`))
+	if want := (User{ID: "8", Username: "bob"}); err != nil || p.InReplyToUser != want {
+		t.Errorf("%+v, %v, want %+v", p.InReplyToUser, err, want)
+	}
+}

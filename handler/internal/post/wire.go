@@ -80,6 +80,7 @@ type wireEntities struct {
 type wireMention struct {
 	Start, End int
 	Username   string `json:"username"`
+	ID         string `json:"id"`
 }
 
 type wireUser struct {
