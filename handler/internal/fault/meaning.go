@@ -66,7 +66,7 @@ func (c Cause) Meaning() Meaning {
 }
 
 const (
-	goesOn = "The connector tries again by itself; nothing is lost."
+	goesOn = "The connector tries again by itself, and then reads what was posted since."
 	safe   = "The connector tries again by itself; the posts are safe in the archive."
 )
 
@@ -76,9 +76,9 @@ var meanings = map[Cause]Meaning{
 
 	XUnauthorized: {"", http503, "X no longer accepts the account's sign-in or the app's keys.", "Sign in with X again; if that does not help, check the X keys under Settings.", true},
 	XForbidden:    {"", http500, "X does not let the app read.", "Give the app read permission in X's developer console, then sign in with X again.", true},
-	XRateLimit:    {"", http503, "X's rate limit is used up.", "The connector waits and goes on by itself; nothing is lost.", false},
-	XCredits:      {"", http503, "The credits at X are used up, so X answers nothing.", "Buy credits in X's developer console (Billing). The connector tries again every hour; posts that X still shows are not lost.", true},
-	XUsageCap:     {"", http503, "The month's cap on reads at X is reached, so X answers nothing until its reset.", "Raise the limit in X's developer console, or wait for the day on which the month begins again there. The connector tries again once a day; posts that X still shows are not lost.", true},
+	XRateLimit:    {"", http503, "X's rate limit is used up.", "The connector waits, goes on by itself, and then reads what was posted since.", false},
+	XCredits:      {"", http503, "The credits at X are used up, so X answers nothing.", "Buy credits in X's developer console. The connector tries again every hour, and then reads what was posted since.", true},
+	XUsageCap:     {"", http503, "The month's cap on reads at X is reached, so X answers nothing until its reset.", "Raise the cap in X's developer console, or wait for the day on which it begins again. The connector tries again once a day, and then reads what was posted since.", true},
 	XNotEnrolled:  {"", http500, "X does not serve the app: it belongs to no project or package.", "Open the app in X's developer console and add it to a project with access to the API.", true},
 	XProtected:    {"", http500, "X does not show the account's posts: they are protected.", "Sign in with X as the account itself, or have its owner make the posts public.", true},
 	XSuspended:    {"", http500, "X has suspended or locked the account.", "Its owner signs in at x.com, where X says what to do. The connector tries again by itself.", true},
@@ -108,7 +108,7 @@ var meanings = map[Cause]Meaning{
 	Import:      {"", http503, "The Office 365 Import service did not take the delivery.", safe, false},
 	ImportFinal: {"", http500, "The Office 365 Import service refuses the delivery for good.", "The posts are safe in the archive. The task says what the service answered.", true},
 
-	ClaimLost:   {"", http503, "Another instance of the connector took over.", "Nothing is lost.", false},
+	ClaimLost:   {"", http503, "Another instance of the connector took over.", "It goes on where this one stopped.", false},
 	Claimed:     {"", http503, "Another instance of the connector works on it just now.", "Send the request again later.", false},
 	Interrupted: {"", http503, "The time for it was over before it was done.", "The connector goes on at the next tick.", false},
 	Panic:       {"", http500, "The connector met an error of its own.", "The log has the details; please report it.", true},
