@@ -98,7 +98,7 @@ func (c *Checker) x(ctx context.Context, callback string) error {
 	switch {
 	case errors.Is(err, twitter.ErrUnauthorized):
 		return fault.RefuseWith(fault.XUnauthorized, "X accepts the app's keys but not the Access Token of the settings. Create it again in X's developer portal (Keys and tokens), after the API Key, and enter both of its parts.", err)
-	case errors.Is(err, twitter.ErrForbidden):
+	case errors.Is(err, twitter.ErrForbidden) && fault.CauseOf(err) == fault.XForbidden:
 		return fault.RefuseWith(fault.XForbidden, "X does not let the app read. Give the app read permission in X's developer portal (User authentication settings), then create the Access Token again.", err)
 	case err != nil:
 		return troubleAtX(err)
@@ -115,8 +115,10 @@ func troubleAtX(err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return fault.RefuseWith(refused.FaultCause(), fmt.Sprintf("X refuses (%s). %s.", strings.TrimRight(refused.Said, "."), refused.Advice), err)
-	case errors.As(err, &limited):
+	case errors.As(err, &limited) && limited.Why == nil:
 		return fault.RefuseWith(fault.XRateLimit, "X's rate limit is used up. Try again after "+limited.Reset.UTC().Format("15:04")+" UTC.", err)
+	case fault.CauseOf(err) != fault.XUnavailable && fault.CauseOf(err) != fault.XIncomplete && fault.CauseOf(err) != fault.XRefused:
+		return err // it has words of its own
 	}
 	return fault.RefuseWith(fault.XUnavailable, "X cannot be reached. Try again later; if it stays so, check that the app may make outbound calls to X.", err)
 }
