@@ -15,6 +15,7 @@ import (
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/importer"
+	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/twitter"
 
@@ -73,6 +74,26 @@ func (c *Checker) Tests(callback string) []Test {
 		{name[2], "Both containers can be reached.", c.storage},
 		{name[3], vault, c.keyVault},
 	}
+}
+
+// Words compares the names that X is asked for with X's published specification. It
+// needs no keys. What it says is a sentence; wrong reports whether a name is missing,
+// unknown whether X's specification could not be had.
+func (c *Checker) Words(ctx context.Context) (sentence string, wrong, unknown bool) {
+	got, err := twitter.Compare(ctx, c.opt.XHTTP, c.opt.XAPIURL)
+	switch {
+	case err != nil:
+		return "Not compared with X's specification: it cannot be reached at " + c.opt.XAPIURL + "/2/openapi.json.", false, true
+	case len(got.Unknown) > 0:
+		return fmt.Sprintf("X's specification %s does not have these names, which X is asked for: %s. X leaves out in silence what it does not know. Look for a newer version of the connector.",
+			got.Version, strings.Join(got.Unknown, ", ")), true, false
+	}
+	words := map[post.Vocabulary]string{post.TweetWords: "the older words (tweet)", post.PostWords: "the newer words (post)"}
+	var spoken []string
+	for _, v := range got.Vocabularies {
+		spoken = append(spoken, words[v])
+	}
+	return fmt.Sprintf("X's specification %s has every name that X is asked for, in %s.", got.Version, strings.Join(spoken, " and ")), false, false
 }
 
 // x begins a sign-in that nobody will end: X then judges the app's keys and whether

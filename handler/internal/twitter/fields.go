@@ -61,6 +61,9 @@ var (
 		gotwitter.UserFieldVerified, gotwitter.UserFieldProtected, gotwitter.UserFieldCreatedAt, gotwitter.UserFieldDescription,
 		gotwitter.UserFieldLocation, "verified_type", "parody",
 	}
+	accountFields = []gotwitter.UserField{ // of one account
+		gotwitter.UserFieldID, gotwitter.UserFieldName, gotwitter.UserFieldUserName, gotwitter.UserFieldPublicMetrics,
+	}
 	mediaFields = []gotwitter.MediaField{
 		gotwitter.MediaFieldMediaKey, gotwitter.MediaFieldType, gotwitter.MediaFieldURL, gotwitter.MediaFieldPreviewImageURL,
 		gotwitter.MediaFieldAltText, gotwitter.MediaFieldWidth, gotwitter.MediaFieldHeight, gotwitter.MediaFieldDurationMS,

@@ -38,8 +38,7 @@ type wireUser struct {
 func (c *Client) User(ctx context.Context, id string) (User, error) {
 	what := "reading account " + id
 	rec, err := call(ctx, what, func(ctx context.Context) error {
-		_, err := c.api.UserLookup(ctx, []string{id}, gotwitter.UserLookupOpts{UserFields: []gotwitter.UserField{
-			gotwitter.UserFieldID, gotwitter.UserFieldName, gotwitter.UserFieldUserName, gotwitter.UserFieldPublicMetrics}})
+		_, err := c.api.UserLookup(ctx, []string{id}, gotwitter.UserLookupOpts{UserFields: accountFields})
 		return err
 	})
 	if err != nil {
