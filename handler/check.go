@@ -20,7 +20,7 @@ import (
 
 const checkUsage = `
     tries settings, X, Entra, storage, Key Vault as the button "Test connection" does,
-    and changes nothing. It reads the app settings from the environment.
+    compares what X is asked for with X's published specification, and changes nothing. It reads the app settings from the environment.
     -url is where browsers reach the connector; its callback address must be
     registered at X. Standard: WEBSITE_HOSTNAME, else http://localhost:7071.
 `
@@ -39,6 +39,9 @@ func checkCommand(ctx context.Context, args []string) int {
 	}
 	return exitWrong
 }
+
+// words names the comparison of what X is asked for with X's specification.
+const words = "X's words"
 
 // checkTime bounds one test; somebody is waiting for it.
 const checkTime = 30 * time.Second
@@ -95,6 +98,14 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 			say(true, t.Name, t.Good)
 		}
 		cancel()
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	switch sentence, wrong, unknown := made.checker.Words(ctx); {
+	case unknown:
+		fmt.Fprintf(w, "– %-15s %s\n", words, sentence)
+	default:
+		say(!wrong, words, sentence)
 	}
 	return well
 }

@@ -69,7 +69,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 
 	// X is reached at its API and at its media servers, nowhere else.
 	toX := report.Outbound(outbound.AllowHosts(direct, cfg.XAPIURL, "https://pbs.twimg.com", "https://video.twimg.com"))
-	keys := jobs.NewKeys(vault)
+	keys, words := jobs.NewKeys(vault), new(twitter.Words)
 	captured := capture.New(capture.Options{
 		State: store, Archive: mail, Manifest: manifest.New(account.Container(cfg.ArchiveContainer)), Now: time.Now, Log: log, Telemetry: report, Version: build,
 		Media:  twitter.Media{HTTP: toX},
@@ -87,7 +87,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 			if err != nil {
 				return nil, err
 			}
-			return twitter.NewClient(toX, cfg.XAPIURL, app, account.Token), nil
+			return words.Client(toX, cfg.XAPIURL, app, account.Token), nil
 		},
 	})
 	delivered := &deliver.Deliver{

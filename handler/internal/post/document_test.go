@@ -219,7 +219,7 @@ func TestNotAPage(t *testing.T) {
 // TestProblemAsAWhole: an answer that is nothing but a problem is read as one.
 func TestProblemAsAWhole(t *testing.T) {
 	p, err := SplitPage([]byte(`{"title":"Not Found","type":"about:blank","status":404,"detail":"no such post","resource_id":"5"}`))
-	if want := []Problem{{Title: "Not Found", Detail: "no such post", ResourceID: "5"}}; err != nil || !slices.Equal(p.Errors, want) {
+	if want := []Problem{{Title: "Not Found", Detail: "no such post", Type: "about:blank", ResourceID: "5"}}; err != nil || !slices.Equal(p.Errors, want) {
 		t.Errorf("%+v, %v, want %+v", p.Errors, err, want)
 	}
 	p, err = SplitPage([]byte(`{"title":7,"detail":"of no interest","data":[{"id":"1800000000000000001"}]}`))

@@ -21,7 +21,7 @@ func Parse(document []byte) (*Post, error) {
 	if err := CheckID(p.value.ID); err != nil {
 		return nil, fmt.Errorf("reading a post's document: %w", err)
 	}
-	return newIncludes(e.Includes).post(p)
+	return newIncludes(e.Includes, nil).post(p)
 }
 
 // post makes a Post of what X sent and included.
@@ -40,7 +40,7 @@ const maxDepth = 3
 func (in *includes) make(o *object[wirePost], depth int) *Post {
 	w := o.value
 	p := &Post{
-		ID: w.ID, Author: in.user(w.AuthorID), InReplyToUser: in.user(w.ReplyTo), Problems: o.named("post"),
+		ID: w.ID, Author: in.user(w.AuthorID), InReplyToUser: in.repliedTo(w), Problems: o.named("post"),
 		ConversationID: w.ConversationID, Language: w.Language, Source: w.Source, Sensitive: w.Sensitive,
 		EditHistory: w.EditHistory, Likes: w.Metrics.Likes, Withheld: withheld(w.Withheld),
 		Text: Text{Wire: w.Text, Links: w.Entities.links()},
@@ -96,6 +96,20 @@ func (in *includes) user(id string) User {
 		return User(u.value)
 	}
 	return User{ID: id}
+}
+
+// repliedTo returns the user whom a post replies to: where X did not include the user,
+// with the handle by which the post mentions them.
+func (in *includes) repliedTo(w wirePost) User {
+	u := in.user(w.ReplyTo)
+	for _, mentions := range [][]wireMention{w.Entities.Mentions, w.Note.Entities.Mentions} {
+		for _, m := range mentions {
+			if u.ID != "" && m.ID == u.ID {
+				u.Username = cmp.Or(u.Username, m.Username)
+			}
+		}
+	}
+	return u
 }
 
 func (e wireEntities) links() []Link {

@@ -171,15 +171,23 @@ func TestQuery(t *testing.T) {
 // TestAccountNotShown: X's answer about an account that it does not show is never
 // taken for an empty timeline.
 func TestAccountNotShown(t *testing.T) {
-	for name, hide := range map[string]func(*world){
-		"suspended": func(w *world) { w.x.Suspend(corpus.SupportAccount, true) },
-		"protected": func(w *world) { w.x.Protect(corpus.SupportAccount, true) },
+	for _, c := range []struct {
+		hide  func(*world)
+		want  error
+		cause fault.Cause
+	}{
+		{func(w *world) { w.x.Suspend(corpus.SupportAccount, true) }, ErrSuspended, fault.XSuspended},
+		{func(w *world) { w.x.Protect(corpus.SupportAccount, true) }, ErrProtected, fault.XProtected},
+		{func(w *world) { w.x.Leave(corpus.SupportAccount, true) }, ErrGone, fault.XGone},
 	} {
-		w := newWorld(t)
-		hide(w)
-		_, err := w.client.Timeline(t.Context(), corpus.SupportAccount, Query{})
-		if !errors.Is(err, ErrForbidden) || fault.CauseOf(err) != fault.XForbidden || !strings.Contains(err.Error(), corpus.SupportAccount) {
-			t.Errorf("%s: %v, want forbidden, with X's words", name, err)
+		for _, words := range []x.Vocabulary{x.TweetWords, x.PostWords} {
+			w := newWorld(t)
+			w.x.Understand(words)
+			c.hide(w)
+			_, err := w.client.Timeline(t.Context(), corpus.SupportAccount, Query{})
+			if !errors.Is(err, c.want) || !errors.Is(err, ErrForbidden) || fault.CauseOf(err) != c.cause || !strings.Contains(err.Error(), corpus.SupportAccount) {
+				t.Errorf("%v, want %v, with X's words", err, c.want)
+			}
 		}
 	}
 }
@@ -249,7 +257,8 @@ func TestIncompleteAnswer(t *testing.T) {
 // TestOddAnswer: what is odd and can be read is an Answer; see the tests of post.
 func TestOddAnswer(t *testing.T) {
 	w := newWorld(t)
-	w.answers(http.StatusOK, `{"data":[null,{"id":"20","text":"of 2006"},{"id":"1800000000000000001"}],"meta":{"result_count":2,"next_token":"t"}}`)
+	w.answers(http.StatusOK, `{"data":[null,{"id":"20","text":"of 2006","author_id":"7","edit_history_tweet_ids":["20"]},
+		{"id":"1800000000000000001","author_id":"7","edit_history_tweet_ids":["1800000000000000001"]}],"meta":{"result_count":2,"next_token":"t"}}`)
 	a, err := w.client.Timeline(t.Context(), corpus.PressAccount, Query{})
 	if err != nil {
 		t.Fatal(err)
@@ -288,7 +297,7 @@ func TestLookupNotFound(t *testing.T) {
 	}{
 		{"one, named", named, []string{"20"},
 			[]post.Problem{{Title: "Not Found Error", Detail: "Could not find tweet with id: [20].", ResourceType: "tweet", ResourceID: "20", Value: "20"}}},
-		{"one, not named", unnamed, []string{"20"}, []post.Problem{{Title: "Not Found", Detail: "Not Found"}}},
+		{"one, not named", unnamed, []string{"20"}, []post.Problem{{Title: "Not Found", Detail: "Not Found", Type: "about:blank"}}},
 		{"two, one named", named, []string{"20", "21"}, nil},
 		{"two, none named", unnamed, []string{"20", "21"}, nil},
 		{"no word of X's", "<html>404</html>", []string{"20"}, nil},
