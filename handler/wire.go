@@ -107,7 +107,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
 		Access: guard, Jobs: work, Records: store, Connections: checker.Tests, Now: time.Now, Log: log})
 	return &app{
-		front:   report.HTTP(route(calls, people)),
+		front:   route(calls, people),
 		checker: checker,
 		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Sweep: store, Now: time.Now, Log: log,
 			Limit: cfg.FunctionTimeout - ingest.Margin(cfg.FunctionTimeout)},
