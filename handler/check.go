@@ -106,5 +106,29 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 		}
 		cancel()
 	}
+	timer(ctx, made.ticks, func(mark, sentence string) {
+		well = well && mark != "✗"
+		fmt.Fprintf(w, "%s %-15s %s\n", mark, "Timer", sentence)
+	})
 	return well
+}
+
+// timer says how the timer is doing, unless the state container cannot be read: the
+// test of the storage says so.
+func timer(ctx context.Context, ticks pages.Ticks, say func(mark, sentence string)) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	last, err := ticks.LastTick(ctx)
+	if err != nil {
+		return
+	}
+	words, bad := pages.TimerHealth(last, time.Now())
+	switch {
+	case bad:
+		say("✗", words)
+	case last.IsZero():
+		say("–", words)
+	default:
+		say("✓", words)
+	}
 }

@@ -71,6 +71,13 @@ func (q *request) overview() homePage {
 			page.Todo = append(page.Todo, todo{Level: h.Level, Title: h.Name + ": " + h.Summary, Text: h.Advice, Link: "/Status#job-" + h.Job.ID, Label: "See status"})
 		}
 	}
+	if last, err := q.pages.opt.Records.LastTick(q.r.Context()); err == nil { // what keeps it from being read is said above
+		if words, bad := TimerHealth(last, q.pages.opt.Now().UTC()); bad {
+			page.Todo = append(page.Todo, todo{Level: "bad", Title: "The timer does not tick", Text: words})
+		} else if last.IsZero() && page.Last.IsZero() {
+			page.Todo = append(page.Todo, todo{Level: "next", Title: "Waiting for the timer", Text: words})
+		}
+	}
 	page.LastRun = lasting(q.pages.opt.Now().UTC(), page.Last)
 	page.sumUp()
 	return page
