@@ -48,8 +48,8 @@ var rules = [
     name: 'failed-tasks'
     severity: 1
     title: 'X archive: a task of the Compliance Center failed'
-    text: 'A task ended with a failure, or was given up for now. What it asked for is not in the mailbox. The log line says why.'
-    query: 'AppTraces | where Message has "task failed" or Message has "task given up for now" | summarize Count = count()'
+    text: 'A task ended with a failure, or the Import service refused its outcome. What it asked for is not in the mailbox. The log line says why.'
+    query: 'AppTraces | where Message has "task failed" or Message has "the Import service refuses the task" | summarize Count = count()'
     window: 'PT15M'
     operator: 'GreaterThan'
     threshold: 0
