@@ -21,6 +21,7 @@ import (
 	"xarchive/handler/internal/importer"
 	"xarchive/handler/internal/ingest"
 	"xarchive/handler/internal/jobs"
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/outbound"
 	"xarchive/handler/internal/pages"
@@ -64,7 +65,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 	toX := report.Outbound(outbound.AllowHosts(direct, cfg.XAPIURL, "https://pbs.twimg.com", "https://video.twimg.com"))
 	keys := jobs.NewKeys(vault)
 	captured := capture.New(capture.Options{
-		State: store, Archive: mail, Now: time.Now, Log: log, Telemetry: report, Version: version(),
+		State: store, Archive: mail, Manifest: manifest.New(account.Container(cfg.ArchiveContainer)), Now: time.Now, Log: log, Telemetry: report, Version: version(),
 		Media:  twitter.Media{HTTP: toX},
 		Format: message.Format{To: cfg.ArchiveMailbox, Mailboxes: cfg.AuthorMailboxes},
 		SignIn: func(ctx context.Context, jobID string, fresh bool) (capture.X, error) {

@@ -162,7 +162,7 @@ func TestSignInAgain(t *testing.T) {
 		t.Errorf("after the sign-in %d posts were read, want the new one, %s, only", got, newer)
 	}
 	p.open("/Status")
-	p.sees("Up to date", "Posts archived "+fmt.Sprint(len(s.Corpus.All(account))))
+	p.sees("Read from X", "Posts archived "+fmt.Sprint(len(s.Corpus.All(account))))
 }
 
 // TestWithoutScript is the set-up in a browser that runs no script: in one window.

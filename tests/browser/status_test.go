@@ -48,7 +48,7 @@ func TestStatus(t *testing.T) {
 	}
 
 	p.open("/Status")
-	p.sees("Up to date", "Delivered "+fmt.Sprint(len(event.Items))+" items", "task-week")
+	p.sees("Read from X", "Delivered "+fmt.Sprint(len(event.Items))+" items", "task-week")
 	p.sees("Posts archived " + strconv.Itoa(len(s.Corpus.All(corpus.PressAccount))))
 	p.sees("Posts archived " + strconv.Itoa(len(s.Corpus.All(corpus.SupportAccount))))
 
@@ -66,7 +66,8 @@ func TestStatus(t *testing.T) {
 	p.sees("Day (UTC)")
 	p.look("status")
 	p.press("Overview")
-	p.heading("Everything is archived")
+	p.heading("Working on it")
+	p.sees("Not asked for yet")
 	p.look("overview")
 
 	t.Log("trouble, in words")
@@ -78,7 +79,7 @@ func TestStatus(t *testing.T) {
 		t.Error("a run without X did not fail")
 	}
 	p.open("/Status")
-	p.sees("Last run failed", "X cannot be reached. The connector tries again by itself; nothing is lost.")
+	p.sees("Last run failed", "X cannot be reached. The connector tries again by itself, and then reads what was posted since.")
 	p.look("status-x-down")
 	p.press("Overview")
 	p.heading("Working on it")
@@ -86,7 +87,7 @@ func TestStatus(t *testing.T) {
 	s.X.Down(false)
 	tick(t, s)
 	p.open("/Status")
-	p.sees("Up to date")
+	p.sees("Read from X")
 	if ask[bool](p, `document.body.innerText.includes("Last run failed")`) {
 		t.Error("the trouble is over and still shown")
 	}

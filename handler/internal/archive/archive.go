@@ -71,7 +71,8 @@ type Entry struct {
 	PostID  string    // of the post that the message is about
 	Created time.Time // of the post; UTC
 	Kind    post.Kind
-	SHA256  string // hex, of the message's bytes
+	SHA256  string    // hex, of the message's bytes
+	Stored  time.Time // UTC, storage's clock; of entries that were found, not of what Put adds
 }
 
 // Name returns where an account's message is kept.
@@ -238,5 +239,5 @@ func entry(info blob.Info) (Entry, error) {
 	}
 	postID, _, _ := strings.Cut(key, ".")
 	return Entry{Name: info.Name, Key: key, PostID: postID, Created: created.UTC(),
-		Kind: post.Kind(info.Metadata["kind"]), SHA256: info.Metadata["sha256"]}, nil
+		Kind: post.Kind(info.Metadata["kind"]), SHA256: info.Metadata["sha256"], Stored: info.Modified}, nil
 }

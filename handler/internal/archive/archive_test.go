@@ -73,6 +73,10 @@ func TestPutOnce(t *testing.T) {
 				t.Errorf("entry %+v, expected %+v", e, want)
 			}
 			again, added, err := a.Put(ctx, "7", message("1800", noon), text("second"))
+			if again.Stored.IsZero() {
+				t.Error("a message that is found has no time at which it was stored")
+			}
+			again.Stored = time.Time{}
 			if err != nil || added || again != want {
 				t.Errorf("again: %+v, added %v, %v; expected the first entry", again, added, err)
 			}
@@ -80,7 +84,9 @@ func TestPutOnce(t *testing.T) {
 			if err != nil || !added || supplement.PostID != "1800" || supplement.Name != "7/2024/06/10/1800.media.eml" {
 				t.Errorf("supplement: %+v, added %v, %v", supplement, added, err)
 			}
-			if found, err := a.Find(ctx, supplement.Name); err != nil || found != supplement {
+			found, err := a.Find(ctx, supplement.Name)
+			found.Stored = time.Time{}
+			if err != nil || found != supplement {
 				t.Errorf("found %+v, %v; expected %+v", found, err, supplement)
 			}
 			if got := read(t, a, again); got != "first" {

@@ -36,6 +36,7 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 		if _, ok := waiting[state.Waiting{PostID: p.ID}.Key()]; err == nil && !ok {
 			out.waiting, err = t.stillMissing(ctx, p, e)
 		}
+		out.entry = e
 		if !errors.Is(err, archive.ErrNotFound) {
 			return out, err
 		}
@@ -50,7 +51,7 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 			return outcome{}, err
 		}
 		var write writeError
-		_, added, err := t.capture.opt.Archive.Put(ctx, t.account.ID, messageOf(p, p.ID), func(w io.Writer) error {
+		e, added, err := t.capture.opt.Archive.Put(ctx, t.account.ID, messageOf(p, p.ID), func(w io.Writer) error {
 			return panics.Catch(func() error {
 				return t.capture.opt.Format.Write(write.watch(w), p, doc.JSON, attachments(opened.files))
 			})
@@ -58,7 +59,7 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 		var broken *mediaError
 		switch {
 		case err == nil:
-			out.added = added
+			out.added, out.entry = added, e
 			if added {
 				out.waiting = t.waitingFor(p, out.name, opened)
 			}

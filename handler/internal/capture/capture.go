@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/panics"
 	"xarchive/handler/internal/state"
@@ -64,12 +65,14 @@ type SignIn func(ctx context.Context, jobID string, fresh bool) (X, error)
 type Options struct {
 	State   *state.Store
 	Archive *archive.Archive
-	SignIn  SignIn
-	Media   twitter.Media
-	Format  message.Format
-	Now     func() time.Time
-	Log     *slog.Logger
-	Version string // of the connector; posts that were set aside by another are tried again
+	// Manifest lists what is archived, in the archive container.
+	Manifest *manifest.Store
+	SignIn   SignIn
+	Media    twitter.Media
+	Format   message.Format
+	Now      func() time.Time
+	Log      *slog.Logger
+	Version  string // of the connector; posts that were set aside by another are tried again
 
 	Telemetry *telemetry.Telemetry // nil: none
 
@@ -220,6 +223,10 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 			record, err := c.opt.State.LoadAccount(ctx, job.AccountID)
 			mu.Lock()
 			defer mu.Unlock()
+			var unreadable *state.Damaged
+			if errors.As(err, &unreadable) {
+				err = c.damaged(ctx, *unreadable)
+			}
 			if err != nil {
 				failures = append(failures, fmt.Errorf("capture: reading account %s: %w", job.AccountID, err))
 				return nil

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"xarchive/handler/internal/manifest"
+	"xarchive/handler/internal/verify"
 	"xarchive/tests/sandbox/blobs"
 	"xarchive/tests/sandbox/corpus"
 	"xarchive/tests/sandbox/x"
@@ -201,6 +203,12 @@ func (w *world) nothingIsMissing() {
 	}
 	if a.Run != nil {
 		w.t.Errorf("a run is under way: %+v", *a.Run)
+	}
+	// Every message is in the manifest, and the other way round.
+	report, err := verify.Account(context.WithoutCancel(w.t.Context()), verify.Options{Archive: w.archive,
+		Manifests: manifest.New(w.storage.Container("archive")), Account: account, To: time.Now(), Newest: a.Manifest})
+	if err != nil || !report.Sound() || report.Unlisted > 0 || report.Messages != len(have) {
+		w.t.Errorf("the archive does not verify: %+v, %v", report, err)
 	}
 	// What a crash left behind is removed by the daily sweep once it is old enough.
 	time.Sleep(8 * 24 * time.Hour)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/panics"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
@@ -182,6 +183,7 @@ type outcome struct {
 	post    *post.Post     // nil if it was set aside
 	key     string         // of the message
 	name    string         // of the message
+	entry   archive.Entry  // of the message
 	waiting *state.Waiting // media that did not come yet
 }
 
@@ -203,6 +205,7 @@ func (t *turn) archived(ctx context.Context, out outcome) error {
 		t.wait(*out.waiting)
 	}
 	delete(t.account.Slow, out.post.ID)
+	t.list(out.entry)
 	return t.noteLate(ctx, out.post.CreatedAt, out.key, out.name)
 }
 

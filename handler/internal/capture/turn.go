@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
@@ -28,6 +29,7 @@ type turn struct {
 	pages     map[int]post.Page // of the run, read in this turn
 	coveredTo time.Time         // end of the covered time when the turn began
 	delivered *state.Ranges     // windows that tasks have begun to deliver; nil until asked for
+	listed    []manifest.Line   // messages that are not in the manifest yet
 	savedAt   time.Time
 }
 
@@ -159,6 +161,9 @@ func (t *turn) ended(ctx context.Context, err error) error {
 }
 
 func (t *turn) save(ctx context.Context) error {
+	if err := t.writeManifest(ctx); err != nil {
+		return err
+	}
 	t.savedAt = t.now()
 	return t.record.Save(ctx)
 }

@@ -238,5 +238,6 @@ func (t *turn) supplement(ctx context.Context, m *message.Message, kind string, 
 	if err != nil {
 		return err
 	}
+	t.list(e)
 	return t.noteLate(ctx, p.CreatedAt, key, e.Name)
 }

@@ -17,6 +17,7 @@ import (
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/capture"
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
@@ -121,7 +122,7 @@ func (w *world) job(account string) {
 func (w *world) capture() *capture.Capture {
 	media := w.x.Client()
 	return capture.New(capture.Options{
-		State: w.state, Archive: w.archive, Log: slog.New(slog.NewTextHandler(w.log, nil)), Version: w.version,
+		State: w.state, Archive: w.archive, Manifest: manifest.New(w.storage.Container("archive")), Log: slog.New(slog.NewTextHandler(w.log, nil)), Version: w.version,
 		Now:    func() time.Time { return time.Now().Add(-w.skew) },
 		Media:  twitter.Media{HTTP: media},
 		Format: message.Format{To: "archive@contoso.example"},

@@ -66,7 +66,7 @@ func (c Cause) Meaning() Meaning {
 }
 
 const (
-	goesOn = "The connector tries again by itself; nothing is lost."
+	goesOn = "The connector tries again by itself, and then reads what was posted since."
 	safe   = "The connector tries again by itself; the posts are safe in the archive."
 )
 
@@ -76,7 +76,7 @@ var meanings = map[Cause]Meaning{
 
 	XUnauthorized: {"", http503, "X no longer accepts the account's sign-in or the app's keys.", "Sign in with X again; if that does not help, check the X keys under Settings.", true},
 	XForbidden:    {"", http500, "X does not let the app read this account.", "Give the app read permission in X's developer portal, check that the account is not suspended, then sign in with X again.", true},
-	XRateLimit:    {"", http503, "X's rate limit is used up.", "The connector waits and goes on by itself; nothing is lost.", false},
+	XRateLimit:    {"", http503, "X's rate limit is used up.", "The connector waits, goes on by itself, and then reads what was posted since.", false},
 	XRefused:      {"", http500, "X refuses the request.", "The connector's log says what X said.", true},
 	XUnavailable:  {"", http503, "X cannot be reached.", goesOn, false},
 	XIncomplete:   {"", http503, "An answer of X lacks posts that X must have sent.", "The time is not counted as covered. The connector tries again by itself.", false},
@@ -101,7 +101,7 @@ var meanings = map[Cause]Meaning{
 	Import:      {"", http503, "The Office 365 Import service did not take the delivery.", safe, false},
 	ImportFinal: {"", http500, "The Office 365 Import service refuses the delivery for good.", "The posts are safe in the archive. The task says what the service answered.", true},
 
-	ClaimLost:   {"", http503, "Another instance of the connector took over.", "Nothing is lost.", false},
+	ClaimLost:   {"", http503, "Another instance of the connector took over.", "It goes on where this one stopped.", false},
 	Claimed:     {"", http503, "Another instance of the connector works on it just now.", "Send the request again later.", false},
 	Interrupted: {"", http503, "The time for it was over before it was done.", "The connector goes on at the next tick.", false},
 	Panic:       {"", http500, "The connector met an error of its own.", "The log has the details; please report it.", true},

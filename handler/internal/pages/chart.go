@@ -3,6 +3,8 @@ package pages
 import (
 	"fmt"
 	"time"
+
+	"xarchive/handler/internal/health"
 )
 
 // A chart shows posts archived per day as bars: an SVG without any style of its
@@ -54,7 +56,7 @@ func newChart(daily map[string]int, now time.Time) chart {
 	}
 	c.Summary = fmt.Sprintf("No posts in the last %d days.", chartDays)
 	if c.Total > 0 {
-		c.Summary = fmt.Sprintf("%s in the last %d days, most on %s (%s).", plural(c.Total, "post"), chartDays, day(busiest), number(c.Top))
+		c.Summary = fmt.Sprintf("%s in the last %d days, most on %s (%s).", health.Plural(c.Total, "post"), chartDays, day(busiest), health.Number(c.Top))
 	}
 	return c
 }

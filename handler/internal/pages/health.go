@@ -2,79 +2,102 @@ package pages
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
+	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/state"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// late is how far the archive may be behind before it is worth a word. The timer
-// ticks every few minutes, and X's limits can hold it up for a quarter of an hour.
-const late = time.Hour
+// judgedTasks is how many of the newest tasks the verdict on deliveries looks at.
+const judgedTasks = 200
 
-// jobHealth is how a job is doing, in words.
+// jobHealth is how a job stands, as a page shows it.
 type jobHealth struct {
 	Job     state.Job
 	Account state.Account
 
-	Name      string // of its account
-	Level     string // "good", "wait" (it sorts itself out) or "bad" (somebody must act)
-	Summary   string // a few words
-	Advice    string // what happened and what to do; "" when all is well
-	Covered   time.Time
+	Name      string         // of its account
+	Read      health.Verdict // what is read from X
+	Deliver   health.Verdict // what is delivered to Microsoft 365
+	Level     health.Level   // the graver one of the two
+	Summary   string         // a few words
 	Lag       string
 	LastRun   string
 	RateLeft  int // in percent
 	RateReset string
-	Gaps      []state.Gap // times of which posts may be missing for good
 	Chart     chart
 	SetUp     string // the job's page
-	Retry     string // until then X is not asked; "" if it is
 }
 
-// jobs returns how all jobs are doing, those in trouble first, and the names of
-// records that cannot be read.
+// Findings returns the findings of both verdicts, the gravest first.
+func (h jobHealth) Findings() []health.Finding {
+	all := append(slices.Clone(h.Read.Findings), h.Deliver.Findings...)
+	slices.SortStableFunc(all, func(a, b health.Finding) int { return health.Worse(a.Level, b.Level) })
+	return all
+}
+
+// accountsAtOnce is how many accounts are read at the same time.
+const accountsAtOnce = 16
+
+// jobs returns how all jobs stand, those in trouble first, and the names of records
+// that cannot be read.
 func (q *request) jobs() ([]jobHealth, []string, error) {
 	ctx := q.r.Context()
 	list, damaged, err := q.pages.opt.Records.Jobs(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
+	tasks, more, err := q.pages.opt.Records.RecentTasks(ctx, judgedTasks)
+	if err != nil {
+		return nil, nil, err
+	}
+	accounts, err := q.accounts(ctx, list)
+	if err != nil {
+		return nil, nil, err
+	}
 	now := q.pages.opt.Now().UTC()
 	all := make([]jobHealth, 0, len(list))
-	for _, job := range list {
-		account, err := q.pages.opt.Records.Account(ctx, job.AccountID)
-		if err != nil {
-			return nil, nil, err
-		}
-		h := health(job, account, now)
+	for i, job := range list {
+		h := newHealth(job, accounts[i], tasks, now)
 		h.SetUp = q.setupURL(job.ID)
 		all = append(all, h)
 	}
-	rank := map[string]int{"bad": 0, "wait": 1, "good": 2}
 	slices.SortFunc(all, func(x, y jobHealth) int {
-		return cmp.Or(cmp.Compare(rank[x.Level], rank[y.Level]), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Job.ID, y.Job.ID))
+		return cmp.Or(health.Worse(x.Level, y.Level), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Job.ID, y.Job.ID))
 	})
-	return all, names(damaged), nil
+	return all, append(names(damaged), names(more)...), nil
 }
 
-// health says how a job is doing.
-func health(job state.Job, account state.Account, now time.Time) jobHealth {
-	h := jobHealth{Job: job, Account: account, Name: accountName(job), LastRun: lasting(now, account.LastRun), Chart: newChart(account.Daily, now)}
-	if n := len(account.Covered); n > 0 {
-		h.Covered = account.Covered[n-1].To
-		h.Lag = span(max(0, now.Sub(h.Covered)))
+// accounts reads the jobs' accounts, several at once.
+func (q *request) accounts(ctx context.Context, list []state.Job) ([]state.Account, error) {
+	accounts := make([]state.Account, len(list))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(accountsAtOnce)
+	for i, job := range list {
+		group.Go(func() (err error) {
+			accounts[i], err = q.pages.opt.Records.Account(ctx, job.AccountID)
+			return err
+		})
 	}
-	for _, gap := range account.Gaps {
-		if gap.To.After(job.CreatedAt) { // what was before the job is nobody's fault
-			h.Gaps = append(h.Gaps, gap)
-		}
+	return accounts, group.Wait()
+}
+
+// newHealth says how a job stands.
+func newHealth(job state.Job, account state.Account, tasks []state.Task, now time.Time) jobHealth {
+	h := jobHealth{Job: job, Account: account, Name: accountName(job), LastRun: lasting(now, account.LastRun), Chart: newChart(account.Daily, now),
+		Read: health.Read(job, account, now), Deliver: health.Deliver(job, tasks, now)}
+	if !h.Read.Until.IsZero() {
+		h.Lag = health.Span(max(0, now.Sub(h.Read.Until)))
 	}
-	if account.RateReset.After(now) {
-		h.Retry = span(account.RateReset.Sub(now))
+	h.Level, h.Summary = health.Well, "All is well"
+	if all := h.Findings(); len(all) > 0 {
+		h.Level, h.Summary = all[0].Level, all[0].Title
 	}
 	h.rate(now)
-	h.judge(now)
 	return h
 }
 
@@ -85,38 +108,11 @@ func (h *jobHealth) rate(now time.Time) {
 		return
 	}
 	if rate.Reset.After(now) {
-		h.RateReset = "full again in " + span(rate.Reset.Sub(now))
+		h.RateReset = "full again in " + health.Span(rate.Reset.Sub(now))
 	} else {
 		rate.Remaining = rate.Limit // the window has ended since
 	}
 	h.RateLeft = min(100, max(0, rate.Remaining*100/rate.Limit))
-}
-
-// judge sums a job up, worst first.
-func (h *jobHealth) judge(now time.Time) {
-	say := func(level, summary, advice string) { h.Level, h.Summary, h.Advice = level, summary, advice }
-	behind := !h.Covered.IsZero() && now.Sub(h.Covered) > late
-	switch {
-	case h.Job.SignInNeeded:
-		say("bad", "Sign-in needed", "The account must sign in with X again. Until then no new posts are read; those since the last run are read afterwards.")
-	case h.Account.Problem != nil:
-		say("wait", "Last run failed", problemWords(h.Account.Problem))
-		if behind || h.Covered.IsZero() {
-			h.Level = "bad"
-		}
-	case h.Covered.IsZero() && now.Sub(h.Job.CreatedAt) > late:
-		say("bad", "Not started", "The job was set up "+lasting(now, h.Job.CreatedAt)+" and nothing has been read. See that the timer function (ingest) is enabled in the Azure portal, and look into its log.")
-	case h.Covered.IsZero():
-		say("wait", "Starting", "The first run begins at the timer's next tick, within minutes.")
-	case behind && h.Retry != "":
-		say("wait", "Behind by "+h.Lag, "X's rate limit was used up. The connector goes on in "+h.Retry+".")
-	case behind:
-		say("bad", "Behind by "+h.Lag, "Nothing failed, but the archive is not up to date. See that the timer function (ingest) is enabled in the Azure portal, and look into its log.")
-	case len(h.Gaps) > 0:
-		say("wait", "Up to date, with a gap", "Between two runs more was posted than X gives back (3,200 posts). What X no longer gave is not in the archive; the times are listed below. Have the timer tick more often (INGEST_SCHEDULE).")
-	default:
-		say("good", "Up to date", "")
-	}
 }
 
 // accountName is what a job's account is called on the pages: by its name and its

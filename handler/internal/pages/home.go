@@ -2,17 +2,20 @@ package pages
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/secrets"
 )
 
 // homePage is the overview.
 type homePage struct {
-	Public  string // the connector's address
-	Level   string // of the whole: "good", "wait", "bad" or, before the first job, "next"
+	Public  string       // the connector's address
+	Level   health.Level // of the whole; before the first job it is next
 	Verdict string
+	Detail  string // what the verdict is derived from
 	Todo    []todo // what is missing or wrong, the next step first
 	Jobs    []jobHealth
 	Posts   int       // archived, of all accounts
@@ -22,8 +25,9 @@ type homePage struct {
 
 // todo is something to be done.
 type todo struct {
-	Level, Title, Text, Link, Label string
-	Address                         string // to be copied
+	Level                    health.Level
+	Title, Text, Link, Label string
+	Address                  string // to be copied
 }
 
 // home is /. To strangers, the Functions host among them, it says only that the
@@ -50,12 +54,12 @@ func (q *request) overview() homePage {
 	page := homePage{Public: q.public(), Todo: q.missingSettings()}
 	list, damaged, err := q.jobs()
 	if len(damaged) > 0 {
-		page.Todo = append(page.Todo, todo{Level: "bad", Title: "A record cannot be read", Text: damagedWords, Link: "/Status", Label: "See status"})
+		page.Todo = append(page.Todo, todo{Level: health.NeedsYou, Title: "A record cannot be read", Text: damagedWords, Link: "/Status", Label: "See status"})
 	}
 	if err != nil {
-		page.Todo = append(page.Todo, todo{Level: "bad", Title: "The archive's state cannot be read", Text: q.explain("reading jobs", err).Message, Link: "/Configure#test", Label: "Test connections"})
+		page.Todo = append(page.Todo, todo{Level: health.NeedsYou, Title: "The archive's state cannot be read", Text: q.explain("reading jobs", err).Message, Link: "/Configure#test", Label: "Test connections"})
 	} else if len(list) == 0 {
-		page.Todo = append(page.Todo, todo{Level: "next", Title: "Create a job in the Compliance Center", Address: page.Public,
+		page.Todo = append(page.Todo, todo{Level: next, Title: "Create a job in the Compliance Center", Address: page.Public,
 			Text: "Add a custom connector there, with the address below and the APISecretKey. It then opens the set-up page, where the account signs in with X."})
 	}
 	page.Jobs = list
@@ -64,11 +68,8 @@ func (q *request) overview() homePage {
 		if h.Account.LastRun.After(page.Last) {
 			page.Last = h.Account.LastRun
 		}
-		switch {
-		case h.Job.SignInNeeded:
-			page.Todo = append(page.Todo, todo{Level: "bad", Title: h.Name + " must sign in again", Text: h.Advice, Link: h.SetUp, Label: "Sign in with X"})
-		case h.Level != "good":
-			page.Todo = append(page.Todo, todo{Level: h.Level, Title: h.Name + ": " + h.Summary, Text: h.Advice, Link: "/Status#job-" + h.Job.ID, Label: "See status"})
+		for _, f := range h.Findings() {
+			page.Todo = append(page.Todo, newTodo(h, f))
 		}
 	}
 	if last, err := q.pages.opt.Records.LastTick(q.r.Context()); err == nil { // what keeps it from being read is said above
@@ -83,6 +84,18 @@ func (q *request) overview() homePage {
 	return page
 }
 
+// newTodo puts a finding of a job on the overview.
+func newTodo(h jobHealth, f health.Finding) todo {
+	t := todo{Level: f.Level, Title: h.Name + ": " + f.Title, Text: f.Text, Link: "/Status#job-" + h.Job.ID, Label: "See status"}
+	switch f.Do {
+	case health.SignIn:
+		t.Title, t.Link, t.Label = h.Name+" must sign in again", h.SetUp, "Sign in with X"
+	case health.Settings:
+		t.Link, t.Label = "/Configure#test", "Test connections"
+	}
+	return t
+}
+
 // damagedWords says what a record that cannot be read means.
 var damagedWords = fault.StateDamaged.Meaning().Words()
 
@@ -90,7 +103,7 @@ var damagedWords = fault.StateDamaged.Meaning().Words()
 func (q *request) missingSettings() []todo {
 	infos, err := q.pages.opt.Jobs.Settings(q.r.Context())
 	if err != nil {
-		return []todo{{Level: "bad", Title: "Settings cannot be read", Text: q.explain("reading settings", err).Message, Link: "/Configure", Label: "Open settings"}}
+		return []todo{{Level: health.NeedsYou, Title: "Settings cannot be read", Text: q.explain("reading settings", err).Message, Link: "/Configure", Label: "Open settings"}}
 	}
 	set := map[string]bool{}
 	for _, info := range infos {
@@ -98,32 +111,51 @@ func (q *request) missingSettings() []todo {
 	}
 	var list []todo
 	if !(set[secrets.TwitterAPIKey] && set[secrets.TwitterAPISecretKey]) {
-		list = append(list, todo{Level: "bad", Title: "Enter the keys of your X app", Text: "Without them nobody can sign in with X and nothing is read.", Link: "/Configure", Label: "Open settings"})
+		list = append(list, todo{Level: health.NeedsYou, Title: "Enter the keys of your X app", Text: "Without them nobody can sign in with X and nothing is read.", Link: "/Configure", Label: "Open settings"})
 	}
 	if !(set[secrets.AADApplicationID] && set[secrets.AADApplicationSecret] && set[secrets.AADApplicationURI]) {
-		list = append(list, todo{Level: "bad", Title: "Enter the Entra app's ID, secret and URI", Text: "Without them nothing can be handed to Microsoft 365. Posts are archived in your storage all the same.", Link: "/Configure", Label: "Open settings"})
+		list = append(list, todo{Level: health.NeedsYou, Title: "Enter the Entra app's ID, secret and URI", Text: "Without them nothing can be handed to Microsoft 365. Posts are archived in your storage all the same.", Link: "/Configure", Label: "Open settings"})
 	}
 	return list
 }
 
-// sumUp says how the whole is doing.
+// next is the level of what is to be done before the first job.
+const next health.Level = "next"
+
+// sumUp says how the whole stands. That all is well is derived from how far every
+// account is read and delivered, and said with it.
 func (page *homePage) sumUp() {
-	bad := 0
+	count := map[health.Level]int{}
 	for _, t := range page.Todo {
-		if t.Level == "bad" {
-			bad++
-		}
+		count[t.Level]++
 	}
+	slices.SortStableFunc(page.Todo, func(a, b todo) int { return health.Worse(a.Level, b.Level) })
 	switch {
-	case bad == 1:
-		page.Level, page.Verdict = "bad", "One thing needs you"
-	case bad > 1:
-		page.Level, page.Verdict = "bad", number(bad)+" things need you"
+	case count[health.NeedsYou] == 1:
+		page.Level, page.Verdict = health.NeedsYou, "One thing needs you"
+	case count[health.NeedsYou] > 1:
+		page.Level, page.Verdict = health.NeedsYou, health.Number(count[health.NeedsYou])+" things need you"
 	case len(page.Jobs) == 0:
-		page.Level, page.Verdict = "next", "Ready for the first job"
-	case len(page.Todo) > 0:
-		page.Level, page.Verdict = "wait", "Working on it"
+		page.Level, page.Verdict = next, "Ready for the first job"
+	case count[health.Lost] > 0:
+		page.Level, page.Verdict = health.Lost, "Something cannot be had any more"
+		page.Detail = "Nobody can undo it; know it, and read below what it is."
+	case count[health.Working] > 0:
+		page.Level, page.Verdict = health.Working, "Working on it"
+		page.Detail = "It goes on by itself."
 	default:
-		page.Level, page.Verdict = "good", "Everything is archived"
+		page.Level, page.Verdict = health.Well, "All is well"
+		read, delivered := page.Jobs[0].Read.Until, page.Jobs[0].Deliver.Until
+		for _, h := range page.Jobs[1:] {
+			read, delivered = earlier(read, h.Read.Until), earlier(delivered, h.Deliver.Until)
+		}
+		page.Detail = "Read from X up to " + moment(read) + ". Delivered to Microsoft 365 up to " + moment(delivered) + ", as far as it was asked for. Nothing needs you."
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }

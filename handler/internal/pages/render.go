@@ -7,6 +7,8 @@ import (
 	"html/template"
 	"net/http"
 	"time"
+
+	"xarchive/handler/internal/health"
 )
 
 // templates are the pages, each with the layout around it, and what the layout
@@ -20,7 +22,7 @@ type templates struct {
 func parseTemplates() templates {
 	t := templates{pages: map[string]*template.Template{}, files: map[string][]byte{}, tags: map[string]string{}}
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"number": number, "day": day, "minute": minute, "moment": moment, "iso": iso,
+		"number": health.Number, "day": day, "minute": minute, "moment": moment, "iso": iso,
 	}).ParseFS(files, "assets/layout.html"))
 	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "opening", "returned", "status"} {
 		t.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(files, "assets/"+name+".html"))

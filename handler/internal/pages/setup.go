@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/jobs"
 )
 
@@ -18,6 +19,8 @@ type setupPage struct {
 	Handle     string // of the account that has signed in: @name, or its id
 	JobAccount string // the account that the job archives now; "" before it is saved
 	Changes    bool   // saving makes the job archive another account than now
+
+	Read health.Verdict // of a job that is set up: what is read from X
 }
 
 func (q *request) setupURL(jobID string) string {
@@ -68,6 +71,14 @@ func (q *request) setUp() {
 		}
 	}
 	page := newSetupPage(jobID, setup)
+	if page.Stage == "done" {
+		account, err := q.pages.opt.Records.Account(q.r.Context(), setup.Job.AccountID)
+		if err != nil && problem == "" {
+			p := q.explain("reading the account", err)
+			problem, status = p.Message, p.Status
+		}
+		page.Read = health.Read(*setup.Job, account, q.pages.opt.Now().UTC())
+	}
 	page.Problem = problem
 	q.show(status, "setup", page.title(), page)
 }

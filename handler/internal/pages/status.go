@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/state"
 )
 
@@ -73,7 +74,7 @@ func newTaskLine(t state.Task, now time.Time) taskLine {
 	line := taskLine{Task: t, Level: "wait", Summary: "Waiting", Detail: "It is delivered once the archive covers its window."}
 	switch {
 	case !t.EndedAt.IsZero() && t.Verdict != nil:
-		line.Summary, line.Detail, line.Level = taskState(t.Verdict.Status), plural(max(t.Uploads, len(t.Verdict.Items)), "item"), "good"
+		line.Summary, line.Detail, line.Level = taskState(t.Verdict.Status), health.Plural(max(t.Uploads, len(t.Verdict.Items)), "item"), "good"
 		if t.Verdict.Status != 0 {
 			line.Level = "bad"
 			line.Detail += ". " + t.Verdict.Reason
@@ -81,14 +82,14 @@ func newTaskLine(t state.Task, now time.Time) taskLine {
 	case !t.EndedAt.IsZero():
 		line.Summary, line.Detail = "Ended", ""
 	case t.Verdict != nil:
-		line.Summary, line.Detail = "Reporting", "All items are uploaded; the Import service has yet to be problem."
+		line.Summary, line.Detail = "Reporting", health.Plural(t.Uploads, "item")+" uploaded; the Import service has yet to take the report."
 	case t.Problem != nil:
-		line.Summary, line.Detail = fmt.Sprintf("Trying again, %s failed", plural(t.Attempts, "attempt")), problemWords(t.Problem)
+		line.Summary, line.Detail = fmt.Sprintf("Trying again, %s failed", health.Plural(t.Attempts, "attempt")), problemWords(t.Problem)
 		if t.NotBefore.After(now) {
-			line.Detail += " Next attempt in " + span(t.NotBefore.Sub(now)) + "."
+			line.Detail += " Next attempt in " + health.Span(t.NotBefore.Sub(now)) + "."
 		}
 	case t.Uploads > 0:
-		line.Summary, line.Detail = "Uploading", plural(t.Uploads, "item")+" so far"
+		line.Summary, line.Detail = "Uploading", health.Plural(t.Uploads, "item")+" so far"
 	}
 	return line
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/manifest"
 )
 
 // Account is what the connector knows of an account on X: how far it has read the
@@ -50,6 +51,8 @@ type Account struct {
 	Problem  *Problem      `json:"lastError,omitempty"`
 	Skew     time.Duration `json:"clockSkew,omitempty"` // nanoseconds by which X's clock was ahead of ours at the last answer
 	SetAside SetAside      `json:"setAside,omitzero"`
+
+	Manifest manifest.Link `json:"manifest,omitzero"` // the newest blob of the account's manifest
 
 	PostsTotal int            `json:"postsTotal"`      // posts archived
 	Daily      map[string]int `json:"daily,omitempty"` // posts archived by their own date (UTC, 2006-01-02), the newest 90 days

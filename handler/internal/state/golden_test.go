@@ -13,6 +13,7 @@ import (
 
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/state"
 )
 
@@ -53,7 +54,7 @@ var format = map[string]any{
 			Returned: []string{"1800"}, NewestID: "1850", CursorBefore: "1800", OldestID: "1750", Oldest: now, Complete: true, From: now, Checked: true, Uncovered: true, Stored: 1, Within: 20},
 		Waiting: map[string]state.Waiting{"versions/1800": waiting}, Lost: []state.Lost{{Waiting: waiting, At: now}}, RateReset: now,
 		Rate: state.Rate{Limit: 900, Remaining: 12, Reset: now}, TriedAt: now, LastRun: now, Problem: &problem, Skew: 2 * time.Second,
-		SetAside: state.SetAside{Posts: 1, Version: "1.2.0"}, PostsTotal: 1234, Daily: map[string]int{"2026-11-26": 3}, Unreachable: state.Ranges{window}},
+		SetAside: state.SetAside{Posts: 1, Version: "1.2.0"}, Manifest: manifest.Link{N: 3, SHA256: "cd"}, PostsTotal: 1234, Daily: map[string]int{"2026-11-26": 3}, Unreachable: state.Ranges{window}},
 	"owner": state.Owner{V: 1, JobID: "j", At: now},
 	"task": state.Task{V: 1, JobID: "j", TaskID: "t", AccountID: "7", Start: window.From, End: window.To, Dirty: []string{"1800"}, BlobSASURI: "https://inbox/c?sig=secret", ReceivedAt: now,
 		Begun: true, Position: "7/2026/11/26/1800.eml", Chunks: 2, Uploads: 60, Extra: true, ExtraDone: 3,

@@ -99,6 +99,13 @@ type Damaged struct {
 	Err  error  // wraps ErrDamaged or ErrNewer
 }
 
+// Error implements error: a single record that cannot be read is returned as
+// *Damaged.
+func (d *Damaged) Error() string { return d.Err.Error() }
+
+// Unwrap returns what is wrong with the record.
+func (d *Damaged) Unwrap() error { return d.Err }
+
 // record is what is kept under a name. belongs reports whether what was read is a
 // record of that name: JSON such as null or {} is not. upgrade turns a record from
 // before the format was versioned into today's form.
@@ -136,7 +143,10 @@ func (s *Store) read(ctx context.Context, name string, into record) (blob.Info, 
 	if err != nil {
 		return blob.Info{}, err
 	}
-	return info, parse(name, data, into)
+	if err := parse(name, data, into); err != nil {
+		return info, &Damaged{name, data, err}
+	}
+	return info, nil
 }
 
 // write writes a record. Its errors are those of blob.Container.Write; ErrLeased

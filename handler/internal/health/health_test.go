@@ -1,0 +1,135 @@
+package health_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/health"
+	"xarchive/handler/internal/state"
+)
+
+var now = time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) time.Time { return now.Add(-d) }
+
+func covered(until time.Duration) state.Ranges { return state.Ranges{{To: ago(until)}} }
+
+var job = state.Job{ID: "j", AccountID: "7", CreatedAt: ago(30 * 24 * time.Hour)}
+
+// TestRead: each state of an account has its own level and words. What needs a person
+// is never called well or working, and what goes on by itself never needs one.
+func TestRead(t *testing.T) {
+	problem := func(c fault.Cause) *state.Problem { return &state.Problem{Cause: c, Text: "inner"} }
+	fresh := state.Job{ID: "j", AccountID: "7", CreatedAt: ago(time.Minute)}
+	asks := state.Job{ID: "j", AccountID: "7", CreatedAt: job.CreatedAt, SignInNeeded: true}
+	for name, c := range map[string]struct {
+		job     state.Job
+		account state.Account
+		level   health.Level
+		title   string
+		do      health.Action
+	}{
+		"up to date":                     {job, state.Account{Covered: covered(time.Minute)}, health.Well, "", health.None},
+		"just set up":                    {fresh, state.Account{}, health.Working, "Starting", health.None},
+		"never read":                     {job, state.Account{}, health.NeedsYou, "Not started", health.None},
+		"a first read of a long history": {job, state.Account{Run: &state.Run{Posts: 900}, TriedAt: ago(time.Minute)}, health.Working, "Reading what is there", health.None},
+		"behind, at work":                {job, state.Account{Covered: covered(5 * time.Hour), Run: &state.Run{Posts: 3000}, TriedAt: ago(time.Minute)}, health.Working, "Behind by 5 hours", health.None},
+		"behind, and nobody at work":     {job, state.Account{Covered: covered(5 * time.Hour)}, health.NeedsYou, "Behind by 5 hours", health.None},
+		"behind for X's limit":           {job, state.Account{Covered: covered(2 * time.Hour), RateReset: now.Add(time.Minute)}, health.Working, "Behind by 2 hours", health.None},
+		"sign-in needed":                 {asks, state.Account{Covered: covered(time.Minute)}, health.NeedsYou, "Sign-in needed", health.SignIn},
+		"keys refused":                   {job, state.Account{Covered: covered(time.Minute), Problem: problem(fault.XUnauthorized)}, health.NeedsYou, "Last run failed", health.SignIn},
+		"forbidden":                      {job, state.Account{Covered: covered(time.Minute), Problem: problem(fault.XForbidden)}, health.NeedsYou, "Last run failed", health.Settings},
+		"X is down":                      {job, state.Account{Covered: covered(2 * time.Hour), Problem: problem(fault.XUnavailable)}, health.Working, "Last run failed", health.None},
+		"X is down for long":             {job, state.Account{Covered: covered(7 * time.Hour), Problem: problem(fault.XUnavailable)}, health.NeedsYou, "Last run failed", health.None},
+		"X's answers are incomplete":     {job, state.Account{Covered: covered(20 * time.Minute), Incomplete: ago(20 * time.Minute)}, health.Working, "X's answers are incomplete", health.None},
+		"a wrong clock":                  {job, state.Account{Covered: covered(time.Minute), Skew: time.Minute}, health.NeedsYou, "The clock is wrong", health.None},
+		"media waited for":               {job, state.Account{Covered: covered(time.Minute), Waiting: map[string]state.Waiting{"media/1": {}}}, health.Working, "1 post not complete yet", health.None},
+		"media lost":                     {job, state.Account{Covered: covered(time.Minute), Lost: []state.Lost{{}}}, health.Lost, "1 post without all that belongs to it", health.None},
+		"3,200 of 3,500 posts":           {job, state.Account{Covered: covered(time.Minute), Gaps: []state.Gap{{Range: state.Range{To: ago(time.Hour)}}}}, health.Lost, "Older posts are missing", health.None},
+		"a gap":                          {job, state.Account{Covered: covered(time.Minute), Gaps: []state.Gap{{Range: state.Range{From: ago(2 * time.Hour), To: ago(time.Hour)}}}}, health.Lost, "A gap", health.None},
+		"posts set aside":                {job, state.Account{Covered: covered(time.Minute), SetAside: state.SetAside{Posts: 2}}, health.NeedsYou, "2 posts set aside", health.None},
+	} {
+		v := health.Read(c.job, c.account, now)
+		title, do := "", health.None
+		if len(v.Findings) > 0 {
+			title, do = v.Findings[0].Title, v.Findings[0].Do
+		}
+		if v.Level() != c.level || title != c.title || do != c.do {
+			t.Errorf("%s: %s, %q, to do %q; want %s, %q, %q", name, v.Level(), title, do, c.level, c.title, c.do)
+		}
+		for _, f := range v.Findings {
+			if strings.Contains(f.Text, "inner") || !strings.HasSuffix(f.Text, ".") {
+				t.Errorf("%s: %q is no sentence for a person", name, f.Text)
+			}
+		}
+		if !v.Until.Equal(c.account.Covered.End()) {
+			t.Errorf("%s: read until %s", name, v.Until)
+		}
+	}
+}
+
+// TestDeliver: what Microsoft 365 has is derived from tasks that ended well, and from
+// nothing else.
+func TestDeliver(t *testing.T) {
+	task := func(change func(*state.Task)) []state.Task {
+		x := state.Task{JobID: "j", TaskID: "t", Start: ago(48 * time.Hour), End: ago(24 * time.Hour), ReceivedAt: ago(2 * time.Hour)}
+		change(&x)
+		return []state.Task{x, {JobID: "another", TaskID: "t", ReceivedAt: ago(time.Hour)}}
+	}
+	done := func(v state.Verdict) []state.Task {
+		return task(func(x *state.Task) { x.EndedAt, x.Verdict = ago(time.Hour), &v })
+	}
+	for name, c := range map[string]struct {
+		job   state.Job
+		tasks []state.Task
+		level health.Level
+		title string
+		until time.Time
+	}{
+		"delivered":     {job, done(state.Verdict{}), health.Well, "", ago(24 * time.Hour)},
+		"never asked":   {job, nil, health.NeedsYou, "Never asked for", time.Time{}},
+		"not asked yet": {state.Job{ID: "j", CreatedAt: ago(time.Hour)}, nil, health.Working, "Not asked for yet", time.Time{}},
+		"no longer asked": {job, task(func(x *state.Task) {
+			x.ReceivedAt, x.EndedAt, x.Verdict = ago(100*time.Hour), ago(99*time.Hour), &state.Verdict{}
+		}), health.NeedsYou, "No longer asked for", ago(24 * time.Hour)},
+		"refused":        {job, done(state.Verdict{Refusal: "status 400."}), health.NeedsYou, "A delivery was refused", time.Time{}},
+		"failed for now": {job, done(state.Verdict{Status: 1, Reason: "the SAS has expired"}), health.NeedsYou, "A delivery failed", time.Time{}},
+		"not whole":      {job, done(state.Verdict{Status: 2, Reason: "a gap"}), health.Lost, "A delivery is not whole", time.Time{}},
+		"an altered message": {job, task(func(x *state.Task) {
+			x.EndedAt, x.Verdict, x.Left = ago(time.Hour), &state.Verdict{Status: 2}, []state.Left{{Key: "1", Problem: state.Problem{Cause: fault.ArchiveAltered}}}
+		}), health.NeedsYou, "An archived message was altered", time.Time{}},
+		"under way":                   {job, task(func(*state.Task) {}), health.Working, "A delivery is under way", time.Time{}},
+		"under way for too long":      {job, task(func(x *state.Task) { x.ReceivedAt = ago(30 * time.Hour) }), health.NeedsYou, "A delivery is overdue", time.Time{}},
+		"no token for the service":    {job, task(func(x *state.Task) { x.Problem = &state.Problem{Cause: fault.EntraSignIn} }), health.NeedsYou, "A delivery does not get through", time.Time{}},
+		"the service is out of order": {job, task(func(x *state.Task) { x.Problem = &state.Problem{Cause: fault.Import} }), health.Working, "A delivery is under way", time.Time{}},
+	} {
+		v := health.Deliver(c.job, c.tasks, now)
+		title := ""
+		if len(v.Findings) > 0 {
+			title = v.Findings[0].Title
+		}
+		if v.Level() != c.level || title != c.title || !v.Until.Equal(c.until) {
+			t.Errorf("%s: %s, %q, until %s; want %s, %q, %s", name, v.Level(), title, v.Until, c.level, c.title, c.until)
+		}
+		for _, f := range v.Findings {
+			if !strings.HasSuffix(f.Text, ".") {
+				t.Errorf("%s: %q is no sentence", name, f.Text)
+			}
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
+		if got := health.Number(n); got != want {
+			t.Errorf("%d: want %s, got %s", n, want, got)
+		}
+	}
+	for d, want := range map[time.Duration]string{0: "under a minute", time.Minute: "1 minute", 119 * time.Minute: "1 hour", 49 * time.Hour: "2 days"} {
+		if got := health.Span(d); got != want {
+			t.Errorf("%s: want %s, got %s", d, want, got)
+		}
+	}
+}

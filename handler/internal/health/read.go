@@ -1,0 +1,119 @@
+package health
+
+import (
+	"time"
+
+	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/state"
+)
+
+const (
+	// late is how far reading may be behind before it is worth a word. The timer ticks
+	// every few minutes, and X's limits can hold it up for a quarter of an hour.
+	late = time.Hour
+	// tooLate is how long something that should go on by itself may not do so.
+	tooLate = 6 * time.Hour
+)
+
+// Read says what of a job's account is read from X into the archive.
+func Read(job state.Job, a state.Account, now time.Time) Verdict {
+	v := Verdict{Until: a.Covered.End()}
+	readFailure(&v, job, a, now)
+	readProgress(&v, job, a, now)
+	readLoss(&v, a)
+	v.sort()
+	return v
+}
+
+// readFailure says what keeps X from being read.
+func readFailure(v *Verdict, job state.Job, a state.Account, now time.Time) {
+	behind := now.Sub(v.Until) > late
+	switch {
+	case job.SignInNeeded:
+		v.say(NeedsYou, "Sign-in needed", "The account must sign in with X again. Until then no new posts are read; those since the last run are read afterwards.")
+		v.do(SignIn)
+	case a.Problem != nil:
+		m := a.Problem.Cause.Meaning()
+		level := Working
+		if m.NeedsPerson || behind && now.Sub(later(v.Until, job.CreatedAt)) > tooLate {
+			level = NeedsYou
+		}
+		v.say(level, "Last run failed", "%s", m.Words())
+		switch a.Problem.Cause {
+		case fault.XUnauthorized, fault.XSignIn, fault.NotSignedIn:
+			v.do(SignIn)
+		case fault.SecretNotSet, fault.KeyVault, fault.KeyVaultAccess, fault.XForbidden:
+			v.do(Settings)
+		}
+	}
+	if a.Skew != 0 {
+		v.say(NeedsYou, "The clock is wrong", "The clock of the machine that runs the connector differs from X's by %s. What is new is decided by X's clock, so no post is missed for it, but X refuses requests signed with a time that is more than some minutes wrong. Set the clock right.", a.Skew.Abs())
+	}
+}
+
+// readProgress says how far reading is behind.
+func readProgress(v *Verdict, job state.Job, a state.Account, now time.Time) {
+	waits := "The connector goes on at the timer's next tick."
+	if a.RateReset.After(now) {
+		waits = "X's rate limit is used up; the connector goes on in " + Span(a.RateReset.Sub(now)) + "."
+	}
+	timer := "See that the timer function (ingest) is enabled in the Azure portal, and look into its log."
+	switch {
+	case len(v.Findings) > 0:
+		// What keeps it is said.
+	case a.Run != nil && v.Until.IsZero():
+		v.say(Working, "Reading what is there", "The account is read for the first time: %s so far. %s", Plural(a.Run.Posts, "post"), waits)
+	case a.Run != nil && now.Sub(v.Until) > late && now.Sub(a.TriedAt) < late:
+		v.say(Working, "Behind by "+Span(now.Sub(v.Until)), "Much was posted: %s read, %s archived so far. %s", Plural(a.Run.Posts, "post"), Plural(a.PostsTotal, "post"), waits)
+	case !a.Incomplete.IsZero():
+		v.say(Working, "X's answers are incomplete", "Since %s X leaves posts out of its answers that it still has. What it gives is archived, but the time is not counted as covered until they are back. If they are not back within a day, the time is recorded as a gap.", Moment(a.Incomplete))
+	case v.Until.IsZero() && now.Sub(job.CreatedAt) > late:
+		v.say(NeedsYou, "Not started", "The job was set up %s ago and nothing has been read. %s", Span(now.Sub(job.CreatedAt)), timer)
+	case v.Until.IsZero():
+		v.say(Working, "Starting", "The first run begins at the timer's next tick, within minutes.")
+	case now.Sub(v.Until) > late && a.RateReset.After(now):
+		v.say(Working, "Behind by "+Span(now.Sub(v.Until)), "%s", waits)
+	case now.Sub(v.Until) > late:
+		v.say(NeedsYou, "Behind by "+Span(now.Sub(v.Until)), "The archive is not up to date, although nothing is recorded as failed. %s", timer)
+	}
+	if n := len(a.Waiting); n > 0 {
+		v.say(Working, Plural(n, "post")+" not complete yet", "X did not give a picture, film or earlier version of them. The posts are archived; the rest is asked for again for a day and follows as a second message.")
+	}
+}
+
+// readLoss says what cannot be had any more, and what could not be understood.
+func readLoss(v *Verdict, a state.Account) {
+	for _, g := range a.Gaps {
+		from := "from " + Moment(g.From)
+		if g.From.IsZero() {
+			from = "before"
+		}
+		switch g.Why {
+		case state.LeftOut:
+			v.say(Lost, "A gap", "X left posts out of its answers for a day: posts %s to %s may be missing.", from, Moment(g.To))
+		default:
+			if g.From.IsZero() {
+				v.say(Lost, "Older posts are missing", "X gives back the newest 3,200 posts of an account. What was posted before %s is not in the archive, as far as there is any.", Moment(g.To))
+				continue
+			}
+			v.say(Lost, "A gap", "More was posted than X gives back (3,200 posts): posts %s to %s may be missing. Have the timer tick more often (INGEST_SCHEDULE).", from, Moment(g.To))
+		}
+	}
+	if n := len(a.Lost); n > 0 {
+		var posts []string
+		for _, l := range a.Lost {
+			posts = append(posts, l.PostID)
+		}
+		v.say(Lost, Plural(n, "post")+" without all that belongs to it", "X did not give a picture, film or earlier version within a day. The posts are archived and say what is missing: %s.", few(posts, 5))
+	}
+	if n := a.SetAside.Posts; n > 0 {
+		v.say(NeedsYou, Plural(n, "post")+" set aside", "%s", fault.SetAside.Meaning().Words())
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
