@@ -16,6 +16,7 @@ import (
 	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/connection"
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/pages"
 	"xarchive/handler/internal/telemetry"
 )
@@ -122,13 +123,6 @@ func timer(ctx context.Context, ticks pages.Ticks, say func(mark, sentence strin
 	if err != nil {
 		return
 	}
-	words, bad := pages.TimerHealth(last, time.Now())
-	switch {
-	case bad:
-		say("✗", words)
-	case last.IsZero():
-		say("–", words)
-	default:
-		say("✓", words)
-	}
+	f := health.Timer(last, time.Now())
+	say(map[health.Level]string{health.NeedsYou: "✗", health.Working: "–", health.Well: "✓"}[f.Level], f.Text)
 }

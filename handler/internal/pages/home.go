@@ -73,10 +73,9 @@ func (q *request) overview() homePage {
 		}
 	}
 	if last, err := q.pages.opt.Records.LastTick(q.r.Context()); err == nil { // what keeps it from being read is said above
-		if words, bad := TimerHealth(last, q.pages.opt.Now().UTC()); bad {
-			page.Todo = append(page.Todo, todo{Level: "bad", Title: "The timer does not tick", Text: words})
-		} else if last.IsZero() && page.Last.IsZero() {
-			page.Todo = append(page.Todo, todo{Level: "next", Title: "Waiting for the timer", Text: words})
+		f := health.Timer(last, q.pages.opt.Now().UTC())
+		if f.Level == health.NeedsYou || f.Level == health.Working && page.Last.IsZero() {
+			page.Todo = append(page.Todo, todo{Level: f.Level, Title: f.Title, Text: f.Text})
 		}
 	}
 	page.LastRun = lasting(q.pages.opt.Now().UTC(), page.Last)

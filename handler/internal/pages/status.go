@@ -16,8 +16,7 @@ type statusPage struct {
 	Tasks   []taskLine
 	Damaged []string // names of records that cannot be read
 	Problem string
-	Timer   string // how the timer is doing
-	Late    bool   // it must be looked after
+	Timer   health.Finding
 }
 
 // shownTasks is how many recent tasks are listed.
@@ -40,7 +39,7 @@ func (q *request) status() {
 		if last, err = q.pages.opt.Records.LastTick(q.r.Context()); errors.Is(err, state.ErrDamaged) {
 			err = nil // the next tick replaces it
 		}
-		page.Timer, page.Late = TimerHealth(last, q.pages.opt.Now().UTC())
+		page.Timer = health.Timer(last, q.pages.opt.Now().UTC())
 	}
 	code := http.StatusOK
 	if err != nil {
