@@ -14,6 +14,7 @@ import (
 	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/connection"
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/pages"
 	"xarchive/handler/internal/telemetry"
 )
@@ -99,13 +100,30 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 		}
 		cancel()
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	compared, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	switch sentence, wrong, unknown := made.checker.Words(ctx); {
+	switch sentence, wrong, unknown := made.checker.Words(compared); {
 	case unknown:
 		fmt.Fprintf(w, "– %-15s %s\n", words, sentence)
 	default:
 		say(!wrong, words, sentence)
 	}
+	timer(ctx, made.ticks, func(mark, sentence string) {
+		well = well && mark != "✗"
+		fmt.Fprintf(w, "%s %-15s %s\n", mark, "Timer", sentence)
+	})
 	return well
+}
+
+// timer says how the timer is doing, unless the state container cannot be read: the
+// test of the storage says so.
+func timer(ctx context.Context, ticks pages.Ticks, say func(mark, sentence string)) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	last, err := ticks.LastTick(ctx)
+	if err != nil {
+		return
+	}
+	f := health.Timer(last, time.Now())
+	say(map[health.Level]string{health.NeedsYou: "✗", health.Working: "–", health.Well: "✓"}[f.Level], f.Text)
 }

@@ -21,15 +21,8 @@ import (
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/post"
-	"xarchive/tests/sandbox"
 	"xarchive/tests/sandbox/blobs"
 )
-
-// staged is the folder of the staged app, built once: commands are run as the very
-// binary that is deployed.
-var staged string
-
-func TestMain(m *testing.M) { os.Exit(sandbox.RunStaged(m, "..", &staged)) }
 
 const (
 	account   = "2244994945"

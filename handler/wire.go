@@ -43,6 +43,7 @@ type app struct {
 	front   http.Handler // the Compliance Center's API and the pages
 	ingest  *ingest.Ingest
 	checker *connection.Checker
+	ticks   pages.Ticks
 }
 
 func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, report *telemetry.Telemetry) (*app, error) {
@@ -115,9 +116,10 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
 		Access: guard, Jobs: work, Records: store, Connections: checker.Tests, Now: time.Now, Log: log})
 	return &app{
-		front:   report.HTTP(route(calls, people)),
+		front:   route(calls, people),
 		checker: checker,
-		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Sweep: store, Now: time.Now, Log: log,
+		ticks:   store,
+		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Sweep: store, Ticks: store, Now: time.Now, Log: log,
 			Limit: cfg.FunctionTimeout - ingest.Margin(cfg.FunctionTimeout)},
 	}, nil
 }

@@ -1,7 +1,7 @@
 // What somebody must be told of. docs/operations.md says, for each, what it means
 // and what to do.
 //
-// The rules read the connector's log lines and the host's record of requests.
+// The rules read the connector's log lines and its own record of requests.
 // The phrases looked for are the handler's own; a test compares them.
 param token string
 param location string
@@ -69,7 +69,9 @@ var rules = [
     severity: 2
     title: 'X archive: the connector answers with errors'
     text: 'Calls of the Compliance Center or of an admin ended with a 5xx answer.'
-    query: 'AppRequests | where ResultCode startswith "5" | summarize Count = count()'
+    // The connector's own rows: anybody can make the host answer 500 by himself, with a
+    // malformed request that the connector never sees.
+    query: 'AppRequests | where SDKVersion startswith "xarchive:" and ResultCode startswith "5" | summarize Count = count()'
     window: 'PT15M'
     operator: 'GreaterThan'
     threshold: 0

@@ -54,7 +54,7 @@ func release(ctx context.Context, root, out, version string) error {
 	}
 	name := "xarchive-connector-" + version
 	files := []string{name + ".zip", name + ".cdx.json"}
-	if err := writeZip(staged, filepath.Join(out, files[0])); err != nil {
+	if err := appfolder.Pack(staged, filepath.Join(out, files[0])); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(staged); err != nil {

@@ -210,3 +210,16 @@ func TestAlertsLookForWhatTheHandlerSays(t *testing.T) {
 		}
 	}
 }
+
+// TestAlertCountsOurOwnErrors: the host records requests, too, among them 500s that
+// any stranger can cause. The connector's rows are known by the product's name.
+func TestAlertCountsOurOwnErrors(t *testing.T) {
+	if !literals(t, "handler/internal/telemetry")["xarchive"] {
+		t.Error("telemetry's product is not called xarchive any more")
+	}
+	for line := range strings.Lines(read(t, "infra/alerts.bicep")) {
+		if strings.Contains(line, "AppRequests") && !strings.Contains(line, `SDKVersion startswith "xarchive:"`) {
+			t.Errorf("a rule counts the host's requests: %s", line)
+		}
+	}
+}

@@ -124,14 +124,14 @@ func TestX(t *testing.T) {
 	b.Put(secrets.TwitterAccessTokenSecret, secret)
 	answer(me, 403, "")
 	expect(t, "no permission", try(), "read permission")
-	// The states of app and account are told apart; a space keeps the stand-in's status.
-	status, me = 402, ` {"title":"CreditsDepleted"}`
+	// The states of app and account are told apart.
+	answer(me, 402, `{"title":"CreditsDepleted"}`)
 	expect(t, "no credits", try(), "credits at X are used up", "Buy credits")
-	status, me = 429, ` {"title":"UsageCapExceeded","type":"https://api.x.com/2/problems/usage-capped","period":"Monthly"}`
+	answer(me, 429, `{"title":"UsageCapExceeded","type":"https://api.x.com/2/problems/usage-capped","period":"Monthly"}`)
 	expect(t, "monthly cap", try(), "cap on reads", "reset")
-	status, me = 403, ` {"reason":"client-not-enrolled","type":"https://api.x.com/2/problems/client-forbidden"}`
+	answer(me, 403, `{"reason":"client-not-enrolled","type":"https://api.x.com/2/problems/client-forbidden"}`)
 	expect(t, "not enrolled", try(), "no project or package")
-	status, me = 403, ` {"errors":[{"code":64,"message":"Your account is suspended and is not permitted to access this feature."}]}`
+	answer(me, 403, `{"errors":[{"code":64,"message":"Your account is suspended and is not permitted to access this feature."}]}`)
 	expect(t, "suspended", try(), "suspended or locked the account")
 	b.Put(secrets.TwitterAPIKey, "")
 	expect(t, "not set", try(), "twitter-api-key is not set")

@@ -21,6 +21,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"xarchive/handler/internal/logging"
@@ -51,6 +52,7 @@ type Server struct {
 type timer struct {
 	binding string
 	run     func(context.Context, Invocation) (Result, error)
+	busy    *atomic.Bool // whether it runs
 }
 
 // Invocation is one call of a function by the host.
@@ -74,8 +76,12 @@ func New(o Options) *Server {
 // into log lines and ends when the server is to end or the host hangs up. An
 // error or a panic of run fails the invocation: it is logged here, the host
 // learns only that it failed.
+//
+// run never runs twice at once in this process. The host may call it while it
+// runs, because a call through the admin API does not wait for the schedule's; such
+// an invocation does nothing and succeeds.
 func (s *Server) Timer(function, binding string, run func(context.Context, Invocation) (Result, error)) {
-	s.timers[function] = timer{binding, run}
+	s.timers[function] = timer{binding, run, &atomic.Bool{}}
 }
 
 const (
@@ -125,7 +131,12 @@ func (s *Server) serve(ctx context.Context, listener net.Listener) error {
 // ServeHTTP runs invocations and passes everything else to the HTTP handler, also the
 // `GET /` by which the host finds out that the connector listens: any answer to that
 // will do.
+//
+// Every answer waits until the request's body has been read, see draining.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body := &draining{ResponseWriter: w, body: r.Body}
+	defer body.drain() // an answer without a body is written after this
+	w = body
 	r = r.WithContext(s.telem.Join(logging.With(r.Context(), "invocation", invocationID(r)), r.Header))
 	defer s.recoverPanic(w, r)
 	if name, isFunction := s.functionNamed(r.URL.Path); isFunction {

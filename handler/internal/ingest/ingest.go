@@ -29,11 +29,17 @@ type Sweeper interface {
 	Sweep(ctx context.Context, now time.Time) (removed int, ran bool, err error)
 }
 
+// Recorder records that a tick begins; *state.Store.
+type Recorder interface {
+	Ticked(ctx context.Context, now time.Time) error
+}
+
 // Ingest runs both halves.
 type Ingest struct {
 	Capture Capture
 	Deliver Deliver
 	Sweep   Sweeper
+	Ticks   Recorder
 	Now     func() time.Time
 	Log     *slog.Logger
 
@@ -55,6 +61,9 @@ func (i *Ingest) Tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, i.Limit)
 	defer cancel()
 	started := time.Now()
+	if err := i.Ticks.Ticked(ctx, i.Now()); err != nil {
+		i.Log.WarnContext(ctx, "that the timer ticks could not be recorded; the tick goes on", "error", err.Error())
+	}
 
 	var captured capture.Report
 	done := make(chan error, 1)
