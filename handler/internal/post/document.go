@@ -169,7 +169,7 @@ func elements(data json.RawMessage) ([]json.RawMessage, error) {
 // refers to author and media. What the page includes for the sake of other posts
 // stays out, so that a post's document does not depend on its neighbours.
 func (in *includes) document(p *object[wirePost], problems []object[Problem], earlier bool) Document {
-	own := &includes{}
+	own := &includes{handles: map[string]string{}}
 	wanted := map[string]bool{}
 	user := func(id string) { own.users.pick(in.users, id); wanted[id] = true }
 	pickMedia := func(w wirePost) {
@@ -199,19 +199,18 @@ func (in *includes) document(p *object[wirePost], problems []object[Problem], ea
 		}
 	}
 	delete(wanted, "")
-	var said [][]byte
 	for _, problem := range problems {
 		if wanted[problem.value.ResourceID] || wanted[problem.value.Value] {
-			said = append(said, problem.raw)
+			own.problems = append(own.problems, problem)
 		}
 	}
-	d := Document{ID: w.ID, JSON: own.envelope(p.raw, said), Earlier: earlier}
+	d := Document{ID: w.ID, JSON: own.envelope(p.raw), Earlier: earlier}
 	d.Post, d.Err = own.post(p)
 	return d
 }
 
 // envelope writes a document.
-func (in *includes) envelope(data []byte, problems [][]byte) []byte {
+func (in *includes) envelope(data []byte) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"data":`)
 	b.Write(data)
@@ -227,6 +226,10 @@ func (in *includes) envelope(data []byte, problems [][]byte) []byte {
 	}
 	if comma == "," {
 		b.WriteString("}")
+	}
+	var problems [][]byte
+	for _, problem := range in.problems {
+		problems = append(problems, problem.raw)
 	}
 	if len(problems) > 0 {
 		fmt.Fprintf(&b, `,"errors":[%s]`, bytes.Join(problems, []byte(",")))

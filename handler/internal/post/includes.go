@@ -88,10 +88,12 @@ type includes struct {
 	polls    group[wirePoll]
 	places   group[wirePlace]
 	byHandle map[string]string // lower-case handle to user id
+	handles  map[string]string // user id to handle, of those whom posts mention
+	problems []object[Problem] // what X says it did not send
 }
 
 func newIncludes(w wireIncludes) *includes {
-	in := &includes{byHandle: map[string]string{}}
+	in := &includes{byHandle: map[string]string{}, handles: map[string]string{}}
 	index(&in.tweets, w.Tweets, func(o *object[wirePost]) string { return o.value.ID })
 	index(&in.users, w.Users, func(o *object[wireUser]) string { return o.value.ID })
 	index(&in.media, w.Media, func(o *object[wireMedia]) string { return o.value.Key })

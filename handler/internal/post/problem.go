@@ -6,10 +6,12 @@ import "encoding/json"
 // not send, and why.
 type Problem struct {
 	Title        string `json:"title"`
+	Type         string `json:"type"` // an address whose last element says what kind of problem it is
 	Detail       string `json:"detail"`
 	ResourceType string `json:"resource_type"` // tweet, user, media, …
 	ResourceID   string `json:"resource_id"`
 	Value        string `json:"-"` // the id asked for
+	Raw          string `json:"-"` // the JSON object, as X sent it
 }
 
 func readProblems(list []json.RawMessage) (out []object[Problem]) {
@@ -29,5 +31,6 @@ func readProblem(raw json.RawMessage) object[Problem] {
 	if json.Unmarshal(w.Value, &w.Problem.Value) != nil {
 		w.Problem.Value = string(w.Value)
 	}
+	w.Raw = string(raw)
 	return object[Problem]{raw: raw, value: w.Problem}
 }

@@ -32,6 +32,11 @@ type wirePost struct {
 		Preview       string   `json:"preview_text"`
 		CoverMedia    string   `json:"cover_media"`
 		MediaEntities []string `json:"media_entities"`
+		Entities      struct {
+			URLs []struct {
+				Text string `json:"text"`
+			} `json:"urls"`
+		} `json:"entities"`
 	} `json:"article"`
 	Withheld    json.RawMessage `json:"withheld"`
 	Attachments struct {
@@ -39,9 +44,15 @@ type wirePost struct {
 		PollIDs   []string `json:"poll_ids"`
 	} `json:"attachments"`
 	Geo struct {
-		PlaceID string `json:"place_id"`
+		PlaceID     string `json:"place_id"`
+		Coordinates struct {
+			Coordinates []json.Number `json:"coordinates"` // longitude, latitude (GeoJSON)
+		} `json:"coordinates"`
 	} `json:"geo"`
-	Referenced []struct {
+	CommunityID   string          `json:"community_id"`
+	ReplySettings string          `json:"reply_settings"`
+	Paid          json.RawMessage `json:"paid_partnership"`
+	Referenced    []struct {
 		Type RefType `json:"type"`
 		ID   string  `json:"id"`
 	} `json:"referenced_tweets"`
@@ -60,6 +71,7 @@ type wireEntities struct {
 		UnwoundURL  string `json:"unwound_url"`
 		DisplayURL  string `json:"display_url"`
 		Title       string `json:"title"`
+		Description string `json:"description"`
 		MediaKey    string `json:"media_key"`
 	} `json:"urls"`
 	Mentions []wireMention `json:"mentions"`
@@ -75,6 +87,7 @@ type wireEntities struct {
 
 type wireMention struct {
 	Start, End int
+	ID         string `json:"id"`
 	Username   string `json:"username"`
 }
 
