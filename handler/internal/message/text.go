@@ -85,7 +85,7 @@ func writeText(b *strings.Builder, v view, indent string) {
 		line("\n%s", strings.Join(v.Notes, "\n"))
 	}
 	for _, c := range v.Context {
-		b.WriteString("\n")
+		line("")
 		writeText(b, c, indent+"| ")
 	}
 }

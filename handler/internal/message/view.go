@@ -156,9 +156,10 @@ func (w viewer) view(p *post.Post, depth int) view {
 	}
 	v.Notes = notes(p)
 	for _, r := range p.References {
-		if depth < maxContext {
-			v.Context = append(v.Context, w.reference(r, depth))
+		if depth >= maxContext && r.Post != nil {
+			r.Post, r.Why = nil, post.TooDeep
 		}
+		v.Context = append(v.Context, w.reference(r, depth))
 	}
 	return v
 }

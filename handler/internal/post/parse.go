@@ -79,10 +79,8 @@ func (in *includes) make(o *object[wirePost], depth int) *Post {
 		ref := Reference{Type: r.Type, ID: r.ID}
 		if included := in.tweets.byID[r.ID]; included != nil && depth < maxDepth {
 			ref.Post = in.make(included, depth+1)
-		} else if included != nil {
-			ref.Why = "it lies deeper than this archive shows"
-		} else {
-			ref.Why = in.why(r.ID)
+		} else if ref.Why = in.why(r.ID); ref.Why == "" && depth >= lookupDepth {
+			ref.Why = TooDeep
 		}
 		p.References = append(p.References, ref)
 	}
@@ -110,6 +108,9 @@ func (in *includes) note(w wirePost) {
 		}
 	}
 }
+
+// TooDeep says why a reference has no post where nobody asked X for it.
+const TooDeep = "it is further away than this archive follows"
 
 // time reads an RFC 3339 time; "" is the zero time.
 func (p *Post) time(name, text string) time.Time {
