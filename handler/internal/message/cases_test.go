@@ -30,7 +30,7 @@ const (
 )
 
 // caseNames are the folders of testdata/cases.
-func caseNames(t *testing.T) []string {
+func caseNames(t testing.TB) []string {
 	t.Helper()
 	folders, err := filepath.Glob("testdata/cases/*/posts.json")
 	if err != nil || len(folders) < 15 {

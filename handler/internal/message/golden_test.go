@@ -83,7 +83,7 @@ func golden(t *testing.T) map[string][]byte {
 }
 
 // kinds are the documents of testdata/kinds, by name.
-func kinds(t *testing.T) map[string]post.Document {
+func kinds(t testing.TB) map[string]post.Document {
 	t.Helper()
 	files, err := filepath.Glob("testdata/kinds/*.json")
 	if err != nil || len(files) == 0 {

@@ -140,16 +140,19 @@ func (w viewer) view(p *post.Post, depth int) view {
 	if p.Notice {
 		v.NoText = noticeLead
 	}
-	var below []post.Media // shown with the original of a repost
+	var original post.Post // of a repost: what it shows is not shown twice
 	if r := p.Ref(post.Retweeted); r != nil && r.Post != nil {
-		v.Repeats, below = true, r.Post.Media
+		v.Repeats, original = true, *r.Post
 	}
 	for _, m := range p.Media {
-		if !slices.ContainsFunc(below, func(b post.Media) bool { return b.Key == m.Key }) {
+		if !slices.ContainsFunc(original.Media, func(o post.Media) bool { return o.Key == m.Key }) {
 			v.Media = w.add(v.Media, m, depth)
 		}
 	}
-	v.Links = links(p.Text)
+	below := links(original.Text)
+	v.Links = slices.DeleteFunc(links(p.Text), func(l linkView) bool {
+		return slices.ContainsFunc(below, func(b linkView) bool { return slices.Equal(b.Chain, l.Chain) })
+	})
 	v.Article = w.article(p.Article, depth)
 	for _, poll := range p.Polls {
 		v.Polls = append(v.Polls, viewPoll(poll))
