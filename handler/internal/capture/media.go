@@ -31,8 +31,8 @@ func (f *mediaFile) exhausted() bool { return len(f.failed) >= len(f.sources) }
 
 // missing says why the file is not there.
 func (f *mediaFile) missing() string {
-	if len(f.sources) == 0 {
-		return "X names no file for it"
+	if why := f.media.NoFile(); why != "" {
+		return why
 	}
 	reason := f.failed[len(f.failed)-1].Error()
 	if f.passing() {

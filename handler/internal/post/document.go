@@ -229,7 +229,7 @@ func elements(data json.RawMessage) ([]json.RawMessage, error) {
 // refers to author and media. What the page includes for the sake of other posts
 // stays out, so that a post's document does not depend on its neighbours.
 func (in *includes) document(p *object[wirePost], problems []object[Problem], earlier bool) Document {
-	own := &includes{}
+	own := &includes{handles: map[string]string{}}
 	wanted := map[string]bool{}
 	user := func(id string) { own.users.pick(in.users, id); wanted[id] = true }
 	pickMedia := func(w wirePost) {
@@ -267,20 +267,19 @@ func (in *includes) document(p *object[wirePost], problems []object[Problem], ea
 	}
 	wanted[w.ID] = true // X could not send a part of it
 	delete(wanted, "")
-	var said [][]byte
 	for _, problem := range problems {
 		if wanted[problem.value.ResourceID] || wanted[problem.value.Value] {
-			said = append(said, problem.raw)
+			own.problems = append(own.problems, problem)
 		}
 	}
-	d := Document{ID: w.ID, JSON: own.envelope(p.raw, said, words), Earlier: earlier}
+	d := Document{ID: w.ID, JSON: own.envelope(p.raw, words), Earlier: earlier}
 	d.Post, d.Err = own.post(p)
 	return d
 }
 
 // envelope writes a document. What is included as posts stands under the name that the
 // document's vocabulary has for it.
-func (in *includes) envelope(data []byte, problems [][]byte, words Vocabulary) []byte {
+func (in *includes) envelope(data []byte, words Vocabulary) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"data":`)
 	b.Write(data)
@@ -305,6 +304,10 @@ func (in *includes) envelope(data []byte, problems [][]byte, words Vocabulary) [
 	}
 	if comma == "," {
 		b.WriteString("}")
+	}
+	var problems [][]byte
+	for _, problem := range in.problems {
+		problems = append(problems, problem.raw)
 	}
 	if len(problems) > 0 {
 		fmt.Fprintf(&b, `,"errors":[%s]`, bytes.Join(problems, []byte(",")))

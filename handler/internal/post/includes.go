@@ -108,6 +108,8 @@ type includes struct {
 	places   group[wirePlace]
 	byHandle map[string]string // lower-case handle to user id
 	others   []otherObject
+	handles  map[string]string // user id to handle, of those whom posts mention
+	problems []object[Problem] // what X says it did not send
 }
 
 // otherObject is an object of a group that is not known here, such as topics.
@@ -120,7 +122,7 @@ type otherObject struct {
 // newIncludes reads what is included. Posts that were looked up count before those of
 // the same id that came along: they have more.
 func newIncludes(w wireIncludes, looked []json.RawMessage) *includes {
-	in := &includes{byHandle: map[string]string{}}
+	in := &includes{byHandle: map[string]string{}, handles: map[string]string{}}
 	for _, list := range [][]json.RawMessage{looked, w["tweets"], w["posts"]} {
 		index(&in.tweets, list, func(o *object[wirePost]) string { return o.value.ID })
 	}

@@ -14,6 +14,7 @@ type Problem struct {
 	ResourceType string `json:"resource_type"` // tweet, post, user, media, …
 	ResourceID   string `json:"resource_id"`
 	Value        string `json:"-"` // the id asked for
+	Raw          string `json:"-"` // the JSON object, as X sent it
 }
 
 // Kind returns the last segment of the problem's type: resource-not-found,
@@ -41,5 +42,6 @@ func readProblem(raw json.RawMessage) object[Problem] {
 	if json.Unmarshal(w.Value, &w.Problem.Value) != nil {
 		w.Problem.Value = string(w.Value)
 	}
+	w.Raw = string(raw)
 	return object[Problem]{raw: raw, value: w.Problem}
 }

@@ -29,6 +29,11 @@ type wireRest struct {
 		Preview       string   `json:"preview_text"`
 		CoverMedia    string   `json:"cover_media"`
 		MediaEntities []string `json:"media_entities"`
+		Entities      struct {
+			URLs []struct {
+				Text string `json:"text"`
+			} `json:"urls"`
+		} `json:"entities"`
 	} `json:"article"`
 	Withheld    json.RawMessage `json:"withheld"`
 	Attachments struct {
@@ -37,8 +42,14 @@ type wireRest struct {
 		Sources   []string `json:"media_source_tweet_id"` // posts that the media are from
 	} `json:"attachments"`
 	Geo struct {
-		PlaceID string `json:"place_id"`
+		PlaceID     string `json:"place_id"`
+		Coordinates struct {
+			Coordinates []json.Number `json:"coordinates"` // longitude, latitude (GeoJSON)
+		} `json:"coordinates"`
 	} `json:"geo"`
+	CommunityID   string          `json:"community_id"`
+	ReplySettings string          `json:"reply_settings"`
+	Paid          json.RawMessage `json:"paid_partnership"`
 }
 
 // mediaKeys are those of the post's attachments and of its article.
@@ -64,6 +75,7 @@ type wireEntities struct {
 		UnwoundURL  string `json:"unwound_url"`
 		DisplayURL  string `json:"display_url"`
 		Title       string `json:"title"`
+		Description string `json:"description"`
 		MediaKey    string `json:"media_key"`
 	} `json:"urls"`
 	Mentions []wireMention `json:"mentions"`
@@ -79,8 +91,8 @@ type wireEntities struct {
 
 type wireMention struct {
 	Start, End int
-	Username   string `json:"username"`
 	ID         string `json:"id"`
+	Username   string `json:"username"`
 }
 
 type wireUser struct {

@@ -296,8 +296,9 @@ func TestLookupNotFound(t *testing.T) {
 		want       []post.Problem // nil: ErrNotFound
 	}{
 		{"one, named", named, []string{"20"},
-			[]post.Problem{{Title: "Not Found Error", Detail: "Could not find tweet with id: [20].", ResourceType: "tweet", ResourceID: "20", Value: "20"}}},
-		{"one, not named", unnamed, []string{"20"}, []post.Problem{{Title: "Not Found", Detail: "Not Found", Type: "about:blank"}}},
+			[]post.Problem{{Title: "Not Found Error", Detail: "Could not find tweet with id: [20].", ResourceType: "tweet", ResourceID: "20", Value: "20",
+				Raw: named[len(`{"errors":[`) : len(named)-len(`]}`)]}}},
+		{"one, not named", unnamed, []string{"20"}, []post.Problem{{Title: "Not Found", Type: "about:blank", Detail: "Not Found", Raw: unnamed}}},
 		{"two, one named", named, []string{"20", "21"}, nil},
 		{"two, none named", unnamed, []string{"20", "21"}, nil},
 		{"no word of X's", "<html>404</html>", []string{"20"}, nil},
