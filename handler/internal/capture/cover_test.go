@@ -338,7 +338,7 @@ func TestAsideCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.post(1)
-		w.x.Post(account, corpus.Post{ID: "418223901", Raw: []byte(`{"id":"418223901","text":"just setting up","author_id":"7"}`)})
+		w.x.Post(account, corpus.Post{ID: "418223901", Raw: []byte(`{"id":"418223901","text":"just setting up","author_id":"7","edit_history_tweet_ids":["418223901"]}`)})
 		dead := false
 		w.blobs.Before(func(op blobs.Op) error {
 			if dead {

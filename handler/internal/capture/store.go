@@ -104,13 +104,20 @@ func (t *turn) storePage(ctx context.Context, page post.Page) error {
 	if err != nil {
 		return err
 	}
+	if versions, err = t.complete(ctx, versions, run.Key); err != nil {
+		return err
+	}
 	if err := t.archiveAll(ctx, versions, func(int) {}); err != nil {
 		return err
 	}
 	docs := slices.SortedFunc(slices.Values(page.Posts), byID)
 	docs = slices.DeleteFunc(docs, func(d post.Document) bool { return t.isKnown(d.ID) }) // read again, and archived
 	begin := min(run.Within, len(docs))
-	return t.archiveAll(ctx, docs[begin:], func(n int) { run.Within = begin + n })
+	rest, err := t.complete(ctx, docs[begin:], run.Key)
+	if err != nil {
+		return err
+	}
+	return t.archiveAll(ctx, rest, func(n int) { run.Within = begin + n })
 }
 
 // archiveAll archives posts, several at once. done is called with how many of the

@@ -315,7 +315,7 @@ func (t *turn) mediaIn(ctx context.Context, p *post.Post, e archive.Entry) (keys
 		return nil, err
 	}
 	defer body.Close()
-	m, err := message.Read(body)
+	m, err := message.Open(body)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", e.Name, err)
 	}

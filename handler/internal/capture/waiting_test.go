@@ -50,7 +50,7 @@ func (w *world) photos(names ...string) corpus.Post {
 // files returns the names of the media files in a message.
 func (w *world) files(key string) (names []string) {
 	w.t.Helper()
-	m, err := message.Read(strings.NewReader(w.message(key)))
+	m, err := message.Open(strings.NewReader(w.message(key)))
 	if err != nil {
 		w.t.Fatal(err)
 	}
