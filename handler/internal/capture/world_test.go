@@ -57,7 +57,7 @@ func newWorld(t *testing.T, media ...string) *world { return newWorldOf(t, 10, 3
 // newWorldOf is newWorld with X's page size and reach.
 func newWorldOf(t *testing.T, page, reach int, media ...string) *world {
 	t.Helper()
-	time.Sleep(time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC).Sub(time.Now()))
+	time.Sleep(time.Until(time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC)))
 	w := &world{t: t, version: "v1", page: page, reach: reach, log: &logs{}}
 	w.blobs = blobs.New(blobs.Options{})
 	w.storage = blob.Account{ConnectionString: w.blobs.ConnectionString(), HTTP: w.blobs.Client(), Buffers: blob.NewBuffers(32 << 20)}
