@@ -25,10 +25,8 @@ race: tests/node_modules/.ready ## under the race detector (needs a C compiler)
 bench: $(NATIVE) ## what the connector costs (calls, bytes, CPU, memory), into docs/performance.md; Linux only
 	@$(GO) run ./tests/bench -app $(NATIVE) -doc docs/performance.md
 
-start: $(NATIVE) ## the Functions host on http://localhost:7071, with the settings of local.settings.json
-	@test -f local.settings.json || { echo "No local.settings.json: run 'cp local.settings.json.sample local.settings.json' (made for 'make sandbox' in another terminal)."; exit 1; }
-	@cp local.settings.json $(NATIVE)/
-	@if command -v func >/dev/null; then func start --script-root $(NATIVE); else $(GO) run ./tests/start -app $(NATIVE); fi
+start: ## the Functions host on http://localhost:7071, with the settings of local.settings.json
+	@$(GO) build -o build/start ./tests/start && exec build/start -app $(NATIVE)
 
 sandbox: tests/node_modules/.ready ## stand-ins for X, Entra, Key Vault, storage and the Import service, for 'make start'
 	@$(GO) run ./tests/demo -serve $(if $(CORPUS),-corpus "$(CORPUS)")

@@ -28,6 +28,9 @@ var parts = []part{
 	{"40 videos of 12 MB", func(ctx context.Context, app string) ([]figure, error) {
 		return whole(ctx, app, "40 posts with a video of 12 MB", posts{accounts: 1, each: 40, media: "clip%d.mp4", mediaSize: 12_000_000})
 	}},
+	{"4 times 40 videos", func(ctx context.Context, app string) ([]figure, error) { // as much at once as there ever is
+		return whole(ctx, app, "4 accounts with 40 such posts each", posts{accounts: 4, each: 40, media: "clip%d.mp4", mediaSize: 12_000_000})
+	}},
 	{"a video of 512 MiB", func(ctx context.Context, app string) ([]figure, error) { // the longest that X takes
 		return whole(ctx, app, "a video of 512 MiB", posts{accounts: 1, each: 1, media: "video%d.mp4", mediaSize: 512 << 20})
 	}},
@@ -61,11 +64,10 @@ func idle(ctx context.Context, app string, sizes ...ticks) (out []figure, err er
 	err = with(ctx, app, posts{accounts: most, each: 1}, func(w *world) error {
 		jobs := 0
 		for _, size := range sizes {
-			for ; jobs < size.jobs; jobs++ {
-				if err := w.Connect(ctx, fmt.Sprintf("job-%d", jobs), accountID(jobs)); err != nil {
-					return err
-				}
+			if err := w.connect(ctx, jobs, size.jobs); err != nil {
+				return err
 			}
+			jobs = size.jobs
 			if err := w.ticks(ctx, 2); err != nil { // archive the posts, and see that all is quiet
 				return err
 			}
@@ -83,20 +85,18 @@ func idle(ctx context.Context, app string, sizes ...ticks) (out []figure, err er
 	return out, err
 }
 
-const job = "job-1"
-
 // whole measures posts on their whole way: into the archive in one tick, and to the
 // Import service in the next.
 func whole(ctx context.Context, app, what string, p posts) (out []figure, err error) {
 	err = with(ctx, app, p, func(w *world) error {
-		if err := w.Connect(ctx, job, accountID(0)); err != nil {
+		if err := w.connect(ctx, 0, p.accounts); err != nil {
 			return err
 		}
 		captured, err := w.capture(ctx, what, p)
 		if err != nil {
 			return err
 		}
-		delivered, err := w.delivered(ctx, what, p.each)
+		delivered, err := w.delivered(ctx, what, p)
 		out = []figure{captured, delivered}
 		return err
 	})
@@ -109,20 +109,20 @@ func (w *world) capture(ctx context.Context, what string, p posts) (figure, erro
 	if err == nil {
 		err = w.complete(p)
 	}
-	return figure{"capture, " + what, "post", s, p.each}, err
+	return figure{"capture, " + what, "post", s, p.count()}, err
 }
 
 // complete checks that all posts are archived, with their media.
 func (w *world) complete(p posts) error {
-	if n := w.archived(); n != p.each {
-		return fmt.Errorf("%d posts are archived, expected %d", n, p.each)
+	if n := w.archived(); n != p.count() {
+		return fmt.Errorf("%d posts are archived, expected %d", n, p.count())
 	}
 	var size int64
 	for _, name := range w.ours.Names("archive") {
 		b, _ := w.ours.Get("archive", name)
 		size += int64(len(b.Content))
 	}
-	if least := int64(p.each) * p.mediaSize * 4 / 3; size < least {
+	if least := int64(p.count()) * p.mediaSize * 4 / 3; size < least {
 		return fmt.Errorf("the archive has %d bytes, expected %d at least: media are missing", size, least)
 	}
 	return nil
@@ -135,7 +135,7 @@ func history(ctx context.Context, app string) (out []figure, err error) {
 	p := posts{accounts: 1, each: 20_000}
 	err = with(ctx, app, p, func(w *world) error {
 		account := accountID(0)
-		if err := w.Connect(ctx, job, account); err != nil {
+		if err := w.connect(ctx, 0, 1); err != nil {
 			return err
 		}
 		all := w.Corpus.Posts(account) // newest first
@@ -151,23 +151,27 @@ func history(ctx context.Context, app string) (out []figure, err error) {
 		if err != nil {
 			return err
 		}
-		delivered, err := w.delivered(ctx, "20,000 text posts", p.each)
+		delivered, err := w.delivered(ctx, "20,000 text posts", p)
 		out = []figure{{"capture, 20,000 text posts in 7 ticks", "post", s, p.each}, delivered}
 		return err
 	})
 	return out, err
 }
 
-// delivered measures a tick that delivers a task which asks for all items.
-func (w *world) delivered(ctx context.Context, what string, items int) (figure, error) {
-	if err := w.request(ctx, job); err != nil {
-		return figure{}, err
+// delivered measures a tick that delivers tasks which ask for all posts.
+func (w *world) delivered(ctx context.Context, what string, p posts) (figure, error) {
+	for n := range p.accounts {
+		if err := w.request(ctx, jobID(n)); err != nil {
+			return figure{}, err
+		}
 	}
 	s, err := w.measured(func() error { return w.tick(ctx) })
-	if err == nil {
-		err = w.told(job, items)
+	for n := range p.accounts {
+		if err == nil {
+			err = w.told(jobID(n), p.each)
+		}
 	}
-	return figure{"deliver, " + what, "item", s, items}, err
+	return figure{"deliver, " + what, "item", s, p.count()}, err
 }
 
 // per divides by how many there were.

@@ -25,6 +25,11 @@ const (
 	pace         = 20 * time.Minute
 )
 
+func (p posts) count() int { return p.accounts * p.each }
+
+// jobID is the job of an account.
+func jobID(n int) string { return fmt.Sprintf("job-%d", n) }
+
 func accountID(n int) string { return fmt.Sprint(firstAccount + n) }
 
 // text is as long as people's posts are.

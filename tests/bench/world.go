@@ -67,6 +67,16 @@ func (w *world) stop() error {
 	return errors.Join(errs...)
 }
 
+// connect sets up the jobs of the accounts from one number up to another.
+func (w *world) connect(ctx context.Context, from, to int) error {
+	for n := from; n < to; n++ {
+		if err := w.Connect(ctx, jobID(n), accountID(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tick fires the timer and waits for its end, which must be good.
 func (w *world) tick(ctx context.Context) error {
 	inv, err := w.Host.Tick(ctx, "ingest")

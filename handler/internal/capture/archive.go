@@ -28,6 +28,9 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 	for _, problem := range p.Problems {
 		t.log.WarnContext(ctx, "a part of a post could not be read; the archived document has it", "post", p.ID, "problem", problem)
 	}
+	for _, n := range p.Notices() {
+		t.log.WarnContext(ctx, "X gave a notice in place of a post's text; the message says so", "post", p.ID, "of", n.ID)
+	}
 	out := outcome{post: p, key: p.ID, name: archive.Name(t.account.ID, p.CreatedAt, p.ID)}
 	media := p.Shown()
 	if len(media) > 0 { // spare the downloads

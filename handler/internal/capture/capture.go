@@ -47,7 +47,7 @@ import (
 )
 
 // X reads from X on behalf of one account; *twitter.Client. Its errors are those
-// of package twitter: ErrUnauthorized has a sign-in with fresh keys tried once, a
+// of package twitter: after ErrUnauthorized one sign-in with fresh keys is tried, a
 // RateLimitError ends the account's turn until its reset, ErrInvalid for a page
 // with a token lets the run go on below the oldest post, every other error ends the turn
 // and is recorded.
@@ -248,7 +248,7 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 	return turns, failures
 }
 
-// errLater ends an account's turn before it is through, for no fault.
+// errLater ends an account's turn early. Nothing is wrong; a later tick goes on.
 var errLater = errors.New("to be continued")
 
 // joined joins what went wrong in several pieces of work. Those that merely go on later

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,7 @@ type mediaFile struct {
 	media   post.Media
 	sources []string // the best first
 	failed  []error  // of the sources that were tried in vain, in order
-	body    io.ReadCloser
+	body    *twitter.File
 }
 
 // source returns the address that the file is read from.
@@ -30,8 +31,8 @@ func (f *mediaFile) exhausted() bool { return len(f.failed) >= len(f.sources) }
 
 // missing says why the file is not there.
 func (f *mediaFile) missing() string {
-	if len(f.sources) == 0 {
-		return "X names no file for it"
+	if why := f.media.NoFile(); why != "" {
+		return why
 	}
 	reason := f.failed[len(f.failed)-1].Error()
 	if f.passing() {
@@ -166,7 +167,7 @@ func attachments(files []*mediaFile) []message.Attachment {
 	for i, f := range files {
 		list[i] = f.media
 		if f.body != nil {
-			sources[i] = f.source()
+			sources[i] = f.body.Address
 		}
 	}
 	out := make([]message.Attachment, len(files))
@@ -174,7 +175,8 @@ func attachments(files []*mediaFile) []message.Attachment {
 		f := files[i]
 		out[i] = message.Attachment{Media: f.media, Name: name, Type: message.TypeOf(name)}
 		if f.body != nil {
-			out[i].Body, out[i].Source, out[i].NotBetter = f, f.source(), f.notBetter()
+			out[i].Body, out[i].Source, out[i].NotBetter = f, f.body.Address, f.notBetter()
+			out[i].Type = cmp.Or(f.body.ContentType, out[i].Type)
 		} else {
 			out[i].Missing = f.missing()
 		}

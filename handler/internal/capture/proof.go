@@ -23,7 +23,7 @@ import (
 //  4. Of an account that was never read: it has no more posts than the run has
 //     read, or fewer than a timeline reaches.
 //
-// Without proof the time in between is a gap, which is recorded and said.
+// Without proof the time in between is a gap, which is recorded and reported.
 
 // quickRun bounds the time in which only few posts can be made: X lets an account
 // make 2,400 a day, and no more than some hundred in a quarter of an hour.

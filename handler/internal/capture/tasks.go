@@ -17,9 +17,9 @@ import (
 
 // asking returns, by account, the open tasks that ask about posts (DirtyEntities) and
 // have no answer yet. Capture looks the posts up and writes down what it found;
-// the half that delivers waits for that as it waits for coverage.
+// package deliver waits for that as it waits for coverage.
 func (c *Capture) asking(ctx context.Context) (map[string][]state.Task, error) {
-	tasks, _, err := c.opt.State.OpenTasks(ctx) // damaged ones are reported by the half that delivers
+	tasks, _, err := c.opt.State.OpenTasks(ctx) // damaged ones are reported by package deliver
 	if err != nil {
 		return nil, err
 	}

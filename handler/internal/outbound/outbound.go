@@ -1,7 +1,6 @@
-// Package outbound makes the HTTP clients with which the connector reaches
-// others: X, Azure, the Import service. It decides what all of them have in
-// common: whom to trust, how long to wait, and, where a client must reach a few
-// hosts only, which.
+// Package outbound makes the HTTP clients with which the connector reaches X, Azure
+// and the Import service. It decides which certificates they trust, how long they
+// wait, and, for a client that must reach a few hosts only, which hosts.
 package outbound
 
 import (
@@ -33,9 +32,9 @@ type Options struct {
 // account would begin with a TLS handshake.
 const idlePerHost = 48
 
-// New returns a client that uses the proxy of HTTPS_PROXY and NO_PROXY. It has no
-// limit on the length of an answer in time, videos take long; connecting and
-// waiting for an answer's beginning have. Its error says what is wrong with CAFile.
+// New returns a client that uses the proxy of HTTPS_PROXY and NO_PROXY. Connecting,
+// and waiting for an answer to begin, are limited in time; reading an answer is not,
+// because videos take long. Its error says what is wrong with CAFile.
 func New(o Options) (*http.Client, error) {
 	roots, err := roots(o.CAFile)
 	if err != nil {

@@ -14,6 +14,7 @@
 //	set-aside/…                          what could not be understood, byte for byte
 //	signins/<hash>.json                  SignIn
 //	sweep.json                           Sweep: when leftovers were last removed
+//	tick.json                            Tick: when the timer last ticked
 //
 // [New] opens the store. What people and the Compliance Center ask for goes through
 // [Store.Job], [Store.UpdateJob], [Store.TakeAccount] and [Store.AddTask]; capture
