@@ -31,6 +31,9 @@ func (t *turn) store(ctx context.Context) error {
 		if err := t.storePage(ctx, page); err != nil {
 			return err
 		}
+		if err := t.countAside(ctx); err != nil {
+			return err
+		}
 		delete(t.pages, n)
 		docs := inTimeline(page)
 		if newest := newestOf(docs); newest != "" && post.CompareIDs(newest, t.account.Cursor) > 0 {
@@ -154,9 +157,6 @@ func (t *turn) archiveAll(ctx context.Context, docs []post.Document, done func(i
 			cancel(errNeighbour)
 		}
 	}
-	if failed == nil {
-		failed = t.countAside(ctx)
-	}
 	return failed
 }
 
@@ -225,7 +225,10 @@ type outcome struct {
 func (t *turn) archived(ctx context.Context, out outcome) error {
 	t.aside = t.aside || out.aside
 	if out.first {
-		t.asideIs(t.account.SetAside.Posts + 1)
+		if t.account.SetAside.Posts == 0 { // else those of an older version are still to be tried
+			t.account.SetAside.Version = t.capture.opt.Version
+		}
+		t.account.SetAside.Posts++
 		t.capture.opt.Telemetry.SetAside(ctx, t.account.ID)
 	}
 	if out.post == nil {
@@ -253,17 +256,11 @@ func (t *turn) countAside(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.asideIs(n)
-	t.aside = false
-	return nil
-}
-
-// asideIs notes how many posts are set aside.
-func (t *turn) asideIs(n int) {
-	if t.account.SetAside.Posts == 0 { // else those of an older version are still to be tried
-		t.account.SetAside.Version = t.capture.opt.Version
+	if n > t.account.SetAside.Posts {
+		t.account.SetAside.Version = "" // who knows which version has tried them
 	}
-	t.account.SetAside.Posts = n
+	t.account.SetAside.Posts, t.aside = n, false
+	return nil
 }
 
 // interrupted counts that a tick's end interrupted the archiving of a post.
