@@ -9,10 +9,16 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"xarchive/tests/sandbox"
 )
 
 // The test binary is also the handler, and a host that starts it and is killed.
 const role = "HANDLER_TEST_ROLE"
+
+// staged is the folder of the staged app, built once: commands are run as the very
+// binary that is deployed.
+var staged string
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(role) {
@@ -27,7 +33,7 @@ func TestMain(m *testing.M) {
 		}
 		_ = cmd.Wait()
 	default:
-		os.Exit(m.Run())
+		os.Exit(sandbox.RunStaged(m, "..", &staged))
 	}
 }
 

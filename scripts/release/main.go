@@ -31,7 +31,7 @@ var semver = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9
 func main() {
 	version := flag.String("version", "", "version, like 1.2.3 or 1.2.3-rc.1 (a v before it is dropped)")
 	root := flag.String("root", ".", "the repository")
-	out := flag.String("out", "build/release", "folder for the release, made anew")
+	out := flag.String("out", "build/release", "folder for the release; what is in it is removed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"xarchive/tests/sandbox"
+	"xarchive/tests/sandbox/x"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 )
@@ -40,29 +42,44 @@ func TestCheck(t *testing.T) {
 	t.Run("all is well", func(t *testing.T) {
 		for _, args := range [][]string{{}, {"-url", azure}, {"-url", azure + "/"}} {
 			r := check(t, s, nil, args...)
-			r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– Timer")
+			r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 		}
 		r := check(t, s, map[string]string{"WEBSITE_HOSTNAME": strings.TrimPrefix(azure, "https://")})
-		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– Timer")
+		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 		r.says(t, "X", sandbox.CallbackURL)
 	})
 	t.Run("the callback address is not registered", func(t *testing.T) {
 		r := check(t, s, nil, "-url", "https://elsewhere.example")
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– Timer")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 	})
 	t.Run("X is down", func(t *testing.T) {
 		s.X.Down(true)
 		defer s.X.Down(false)
 		r := check(t, s, nil)
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– Timer")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– X's words", "– Timer")
 		r.says(t, "X", "cannot be reached")
+		r.says(t, "X's words", "Not compared with X's specification")
+	})
+	t.Run("X's specification", func(t *testing.T) {
+		r := check(t, s, nil)
+		r.says(t, "X's words", "2.167 has every name that X is asked for, in the newer words (post)")
+		s.X.Fail(func(req *http.Request) x.Fault {
+			if req.URL.Path != "/2/openapi.json" {
+				return x.Fault{}
+			}
+			return x.Fault{Status: 200, Body: `{"info":{"version":"3.0"},"paths":{"/2/tweets":{"get":{"parameters":[{"name":"post.fields","schema":{"items":{"enum":["id"]}}}]}}}}`}
+		})
+		defer s.X.Fail(nil)
+		r = check(t, s, nil)
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✗ X's words")
+		r.says(t, "X's words", "post.fields note_post")
 	})
 	t.Run("the vault forbids", func(t *testing.T) {
 		s.Vault.Forbid(true)
 		defer s.Vault.Forbid(false)
 		r := check(t, s, nil)
 		// X and Entra cannot be tried without what is in the vault.
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✗ Microsoft Entra", "✓ Storage", "✗ Key Vault", "– Timer")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✗ Microsoft Entra", "✓ Storage", "✗ Key Vault", "✓ X's words", "– Timer")
 		r.says(t, "Key Vault", "Key Vault Secrets Officer")
 	})
 	t.Run("a secret is wrong", func(t *testing.T) {
@@ -76,7 +93,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := check(t, s, nil)
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✗ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– Timer")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✗ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 		r.says(t, "Microsoft Entra", "AADSTS7000215")
 		if strings.Contains(r.out, "wrong-value") {
 			t.Error("a secret is shown")
@@ -91,7 +108,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal("the sandbox's connection string has no key")
 		}
 		r := check(t, s, map[string]string{"STORAGE_CONNECTION_STRING": strings.Replace(text, key, wrong, 1)})
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✗ Storage", "✓ Key Vault")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✗ Storage", "✓ Key Vault", "✓ X's words")
 		r.says(t, "Storage", "refuses the connector")
 		if strings.Contains(r.out, wrong) {
 			t.Error("the account's key is shown")
@@ -112,10 +129,10 @@ func TestCheck(t *testing.T) {
 	t.Run("telemetry", func(t *testing.T) {
 		const key = "0f3e5b7a-1c2d-4e5f-8a9b-0c1d2e3f4a5b"
 		r := check(t, s, map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=" + key + ";IngestionEndpoint=https://dc.example.com/"})
-		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– Timer")
+		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 		r.says(t, "Telemetry", "https://dc.example.com")
 		r = check(t, s, map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": key})
-		r.want(t, 1, "✓ Settings", "✗ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– Timer")
+		r.want(t, 1, "✓ Settings", "✗ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 		if strings.Contains(r.out, key) {
 			t.Error("the instrumentation key is shown")
 		}

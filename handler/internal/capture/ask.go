@@ -12,11 +12,13 @@ import (
 // call calls X, if it may be asked now. It signs in with fresh keys once when X
 // refuses those at hand. It never waits for a rate limit: the reset is noted, X
 // is not asked before it, and the error wraps errLater, so that no tick is spent
-// waiting and no other account is kept waiting.
+// waiting and no other account is kept waiting. X is not asked before that time either
+// when credits or the monthly cap are used up; but this is the account's problem, and
+// stays so until X answers again.
 func (t *turn) call(ctx context.Context, do func(X) error) error {
 	for {
 		if t.now().Before(t.account.RateReset) {
-			return fmt.Errorf("%w: X's rate limit is used up until %s", errLater, t.account.RateReset.Format(time.RFC3339))
+			return fmt.Errorf("%w: X is not asked before %s", errLater, t.account.RateReset.Format(time.RFC3339))
 		}
 		if t.x == nil {
 			x, err := t.capture.opt.SignIn(ctx, t.job.ID, t.fresh)
@@ -33,6 +35,9 @@ func (t *turn) call(ctx context.Context, do func(X) error) error {
 			continue
 		case errors.As(err, &limit):
 			t.account.RateReset = limit.Reset
+			if limit.Why != nil {
+				return err // a problem: credits or the monthly cap are used up
+			}
 			return fmt.Errorf("%w: %w", errLater, limit)
 		}
 		return err
@@ -45,6 +50,11 @@ func (t *turn) timeline(ctx context.Context, q twitter.Query) (answer twitter.An
 		q.Size = t.capture.opt.PageSize
 	}
 	err = t.call(ctx, func(x X) error {
+		if a := t.ahead; a != nil && a.query == q {
+			t.ahead = nil
+			answer, err = a.wait()
+			return err
+		}
 		answer, err = x.Timeline(ctx, t.account.ID, q)
 		return err
 	})

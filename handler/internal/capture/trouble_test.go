@@ -231,7 +231,7 @@ func TestPostWithoutTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.post(2)
-		w.x.Post(account, corpus.Post{ID: "418223901", Raw: []byte(`{"id":"418223901","text":"just setting up","author_id":"7"}`)})
+		w.x.Post(account, corpus.Post{ID: "418223901", Raw: []byte(`{"id":"418223901","text":"just setting up","author_id":"7","edit_history_tweet_ids":["418223901"]}`)})
 		w.post(1)
 		for range 2 {
 			time.Sleep(time.Minute)

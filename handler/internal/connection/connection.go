@@ -1,6 +1,6 @@
 // Package connection tries the connector's connections, for the settings page and
 // for the terminal: X, Entra, storage and Key Vault, each by a real call that
-// changes nothing. What an error means for the administrator says package fault.
+// changes nothing. Package fault says what an error means to the administrator.
 package connection
 
 import (
@@ -15,6 +15,7 @@ import (
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/importer"
+	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/twitter"
 
@@ -75,6 +76,26 @@ func (c *Checker) Tests(callback string) []Test {
 	}
 }
 
+// Words compares the names that X is asked for with X's published specification. It
+// needs no keys. What it says is a sentence; wrong reports whether a name is missing,
+// unknown whether X's specification could not be had.
+func (c *Checker) Words(ctx context.Context) (sentence string, wrong, unknown bool) {
+	got, err := twitter.Compare(ctx, c.opt.XHTTP, c.opt.XAPIURL)
+	switch {
+	case err != nil:
+		return "Not compared with X's specification: it cannot be reached at " + c.opt.XAPIURL + "/2/openapi.json.", false, true
+	case len(got.Unknown) > 0:
+		return fmt.Sprintf("X's specification %s does not have these names, which X is asked for: %s. X leaves out in silence what it does not know. Look for a newer version of the connector.",
+			got.Version, strings.Join(got.Unknown, ", ")), true, false
+	}
+	words := map[post.Vocabulary]string{post.TweetWords: "the older words (tweet)", post.PostWords: "the newer words (post)"}
+	var spoken []string
+	for _, v := range got.Vocabularies {
+		spoken = append(spoken, words[v])
+	}
+	return fmt.Sprintf("X's specification %s has every name that X is asked for, in %s.", got.Version, strings.Join(spoken, " and ")), false, false
+}
+
 // x begins a sign-in that nobody will end: X then judges the app's keys and whether
 // the callback address is registered. Where the settings have an access token, X is
 // also asked whose it is.
@@ -98,7 +119,7 @@ func (c *Checker) x(ctx context.Context, callback string) error {
 	switch {
 	case errors.Is(err, twitter.ErrUnauthorized):
 		return fault.RefuseWith(fault.XUnauthorized, "X accepts the app's keys but not the Access Token of the settings. Create it again in X's developer portal (Keys and tokens), after the API Key, and enter both of its parts.", err)
-	case errors.Is(err, twitter.ErrForbidden):
+	case errors.Is(err, twitter.ErrForbidden) && fault.CauseOf(err) == fault.XForbidden:
 		return fault.RefuseWith(fault.XForbidden, "X does not let the app read. Give the app read permission in X's developer portal (User authentication settings), then create the Access Token again.", err)
 	case err != nil:
 		return troubleAtX(err)
@@ -115,8 +136,10 @@ func troubleAtX(err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return fault.RefuseWith(refused.FaultCause(), fmt.Sprintf("X refuses (%s). %s.", strings.TrimRight(refused.Said, "."), refused.Advice), err)
-	case errors.As(err, &limited):
+	case errors.As(err, &limited) && limited.Why == nil:
 		return fault.RefuseWith(fault.XRateLimit, "X's rate limit is used up. Try again after "+limited.Reset.UTC().Format("15:04")+" UTC.", err)
+	case fault.CauseOf(err) != fault.XUnavailable && fault.CauseOf(err) != fault.XIncomplete && fault.CauseOf(err) != fault.XRefused:
+		return err // it has words of its own
 	}
 	return fault.RefuseWith(fault.XUnavailable, "X cannot be reached. Try again later; if it stays so, check that the app may make outbound calls to X.", err)
 }

@@ -1,6 +1,6 @@
 // Package customhandler speaks the Azure Functions custom handler protocol: the
 // Functions host starts this program, waits until it answers HTTP on the port it
-// was told, and sends it what triggers its functions.
+// was given, and sends it what triggers its functions.
 //
 // There are two kinds of request. What reaches an HTTP function is forwarded
 // as it came from the Internet, and is handed to the HTTP handler. A timer's tick
@@ -128,9 +128,9 @@ func (s *Server) serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// ServeHTTP sorts requests: invocations, and all the rest, which is for the HTTP
-// handler. To the rest belongs the `GET /` by which the host finds out that the
-// connector listens; any answer will do.
+// ServeHTTP runs invocations and passes everything else to the HTTP handler, also the
+// `GET /` by which the host finds out that the connector listens: any answer to that
+// will do.
 //
 // Every answer waits until the request's body has been read, see draining.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -151,8 +151,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.http.ServeHTTP(w, r)
 }
 
-// functionNamed finds the function that a path means in any spelling: any case,
-// with needless slashes, encoded. Such a path never reaches the HTTP handler.
+// functionNamed returns the function that a path names in any spelling: any case, with
+// needless slashes, encoded. Such a path never reaches the HTTP handler.
 func (s *Server) functionNamed(path string) (string, bool) {
 	for name := range s.timers {
 		if strings.EqualFold(strings.Trim(path, "/"), name) {

@@ -115,8 +115,8 @@ func bindingData(body []byte, binding string) (json.RawMessage, error) {
 	return value, nil
 }
 
-// refusal tells why a request whose path names a function is not the host's
-// invocation of it, or "" when it is.
+// refusal returns why a request whose path names a function is not the host's
+// invocation of it; "" if it is.
 //
 // The first wall against invocations from the Internet is the routes in
 // functions/*/function.json: none of them matches a function's name, so the
@@ -147,7 +147,7 @@ func refusal(r *http.Request, name string) string {
 	return ""
 }
 
-// Headers, in Go's canonical case, that a request has got on its way through
+// Headers, in Go's canonical case, that a request gets on its way through
 // App Service's front end (ARR), Azure Front Door, Application Gateway, another
 // proxy, or from a browser.
 var (

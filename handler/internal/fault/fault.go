@@ -32,6 +32,13 @@ const (
 	XRateLimit    Cause = "x_rate_limit"
 	XRefused      Cause = "x_refused" // X takes the request itself for wrong, or has not what was asked for
 	XUnavailable  Cause = "x_unavailable"
+	XCredits      Cause = "x_credits"      // the pay-per-use balance is empty
+	XUsageCap     Cause = "x_usage_cap"    // the monthly cap is reached
+	XNotEnrolled  Cause = "x_not_enrolled" // the app is in no project or package
+	XProtected    Cause = "x_protected"
+	XSuspended    Cause = "x_suspended"
+	XGone         Cause = "x_gone"
+	XChanged      Cause = "x_changed"    // X answers in words that the connector does not know
 	XIncomplete   Cause = "x_incomplete" // an answer of X lacks what it must have
 	XSignIn       Cause = "x_sign_in"    // X refuses a sign-in
 	NotSignedIn   Cause = "not_signed_in"
@@ -100,14 +107,6 @@ func Refuse(cause Cause, sentence string) error {
 // told the sentence; the text, which goes to the log, is err's.
 func RefuseWith(cause Cause, sentence string, err error) error {
 	return &caused{cause: cause, text: err.Error(), sentence: sentence, parent: err}
-}
-
-// Wrap gives an error of another package a cause. It returns nil for nil.
-func Wrap(cause Cause, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &caused{cause: cause, text: err.Error(), parent: err}
 }
 
 type caused struct {

@@ -24,8 +24,11 @@ import (
 // of its message, such as 123 or 123.media; see [message.Key].
 func FileName(key string) string { return key + ".json" }
 
-// item is an item without its attachments, which are streamed after it.
+// item is an item without its attachments, which are streamed before the rest of it: the
+// order of members has no meaning, and a message's pictures come before its document.
 type item struct {
+	ContentAttachments *struct{} // always null in a context; see FromMessage
+
 	SchemaVersion      string // "1.0"
 	ID                 string `json:"Id"` // the message's archive key
 	SourceType         string
@@ -43,7 +46,6 @@ type item struct {
 	PostContext        []item // always null
 	NumOfLikes         int    // when it was archived
 	MessagePreviewText string
-	ContentAttachments *struct{} // always null in a context; see FromMessage
 }
 
 type user struct {
@@ -64,9 +66,13 @@ const (
 // streamed. It returns an error if eml is no message of the archive, and those of
 // eml and w; what was written until then is no item.
 func FromMessage(w io.Writer, eml io.Reader, mailboxes map[string]string) error {
-	m, err := message.Read(eml)
+	m, err := message.Open(eml)
 	if err != nil {
 		return err
+	}
+	files, err := writeAttachments(w, m)
+	if err != nil {
+		return fmt.Errorf("writing the attachments of an item: %w", err)
 	}
 	content, err := m.HTML()
 	if err != nil {
@@ -80,11 +86,24 @@ func FromMessage(w io.Writer, eml io.Reader, mailboxes map[string]string) error 
 	if m.Supplement != "" {
 		it.ParentID = &m.Post.ID // its place in the thread is below its post
 	}
-	if err := writeItem(w, it, m); err != nil {
+	rest, err := json.Marshal(it)
+	if err != nil {
+		return fmt.Errorf("writing the item of post %s: %w", it.ID, err)
+	}
+	if files > 0 {
+		rest = append([]byte("]"), rest[len(noAttachments):]...)
+	}
+	if _, err := w.Write(rest); err != nil {
 		return fmt.Errorf("writing the item of post %s: %w", it.ID, err)
 	}
 	return nil
 }
+
+// noAttachments begins an item that has none, attachments one that has some.
+const (
+	noAttachments = `{"ContentAttachments":null`
+	attachments   = `{"ContentAttachments":[`
+)
 
 // maxContext bounds how far a chain of references is followed.
 const maxContext = 2
@@ -97,7 +116,7 @@ func newItem(p *post.Post, content string, mailboxes map[string]string, depth in
 		Sender: user{ID: p.Author.ID, UserProfilePhotoURL: p.Author.PhotoURL, Name: name(p.Author),
 			EmailAddress: message.Mailbox(p.Author, mailboxes)},
 		Recipients: []user{}, SentTimeUTC: formatTime(p.CreatedAt), ContentType: contentHTML, Content: content,
-		NumOfLikes: p.Likes, MessagePreviewText: p.Text.Preview(previewSize),
+		NumOfLikes: p.Likes, MessagePreviewText: message.Preview(p, previewSize),
 	}
 	if it.ThreadID == "" {
 		it.ThreadID = p.ID
@@ -138,42 +157,29 @@ type attachment struct {
 	URI                string `json:"Uri"`
 }
 
-// writeItem writes an item and streams the media of its message into it.
-func writeItem(w io.Writer, it item, m *message.Message) error {
-	head, err := json.Marshal(it)
-	if err != nil {
-		return err
-	}
-	const null = `"ContentAttachments":null}`
-	if _, err := w.Write(head[:len(head)-len(null)]); err != nil {
-		return err
-	}
-	first := true
+// writeAttachments streams the media of a message as the beginning of an item, and
+// returns how many there are. If there are none it writes nothing.
+func writeAttachments(w io.Writer, m *message.Message) (n int, err error) {
 	for {
 		part, err := m.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return n, nil
 		}
 		if err != nil {
-			return err
+			return n, err
 		}
 		before := ","
-		if first {
-			before, first = `"ContentAttachments":[`, false
+		if n == 0 {
+			before = attachments
 		}
+		n++
 		if _, err := io.WriteString(w, before); err != nil {
-			return err
+			return n, err
 		}
 		if err := writeAttachment(w, part); err != nil {
-			return err
+			return n, err
 		}
 	}
-	end := "]}"
-	if first {
-		end = null
-	}
-	_, err = io.WriteString(w, end)
-	return err
 }
 
 func writeAttachment(w io.Writer, part message.Part) error {

@@ -76,7 +76,11 @@ func (j *Jobs) ask(ctx context.Context, token twitter.Token) (twitter.User, erro
 	return user, troubleAtX(err)
 }
 
+// noReadPermission says that X does not let the app read, for what reason it gives.
 func noReadPermission(err error) error {
+	if fault.CauseOf(err) != fault.XForbidden {
+		return fault.RefuseWith(fault.BadRequest, fault.Of(err).Words(), err)
+	}
 	return fault.RefuseWith(fault.BadRequest, "X forbids the app to read the account. Give the app read permission in X's developer portal (User authentication settings) and sign in again.", err)
 }
 
@@ -87,7 +91,7 @@ func troubleAtX(err error) error {
 	switch {
 	case refusedSignIn(err) != nil:
 		return fault.RefuseWith(fault.CauseOf(err), refusalOfX(refusedSignIn(err)), err)
-	case errors.As(err, &limited):
+	case errors.As(err, &limited) && limited.Why == nil:
 		return fault.RefuseWith(fault.XRateLimit, "X's rate limit is used up. Try again after "+limited.Reset.UTC().Format(time.RFC3339)+".", err)
 	case errors.Is(err, twitter.ErrUnavailable):
 		return fault.RefuseWith(fault.XUnavailable, "X cannot be reached. Try again later.", err)

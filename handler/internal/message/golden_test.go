@@ -69,6 +69,38 @@ func golden(t *testing.T) map[string][]byte {
 		ID: "1800000000000000005", From: time.Date(2024, 6, 10, 8, 3, 0, 0, time.UTC), To: time.Date(2024, 6, 11, 8, 3, 0, 0, time.UTC),
 		Said: "Not Found Error: Could not find tweet.",
 	}}}, nil)
+	for _, name := range caseNames(t) {
+		for _, d := range caseDocs(t, name) {
+			if d.Err == nil {
+				out[name+"-"+d.ID] = writeDoc(t, d)
+			}
+		}
+	}
+	for name, d := range kinds(t) {
+		out[name] = writeDoc(t, d)
+	}
+	return out
+}
+
+// kinds are the documents of testdata/kinds, by name.
+func kinds(t testing.TB) map[string]post.Document {
+	t.Helper()
+	files, err := filepath.Glob("testdata/kinds/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no documents under testdata/kinds, %v", err)
+	}
+	out := map[string]post.Document{}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := post.Parse(raw)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		out[strings.TrimSuffix(filepath.Base(file), ".json")] = post.Document{ID: p.ID, JSON: raw, Post: p}
+	}
 	return out
 }
 

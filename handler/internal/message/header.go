@@ -3,7 +3,6 @@ package message
 import (
 	"cmp"
 	"fmt"
-	"mime"
 	"slices"
 	"strings"
 
@@ -22,20 +21,28 @@ const (
 	supplementField = "X-Twitter-Supplement"
 )
 
+// textField names a post of whose text X gave only a notice, and the notice.
+const textField = "X-Twitter-Text-Missing"
+
 // setHeader sets the message's header fields. go-message writes them in the
 // reverse order of setting.
-func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, attachments []Attachment) {
-	state := func(field, text string) { h.Add(field, mime.QEncoding.Encode("utf-8", text)) }
+func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, files []file) {
+	state := func(field, text string) { h.Add(field, encoded(text)) }
 	raw := func(name, value string) { h.AddRaw([]byte(name + ": " + value + "\r\n")) } // keeps the name's case
 	for _, v := range slices.Backward(s.Versions) {
 		state(versionField, v.field())
 	}
-	for _, a := range slices.Backward(attachments) {
-		if a.Body == nil {
-			state(missingField, fieldKey(a.Media)+" "+missingStatement(a))
+	for _, a := range slices.Backward(files) {
+		if a.Media.Type == post.Still {
+			continue
+		} else if a.Body == nil {
+			state(missingField, fieldKey(a.Media)+" "+missingStatement(a.Attachment))
 		} else if a.NotBetter != "" {
-			state(keptField, fieldKey(a.Media)+" "+keptStatement(a))
+			state(keptField, fieldKey(a.Media)+" "+keptStatement(a.Attachment))
 		}
+	}
+	for _, n := range slices.Backward(p.Notices()) {
+		state(textField, n.ID+" "+bounded(n.Text.Shown()))
 	}
 	if s.Name != "" {
 		raw(supplementField, s.Name)
@@ -47,7 +54,7 @@ func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, attachm
 	}
 	raw("X-Twitter-Post-ID", p.ID)
 	parent, references := thread(p)
-	id := ID(p)
+	id := messageID(p)
 	if s.Name != "" { // it answers the post's own message
 		parent, references, id = id, append(references, id), s.id(p)
 	}
@@ -58,7 +65,7 @@ func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, attachm
 		h.Set("In-Reply-To", parent)
 	}
 	raw("Message-ID", id)
-	h.SetText("Subject", prefix(s.Name)+subject(p))
+	h.Set("Subject", encoded(prefix(s.Name)+subject(p)))
 	m := mail.Header{Header: *h}
 	m.SetDate(p.CreatedAt.UTC())
 	m.SetAddressList("To", []*mail.Address{{Address: f.To}})
@@ -70,9 +77,9 @@ func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, attachm
 // fieldKey is a media's key as a header field has it, without white space.
 func fieldKey(m post.Media) string { return strings.ReplaceAll(oneLine(m.Key), " ", "_") }
 
-// ID returns the Message-ID of a post's own message: <postId@x.com>, of the N-th
+// messageID returns the Message-ID of a post's own message: <postId@x.com>, of the N-th
 // version of an edited post <postId.N@x.com>.
-func ID(p *post.Post) string { return versionID(p.ID, p.Version()) }
+func messageID(p *post.Post) string { return versionID(p.ID, p.Version()) }
 
 func versionID(postID string, version int) string {
 	if version > 1 {
@@ -86,7 +93,7 @@ func versionID(postID string, version int) string {
 // conversation, for an edit the versions before it.
 func thread(p *post.Post) (parent string, references []string) {
 	add := func(id string) {
-		if id != "" && id != ID(p) && !slices.Contains(references, id) {
+		if id != "" && id != messageID(p) && !slices.Contains(references, id) {
 			references = append(references, id)
 		}
 	}
@@ -96,7 +103,7 @@ func thread(p *post.Post) (parent string, references []string) {
 	if ref := p.Ref(post.RepliedTo); ref != nil {
 		parent = versionID(ref.ID, 1)
 		if ref.Post != nil {
-			parent = ID(ref.Post)
+			parent = messageID(ref.Post)
 		}
 		add(parent)
 	}
@@ -110,25 +117,6 @@ func thread(p *post.Post) (parent string, references []string) {
 	return parent, references
 }
 
-// subjectLength bounds a subject, in code points.
-const subjectLength = 78
-
-func subject(p *post.Post) string {
-	text := p.Text.Preview(subjectLength)
-	switch {
-	case p.Kind() == post.Retweet && p.Ref(post.Retweeted).Post != nil:
-		original := p.Ref(post.Retweeted).Post
-		text = "Retweet of " + at(original.Author) + ": " + original.Text.Preview(subjectLength)
-	case p.Article != nil:
-		text = oneLine(p.Article.Title)
-	case text == "" && len(p.Media) > 0:
-		text = capital(mediaWord(p.Media[0].Type))
-	case text == "":
-		text = string(p.Kind()) + " " + p.ID
-	}
-	return text
-}
-
 // Mailbox returns the mail address of an account: the one it is mapped to, or
 // <handle>@x.invalid, in a domain that no mail ever reaches (RFC 2606).
 func Mailbox(u post.User, mailboxes map[string]string) string {
@@ -140,9 +128,10 @@ func Mailbox(u post.User, mailboxes map[string]string) string {
 	return strings.ToLower(name) + "@x.invalid"
 }
 
-// displayName is an author's name for people: Name (@handle).
+// displayName is an author's name for people: Name (@handle). A name that turns the
+// direction of writing ends that before the handle.
 func displayName(u post.User) string {
-	switch name := oneLine(u.Name); {
+	switch name := closed(oneLine(u.Name)); {
 	case u.Username == "":
 		return cmp.Or(name, "account "+u.ID)
 	case name == "":
@@ -156,29 +145,5 @@ func at(u post.User) string {
 	if u.Username == "" {
 		return "account " + u.ID
 	}
-	return "@" + oneLine(u.Username)
+	return "@" + closed(oneLine(u.Username))
 }
-
-// oneLine folds white space and drops control characters: what comes from X must
-// not begin a header field of its own.
-func oneLine(s string) string {
-	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\ufffd"))), " ")
-}
-
-// token keeps what may stand in an address or a content id unquoted.
-func token(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-':
-			return r
-		}
-		return '_'
-	}, cmp.Or(s, "_"))
-}
-
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -8,19 +8,27 @@
 //	X-Twitter-Post-ID, -Author-ID, -Kind
 //	X-Twitter-Media-Missing          key of a media file that could not be had, and why
 //	X-Twitter-Media-Kept             key of a media file that is not the best copy, where it is from, and why
-//	X-Twitter-Supplement             only in a supplement: media, media.2, …, missing
+//	X-Twitter-Text-Missing           id of a post of whose text X gave only a notice of its own, and that notice
+//	X-Twitter-Supplement             only in a supplement: media, media.2, …, text, missing
 //	X-Twitter-Version-Missing        only in a supplement: id of a version that could not be had, and what is known
-//	multipart/mixed, or multipart/related where pictures are shown in the text
-//	├─ multipart/alternative         text/plain and text/html
+//	multipart/mixed
+//	├─ multipart/related             only where pictures are shown in the text
+//	│  ├─ multipart/alternative      text/plain and text/html
+//	│  └─ each picture               Content-Disposition inline; Content-ID is what the HTML refers to
 //	├─ post.json                     X's own JSON of the post, byte for byte
-//	└─ each photo and video          under its own name; Content-Location says where it came from
+//	└─ each other file               a film under its own name
+//
+// A media file's part says where it came from (Content-Location) and of which media it
+// is (X-Twitter-Media-Key).
 //
 // A post has one message, and may have supplements: messages that are archived
 // later with what the first one lacks. A [Supplement] answers the post's message,
-// and is complete in itself: it has the same header, text and post.json.
+// and can be read by itself: it has the same header, text and post.json.
 //
 // The same post with the same media always gives the same bytes: nothing in a
-// message depends on the time or the machine it is written on.
+// message depends on the time or the machine it is written on. What does vary (when the
+// post was captured, by which version of the connector, the answer of X that it came in)
+// is kept beside the message, in the archive. docs/message.md shows what a message says.
 //
 // What an archived item must have:
 // https://learn.microsoft.com/purview/archive-partner-third-party-data
@@ -31,6 +39,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,12 +54,14 @@ type Format struct {
 	Mailboxes map[string]string // address by handle, lower case and without @
 }
 
-// Attachment is a media file of a post, or the statement that it could not be had.
+// Attachment is a media file of a post, or the statement that it could not be had. A
+// still picture of a video (post.Still) stands for it in the text where there is one;
+// nothing is stated of one that could not be had.
 type Attachment struct {
 	Media  post.Media
 	Source string    // address that Body is read from
-	Name   string    // of the file; see FileNames
-	Type   string    // media type; see TypeOf
+	Name   string    // of the file; see FileNames. Write gives it the extension of its bytes
+	Type   string    // media type; see TypeOf. Where the bytes tell another, that one counts
 	Body   io.Reader // nil if the file is missing
 
 	// Missing says why there is no Body, and Until until when (UTC) the file is
@@ -66,8 +77,8 @@ type Attachment struct {
 // domain is that of Message-ID and Content-ID.
 const domain = "x.com"
 
-// DocumentName is the file name of the post's document in its message.
-const DocumentName = "post.json"
+// documentName is the file name of the post's document in its message.
+const documentName = "post.json"
 
 // Write writes the message of a post. document is the post's document, from which
 // p was parsed. Bodies are read once, in order, and are never held in memory. It
@@ -86,40 +97,70 @@ func (f Format) WriteSupplement(w io.Writer, p *post.Post, document []byte, s Su
 }
 
 func (f Format) write(w io.Writer, p *post.Post, document []byte, s Supplement, attachments []Attachment) error {
+	files, err := look(p, attachments, s.whole())
+	if err != nil {
+		return err
+	}
 	root := message.Header{}
 	boundary := boundaryOf(document)
-	kind := "multipart/mixed"
-	params := map[string]string{"boundary": boundary}
-	for _, a := range attachments {
-		if a.Body != nil && shownInline(a.Type) {
-			kind = "multipart/related"
-			params["type"] = "multipart/alternative" // RFC 2387, 3.1
-		}
-	}
-	root.SetContentType(kind, params)
-	f.setHeader(&root, p, s, attachments)
+	root.SetContentType("multipart/mixed", map[string]string{"boundary": boundary})
+	f.setHeader(&root, p, s, files)
 
 	out, err := message.CreateWriter(w, root)
 	if err != nil {
 		return fmt.Errorf("writing the header of post %s: %w", p.ID, err)
 	}
-	if err := writeBodies(out, "text-"+boundary, newView(p, s.notice(), mediaOf(attachments))); err != nil {
-		return fmt.Errorf("writing the text of post %s: %w", p.ID, err)
+	v := newView(p, s.notice(), !s.whole(), mediaOf(files))
+	v.Foot = foot(p, document)
+	if err := writeShown(out, boundary, p, v, files); err != nil {
+		return err
 	}
 	json := part("application/json", nil)
-	json.SetContentDisposition("attachment", map[string]string{"filename": DocumentName})
+	json.SetContentDisposition("attachment", map[string]string{"filename": documentName})
 	if err := writePart(out, json, strings.NewReader(string(document))); err != nil {
-		return fmt.Errorf("writing %s of post %s: %w", DocumentName, p.ID, err)
+		return fmt.Errorf("writing %s of post %s: %w", documentName, p.ID, err)
 	}
-	for _, a := range attachments {
-		if a.Body == nil {
+	if err := writeMedia(out, p, files, func(a file) bool { return !shownInline(a.Type) }); err != nil {
+		return err
+	}
+	return out.Close()
+}
+
+// writeShown writes the text, and with it the pictures that it shows (RFC 2387).
+func writeShown(out *message.Writer, boundary string, p *post.Post, v view, files []file) error {
+	pictures := slices.ContainsFunc(files, func(a file) bool { return a.Body != nil && shownInline(a.Type) })
+	if !pictures {
+		if err := writeBodies(out, "text-"+boundary, v); err != nil {
+			return fmt.Errorf("writing the text of post %s: %w", p.ID, err)
+		}
+		return nil
+	}
+	h := message.Header{}
+	h.SetContentType("multipart/related", map[string]string{"boundary": "shown-" + boundary, "type": "multipart/alternative"})
+	related, err := out.CreatePart(h)
+	if err != nil {
+		return err
+	}
+	if err := writeBodies(related, "text-"+boundary, v); err != nil {
+		return fmt.Errorf("writing the text of post %s: %w", p.ID, err)
+	}
+	if err := writeMedia(related, p, files, func(a file) bool { return shownInline(a.Type) }); err != nil {
+		return err
+	}
+	return related.Close()
+}
+
+// writeMedia writes the media files that are wanted.
+func writeMedia(out *message.Writer, p *post.Post, files []file, wanted func(file) bool) error {
+	for _, a := range files {
+		if a.Body == nil || !wanted(a) {
 			continue
 		}
 		if err := writePart(out, mediaHeader(a), a.Body); err != nil {
 			return fmt.Errorf("writing media %s of post %s: %w", a.Media.Key, p.ID, err)
 		}
 	}
-	return out.Close()
+	return nil
 }
 
 // boundaryOf returns a MIME boundary that depends on the post alone and that its
@@ -160,11 +201,19 @@ func part(kind string, params map[string]string) message.Header {
 	return h
 }
 
-func mediaHeader(a Attachment) message.Header {
+// keyField names, in a media file's part, the media that it is of.
+const keyField = "X-Twitter-Media-Key"
+
+func mediaHeader(a file) message.Header {
 	h := part(a.Type, nil)
 	h.Set("Content-Location", oneLine(a.Source)) // RFC 2557, 4.2
-	h.Set("Content-ID", "<"+contentID(a.Media)+">")
-	h.SetContentDisposition("attachment", map[string]string{"filename": a.Name})
+	h.AddRaw([]byte(keyField + ": " + token(a.Media.Key) + "\r\n"))
+	disposition := "attachment"
+	if shownInline(a.Type) {
+		disposition = "inline"
+		h.Set("Content-ID", "<"+contentID(a.Media)+">")
+	}
+	h.SetContentDisposition(disposition, map[string]string{"filename": a.Name})
 	return h
 }
 

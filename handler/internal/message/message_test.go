@@ -94,7 +94,7 @@ func TestHeader(t *testing.T) {
 	if date, err := r.Header.Date(); err != nil || !date.Equal(time.Date(2024, 6, 10, 8, 0, 0, 0, time.UTC)) {
 		t.Errorf("Date %v, %v", date, err)
 	}
-	if s, err := r.Header.Subject(); err != nil || s != "Look & see https://t.co/a 😀 @bob <b> second line" {
+	if s, err := r.Header.Subject(); err != nil || s != "Reply to @bob: Look & see example.com 😀 @bob <b> second line" {
 		t.Errorf("Subject %q, %v", s, err)
 	}
 	for field, want := range map[string]string{
@@ -149,7 +149,7 @@ func readBodies(t *testing.T, raw []byte) map[string]string {
 func TestBodies(t *testing.T) {
 	texts := readBodies(t, write(t, document))
 	for _, want := range []string{
-		"Author: Ann Öberg, Press Bcc: evil@example.com (@Ann)\nDate: 10 June 2024, 08:00:00 UTC\nTweet: Look & see https://t.co/a 😀 @bob <b>\nsecond line\n",
+		"Author: Ann Öberg, Press Bcc: evil@example.com (@Ann)\nDate: 10 June 2024, 08:00:00 UTC\nTweet: Look & see example.com 😀 @bob <b>\n       second line\n",
 		"https://x.com/Ann/status/1800000000000000003\n", "https://t.co/a -> https://example.com/?a=1&b=2",
 		" 75 %  yes (3)", "Photo: x.png (2 × 2)", `Description: A "red" square`, "Video: film.mp4 (1.5s)",
 		"Photo, not archived: status 404 for https://pbs.twimg.com/media/gone.jpg", "Place: Oslo, Norway",
@@ -161,7 +161,7 @@ func TestBodies(t *testing.T) {
 	}
 	html := texts["text/html"]
 	for _, want := range []string{
-		"Look &amp; see <a href=\"https://example.com/?a=1&amp;b=2\">https://t.co/a</a> 😀 <a href=\"https://x.com/bob\">@bob</a> &lt;b&gt;<br>second line",
+		"Look &amp; see <a href=\"https://example.com/?a=1&amp;b=2\">example.com</a> 😀 <a href=\"https://x.com/bob\">@bob</a> &lt;b&gt;<br>second line",
 		`<img src="cid:3_1@x.com" alt="A &#34;red&#34; square"`, `<img src="cid:3_9@x.com"`, "not archived: status 404", "what was quoted", "what was asked",
 	} {
 		if !strings.Contains(html, want) {
@@ -175,20 +175,14 @@ func TestBodies(t *testing.T) {
 
 // TestReadBack: everything that went into a message comes out of it.
 func TestReadBack(t *testing.T) {
-	m, err := message.Read(bytes.NewReader(write(t, document)))
+	m, err := message.Open(bytes.NewReader(write(t, document)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(m.Document) != document {
-		t.Errorf("document %s", m.Document)
-	}
-	if m.Post.ID != "1800000000000000003" || m.Missing["3_3"] != missing["3_3"] || len(m.Missing) != 1 {
-		t.Errorf("post %s, missing %v", m.Post.ID, m.Missing)
-	}
 	want := []struct{ name, kind, source, body string }{
 		{"x.png", "image/png", "https://pbs.twimg.com/media/x.png?name=orig", bodies["3_1"]},
-		{"film.mp4", "video/mp4", "https://video.twimg.com/v/film.mp4?tag=1", bodies["7_2"]},
 		{"x-2.png", "image/png", "https://pbs.twimg.com/media/x.png?name=orig", bodies["3_9"]},
+		{"film.mp4", "video/mp4", "https://video.twimg.com/v/film.mp4?tag=1", bodies["7_2"]},
 	}
 	for _, w := range want {
 		part, err := m.Next()
@@ -202,6 +196,12 @@ func TestReadBack(t *testing.T) {
 	}
 	if _, err := m.Next(); err != io.EOF {
 		t.Errorf("after the last: %v", err)
+	}
+	if string(m.Document) != document {
+		t.Errorf("document %s", m.Document)
+	}
+	if m.Post.ID != "1800000000000000003" || m.Missing["3_3"] != missing["3_3"] || len(m.Missing) != 1 {
+		t.Errorf("post %s, missing %v", m.Post.ID, m.Missing)
 	}
 }
 
@@ -255,8 +255,8 @@ func TestKinds(t *testing.T) {
 		{with("", ""), "Tweet", "RT @bob: cut of…"},
 		{with(`{"type":"retweeted","id":"4"}`, ""), "Retweet", "Retweet of @bob: whole > text"},
 		{with(`{"type":"retweeted","id":"3"}`, ""), "Retweet", "RT @bob: cut of…"},
-		{with(`{"type":"quoted","id":"4"}`, ""), "Quote", "RT @bob: cut of…"},
-		{with(`{"type":"quoted","id":"4"},{"type":"replied_to","id":"3"}`, ""), "Reply", "RT @bob: cut of…"},
+		{with(`{"type":"quoted","id":"4"}`, ""), "Quote", "Quote of @bob: RT @bob: cut of…"},
+		{with(`{"type":"quoted","id":"4"},{"type":"replied_to","id":"3"}`, ""), "Reply", "Reply: RT @bob: cut of…"},
 		{with("", `,"article":{"title":"A  headline","plain_text":"Much to read"}`), "Tweet", "A headline"},
 		{`{"data":{"id":"1800000000000000005","text":""}}`, "Tweet", "Tweet 1800000000000000005"},
 	} {
@@ -303,7 +303,7 @@ func TestStreams(t *testing.T) {
 	go func() { pw.CloseWithError(format.Write(pw, p, []byte(document), attachments)) }()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	m, err := message.Read(pr)
+	m, err := message.Open(pr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,20 +406,23 @@ m = email.message_from_binary_file(open(sys.argv[1], "rb"), policy=email.policy.
 assert not any(p.defects for p in m.walk()), [p.defects for p in m.walk()]
 print(m["from"].addresses[0].addr_spec, m["date"].datetime.isoformat(), m["message-id"])
 print(m["subject"])
-print("Tweet: Look & see" in m.get_body(("plain",)).get_content(), "cid:3_1@x.com" in m.get_body(("html",)).get_content())
-for a in m.iter_attachments(): print(a.get_filename(), a.get_content_type(), len(a.get_payload(decode=True)), a["content-id"])
+print("Tweet: Look & see example.com" in m.get_body(("plain",)).get_content(), "cid:3_1@x.com" in m.get_body(("html",)).get_content())
+print([p.get_content_type() for p in m.iter_parts()])
+for a in m.walk():
+    if a.get_filename(): print(a.get_filename(), a.get_content_type(), a.get_content_disposition(), len(a.get_payload(decode=True)), a["content-id"])
 `, file).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	want := fmt.Sprintf(`ann@contoso.example 2024-06-10T08:00:00+00:00 <1800000000000000003@x.com>
-Look & see https://t.co/a 😀 @bob <b> second line
+Reply to @bob: Look & see example.com 😀 @bob <b> second line
 True True
-post.json application/json %d None
-x.png image/png %d <3_1@x.com>
-film.mp4 video/mp4 5000 <7_2@x.com>
-x-2.png image/png %d <3_9@x.com>
-`, len(document), len(bodies["3_1"]), len(bodies["3_9"]))
+['multipart/related', 'application/json', 'video/mp4']
+x.png image/png inline %d <3_1@x.com>
+x-2.png image/png inline %d <3_9@x.com>
+post.json application/json attachment %d None
+film.mp4 video/mp4 attachment 5000 None
+`, len(bodies["3_1"]), len(bodies["3_9"]), len(document))
 	if string(out) != want {
 		t.Errorf("Python reads\n%s, want\n%s", out, want)
 	}

@@ -13,8 +13,9 @@ import (
 // Supplement is a message that is archived after a post's own message, with what
 // that lacks.
 type Supplement struct {
-	// Name is media for media that came later, missing for the statement that
-	// versions could not be had; of a further one media.2, media.3 and so on.
+	// Name is media for media that came later, text for the text of a post of which
+	// X first gave a notice only, missing for the statement that versions could not be
+	// had; of a further one media.2, media.3 and so on.
 	Name     string
 	Versions []MissingVersion // what a supplement named missing states
 }
@@ -45,6 +46,12 @@ func checkSupplement(name string) error {
 	return nil
 }
 
+// whole reports whether the message is to show all media of the post: a post's own
+// message, and that of a text that was given later.
+func (s Supplement) whole() bool { return s.Name == "" || isText(s.Name) }
+
+func isText(name string) bool { return name == "text" || strings.HasPrefix(name, "text.") }
+
 // id is the supplement's Message-ID: <postId.name@x.com>.
 func (s Supplement) id(p *post.Post) string { return "<" + Key(p.ID, s.Name) + "@" + domain + ">" }
 
@@ -57,6 +64,8 @@ func prefix(supplement string) string {
 		return ""
 	case "media":
 		return "Media of: "
+	case "text":
+		return "Text given later: "
 	case "missing":
 		return "Earlier version missing: "
 	}
@@ -81,6 +90,8 @@ func noticeOf(supplement string, versions []string) []string {
 	case "":
 	case "media":
 		notice = append(notice, "This message has media of the post below that could not be had when the post was archived.")
+	case "text":
+		notice = append(notice, "When the post below was first archived, X gave a notice in place of its text. This is what X gave later.")
 	case "missing":
 		notice = append(notice, "Earlier versions of the post below could not be had from X:")
 	default:
@@ -118,13 +129,4 @@ func keptStatement(a Attachment) string {
 		return ""
 	}
 	return bounded(a.Source) + "; the original: " + bounded(a.NotBetter)
-}
-
-// bounded puts a text on one line of at most 300 characters.
-func bounded(s string) string {
-	text := oneLine(s)
-	if r := []rune(text); len(r) > 300 {
-		return string(r[:300]) + "…"
-	}
-	return text
 }

@@ -2,7 +2,10 @@ package message
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -16,31 +19,60 @@ type view struct {
 	Label    string   // what the post is to the one it is shown with; "" for the message's own
 	Kind     string   // Tweet, Retweet, Reply, Quote
 	Author   string   // Name (@handle)
+	Name     string
+	Handle   string // @handle; "" if X did not give it
+	Initials string
 	Date     string
 	URL      string
-	Text     []post.Span
-	Plain    string
-	Links    []post.Link // addresses of the text that lead elsewhere
+	Repeats  bool        // the text only repeats that of the post below
+	NoText   string      // says that the text is a notice of X's; "" for the author's text
+	Text     []post.Span // as X's page shows it
+	Plain    string      // the same in one piece
+	Links    []linkView
 	Media    []mediaView
 	Polls    []pollView
-	Article  *post.Article
+	Article  *articleView
 	Notes    []string // place, version, and what else a reader has to know
 	Context  []view   // the posts it answers, repeats or quotes
 	Gone     string   // why X did not send the post, where it did not
+	Foot     []string // what the message is derived from; of the message's own post only
 	Language string
+}
+
+// linkView is an address in the text and where it leads.
+type linkView struct {
+	Chain       []string // t.co address, the author's address, where that led
+	Title       string   // of the page; "" where X has not read it
+	Description string
+	Domain      string // of the page
+	Target      string // the last of Chain if it is a web address, or ""
 }
 
 type mediaView struct {
 	Word    string // photo, video, …
 	CID     string // of the picture shown; "" where there is none to show
+	Width   int    // of the picture as it is shown, in pixels
+	Film    bool   // it moves: a picture only stands for it
+	Length  string // of a film; "" if unknown
 	Name    string
+	Still   string // file name of the still picture of a film; "" if there is none
 	Alt     string
-	Size    string // in pixels, and the length of a video
+	Size    string // in pixels, and the length of a film
 	Missing string // why it is not in the message
 	Kept    string // which copy is, and why not a better one; "" for the best
 }
 
+type articleView struct {
+	Title     string
+	Text      string
+	Beginning bool // X gave only the beginning of the text
+	Cover     *mediaView
+	Media     []mediaView
+	Links     []string
+}
+
 type pollView struct {
+	ID      string
 	Options []pollOption
 	State   string
 }
@@ -56,92 +88,179 @@ type shownMedia map[string]mediaState
 
 type mediaState struct {
 	name, cid     string // of the file; "" if it is named nowhere
+	width         int    // of a picture, in pixels; 0 if unknown
 	missing, kept string // statements; "" if there is none
 }
 
-func mediaOf(attachments []Attachment) shownMedia {
+func mediaOf(files []file) shownMedia {
 	media := shownMedia{}
-	for _, a := range attachments {
+	for _, a := range files {
 		var s mediaState
-		if a.Body == nil {
-			s.missing = missingStatement(a)
-		} else {
-			s.name, s.kept = a.Name, keptStatement(a)
+		switch {
+		case a.Body != nil:
+			s.name, s.kept = a.Name, keptStatement(a.Attachment)
 			if shownInline(a.Type) {
-				s.cid = contentID(a.Media)
+				s.cid, s.width = contentID(a.Media), a.width
 			}
+		case a.Media.Type == post.Still:
+			continue
+		default:
+			s.missing = missingStatement(a.Attachment)
 		}
 		media[a.Media.Key] = s
 	}
 	return media
 }
 
-// newView returns the view of a post whose media are in the message as media says.
-// A medium that is not in media is named only, in a supplement (which has a notice)
-// not at all: it is another message's.
-func newView(p *post.Post, notice []string, media shownMedia) view {
-	v := viewOf(p, media, len(notice) > 0, 0)
+// viewer makes views of a post and the posts it refers to.
+type viewer struct {
+	media shownMedia
+	only  bool // media that are not in media are another message's, and not named
+}
+
+// newView returns the view of a post whose media are in the message as media says. A
+// medium that is not in media is only named; with only, not at all.
+func newView(p *post.Post, notice []string, only bool, media shownMedia) view {
+	v := viewer{media, only}.view(p, 0)
 	v.Notice = notice
 	return v
 }
 
-// maxContext bounds how far a chain of quotes is shown.
+// maxContext bounds how far a chain of references is shown.
 const maxContext = 3
 
-func viewOf(p *post.Post, media shownMedia, only bool, depth int) view {
+func (w viewer) view(p *post.Post, depth int) view {
 	v := view{
-		Kind: string(p.Kind()), Author: displayName(p.Author), Date: showTime(p.CreatedAt), URL: p.URL(),
-		Text: p.Text.Spans(), Plain: p.Text.Plain(), Article: p.Article, Language: p.Language,
+		Kind: string(p.Kind()), Author: displayName(p.Author), Name: oneLine(p.Author.Name), Handle: at(p.Author), Initials: initials(p.Author),
+		Date: showTime(p.CreatedAt), URL: p.URL(), Text: p.Text.ShownSpans(), Plain: p.Text.Shown(), Language: p.Language,
 	}
-	for _, l := range p.Text.Links {
-		again := slices.ContainsFunc(v.Links, func(x post.Link) bool { return x.URL == l.URL })
-		if l.Kind == post.PlainURL && l.MediaKey == "" && l.Target != l.URL && l.Target != "" && !again {
-			v.Links = append(v.Links, l)
-		}
+	if p.Author.Username == "" {
+		v.Name, v.Handle = displayName(p.Author), ""
+	}
+	if p.Notice {
+		v.NoText = noticeLead
+	}
+	var original post.Post // of a repost: what it shows is not shown twice
+	if r := p.Ref(post.Retweeted); r != nil && r.Post != nil {
+		v.Repeats, original = true, *r.Post
 	}
 	for _, m := range p.Media {
-		if state, ok := media[m.Key]; ok || !only {
-			v.Media = append(v.Media, viewMedia(m, state))
+		if !slices.ContainsFunc(original.Media, func(o post.Media) bool { return o.Key == m.Key }) {
+			v.Media = w.add(v.Media, m, depth)
 		}
 	}
+	below := links(original.Text)
+	v.Links = slices.DeleteFunc(links(p.Text), func(l linkView) bool {
+		return slices.ContainsFunc(below, func(b linkView) bool { return slices.Equal(b.Chain, l.Chain) })
+	})
+	v.Article = w.article(p.Article, depth)
 	for _, poll := range p.Polls {
 		v.Polls = append(v.Polls, viewPoll(poll))
 	}
 	v.Notes = notes(p)
 	for _, r := range p.References {
-		if depth == maxContext || depth > 0 && r.Post == nil { // X sends only what the post itself refers to
+		if depth >= maxContext && r.Post != nil {
+			r.Post, r.Why = nil, post.TooDeep
+		}
+		v.Context = append(v.Context, w.reference(r, depth))
+	}
+	return v
+}
+
+// links lists the addresses of a text, each once, with what X knows of them.
+func links(t post.Text) []linkView {
+	var out []linkView
+	var seen []string
+	for _, l := range t.Links {
+		if l.Kind != post.PlainURL || slices.Contains(seen, l.URL) {
 			continue
 		}
-		v.Context = append(v.Context, viewReference(r, media, only, depth))
+		seen = append(seen, l.URL)
+		v := linkView{Title: oneLine(l.Title), Description: oneLine(l.Description)}
+		for _, address := range []string{l.URL, l.Expanded, l.Final} {
+			if address = oneLine(address); address != "" && !slices.Contains(v.Chain, address) {
+				v.Chain = append(v.Chain, address)
+			}
+		}
+		if u, err := url.Parse(l.Target); err == nil && isWeb(l.Target) {
+			v.Target, v.Domain = l.Target, strings.TrimPrefix(u.Hostname(), "www.")
+		}
+		if len(v.Chain) > 1 || v.Title != "" || v.Description != "" || len(v.Chain) == 1 && l.Shown() != l.URL {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// isWeb reports whether an address can be opened in a browser without harm.
+func isWeb(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+func (w viewer) article(a *post.Article, depth int) *articleView {
+	if a == nil {
+		return nil
+	}
+	v := &articleView{Title: oneLine(a.Title), Text: a.Body(), Beginning: a.Beginning}
+	if a.Cover != nil {
+		if cover := w.add(nil, *a.Cover, depth); cover != nil {
+			v.Cover = &cover[0]
+		}
+	}
+	for _, m := range a.Media {
+		v.Media = w.add(v.Media, m, depth)
+	}
+	for _, address := range a.Links {
+		v.Links = append(v.Links, oneLine(address))
 	}
 	return v
 }
 
 var labels = map[post.RefType]string{post.RepliedTo: "In reply to", post.Quoted: "Quoted post", post.Retweeted: "Retweeted post"}
 
-func viewReference(r post.Reference, media shownMedia, only bool, depth int) view {
-	label := cmp.Or(labels[r.Type], capital(cmp.Or(strings.ReplaceAll(string(r.Type), "_", " "), "refers to")))
+func (w viewer) reference(r post.Reference, depth int) view {
+	label := cmp.Or(labels[r.Type], capital(cmp.Or(strings.ReplaceAll(oneLine(string(r.Type)), "_", " "), "refers to")))
 	if r.Post == nil {
-		return view{Label: label, URL: "https://x.com/i/status/" + r.ID,
-			Gone: "X did not send this post: it is deleted, protected or withheld"}
+		return view{Label: label, URL: "https://x.com/i/status/" + url.PathEscape(r.ID), Gone: cmp.Or(oneLine(r.Why), "X did not send it, and gave no reason")}
 	}
-	if r.Type == post.RepliedTo {
-		media = nil // they are another's, shown where that post is archived
-	}
-	c := viewOf(r.Post, media, only, depth+1)
+	c := w.view(r.Post, depth+1)
 	c.Label = label
 	return c
 }
 
-func viewMedia(m post.Media, s mediaState) mediaView {
-	v := mediaView{Word: mediaWord(m.Type), Alt: m.AltText, CID: s.cid, Name: s.name, Missing: s.missing, Kept: s.kept}
+// column is how wide a picture may be, in pixels: the box round a post that is shown
+// with another is as wide as that one's text with its margins, the box within it narrower.
+func column(depth int) int { return 568 - 32*max(depth-1, 0) }
+
+// add appends the view of a media to list, if it is to be named.
+func (w viewer) add(list []mediaView, m post.Media, depth int) []mediaView {
+	s, ok := w.media[m.Key]
+	if !ok && w.only {
+		return list
+	}
+	v := mediaView{Word: mediaWord(m.Type), Alt: m.AltText, Name: s.name, CID: s.cid, Missing: s.missing, Kept: s.kept, Film: m.Type != "photo" && s.cid == ""}
+	width := s.width
+	if still, ok := m.Still(); ok {
+		if picture := w.media[still.Key]; picture.name != "" {
+			v.CID, v.Still, width = cmp.Or(s.cid, picture.cid), picture.name, cmp.Or(picture.width, width)
+		}
+	}
+	if v.Missing == "" && v.Name == "" && m.NoFile() != "" {
+		v.Missing = m.NoFile()
+	}
+	v.Width = column(depth)
+	if width > 0 {
+		v.Width = min(width, v.Width)
+	}
 	if m.Width > 0 && m.Height > 0 {
 		v.Size = fmt.Sprintf("%d × %d", m.Width, m.Height)
 	}
 	if m.Duration > 0 {
-		v.Size = strings.TrimPrefix(v.Size+", "+m.Duration.Round(100*time.Millisecond).String(), ", ")
+		v.Length = m.Duration.Round(100 * time.Millisecond).String()
+		v.Size = strings.TrimPrefix(v.Size+", "+v.Length, ", ")
 	}
-	return v
+	return append(list, v)
 }
 
 func mediaWord(kind string) string {
@@ -155,9 +274,9 @@ func mediaWord(kind string) string {
 }
 
 func viewPoll(p post.Poll) pollView {
-	v := pollView{State: "votes when it was archived"}
+	v := pollView{ID: oneLine(p.ID), State: "votes when it was archived"}
 	if p.Status != "" {
-		v.State = p.Status + ", " + v.State
+		v.State = oneLine(p.Status) + ", " + v.State
 	}
 	if !p.Ends.IsZero() {
 		v.State += ", ends " + showTime(p.Ends)
@@ -167,7 +286,7 @@ func viewPoll(p post.Poll) pollView {
 		total += o.Votes
 	}
 	for _, o := range p.Options {
-		option := pollOption{Label: o.Label, Votes: o.Votes}
+		option := pollOption{Label: oneLine(o.Label), Votes: o.Votes}
 		if total > 0 {
 			option.Percent = (200*o.Votes + total) / (2 * total)
 		}
@@ -179,26 +298,48 @@ func viewPoll(p post.Poll) pollView {
 // notes returns the facts about a post that its text does not tell.
 func notes(p *post.Post) []string {
 	var out []string
-	if n := p.Version(); n > 1 || len(p.EditHistory) > 1 {
-		note := fmt.Sprintf("Version %d of %d of an edited post", n, len(p.EditHistory))
-		if earlier := p.EarlierVersions(); len(earlier) > 0 {
-			note += "; earlier: " + strings.Join(earlier, ", ")
+	note := func(value, format string, args ...any) {
+		if value != "" {
+			out = append(out, fmt.Sprintf(format, args...))
 		}
-		out = append(out, note)
 	}
-	if p.InReplyToUser.ID != "" && p.Ref(post.RepliedTo) != nil && p.Ref(post.RepliedTo).Post == nil {
+	if n := p.Version(); n > 1 || len(p.EditHistory) > 1 {
+		text := fmt.Sprintf("Version %d of %d of an edited post", n, len(p.EditHistory))
+		if earlier := p.EarlierVersions(); len(earlier) > 0 {
+			text += "; earlier: " + oneLine(strings.Join(earlier, ", "))
+		}
+		out = append(out, text)
+	}
+	if r := p.Ref(post.RepliedTo); p.InReplyToUser.ID != "" && (r == nil || r.Post == nil) {
 		out = append(out, "In reply to a post of "+at(p.InReplyToUser))
 	}
-	if p.Place != "" {
-		out = append(out, "Place: "+oneLine(p.Place))
+	switch {
+	case p.PlaceUnnamed:
+		out = append(out, "Place "+oneLine(p.Place)+" (X did not send its name)")
+	case p.Place != "":
+		out = append(out, "Place: "+closed(oneLine(p.Place)))
+	}
+	note(p.Location, "Location: %s", oneLine(p.Location))
+	note(p.Community, "Posted in community %s", oneLine(p.Community))
+	note(p.Replies, "%s", oneLine(p.Replies))
+	if p.Paid {
+		out = append(out, "X marks this post as a paid partnership")
 	}
 	if p.Sensitive {
 		out = append(out, "X marks this post as possibly sensitive")
 	}
-	if p.Withheld != "" {
-		out = append(out, "X withholds this post: "+oneLine(p.Withheld))
-	}
+	note(p.Withheld, "X withholds %s", oneLine(p.Withheld))
 	return out
+}
+
+// foot says what a message is derived from. It must not depend on when the message is
+// written.
+func foot(p *post.Post, document []byte) []string {
+	sum := sha256.Sum256(document)
+	return []string{
+		"Source: X API v2, post " + p.ID + ". " + documentName + " is what X sent of it, SHA-256 " + hex.EncodeToString(sum[:]) + ".",
+		"When it was captured is kept beside this message in the archive, so that this message depends on the post alone.",
+	}
 }
 
 func showTime(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }

@@ -2,8 +2,10 @@ package post
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"xarchive/handler/internal/fault"
@@ -15,15 +17,18 @@ var (
 	// 2010, which holds no time. It cannot be given a place in time.
 	ErrNoTime = fault.New(fault.SetAside, "the post has no time: X sent no created_at, and its id holds none")
 
-	// ErrUnreadable: an element of data is no post that could be told apart
-	// from others: no JSON object, no usable id, or a second post of the same
-	// id with other content.
+	// ErrUnreadable: an element of data is not a post that can be kept by its id:
+	// it is no JSON object, has no usable id, or has the id of another post of the
+	// page and other content.
 	ErrUnreadable = fault.New(fault.SetAside, "X sent something that is not a post")
 )
 
-// Document is one post as X sent it: `{"data":{…},"includes":{…},"errors":[…]}`
-// with every object byte for byte as it came, and of the includes and errors
-// only what belongs to this post. It is complete in itself.
+// Document is one post as X sent it:
+// `{"data":{…},"includes":{…},"errors":[…],"vocabulary":"tweet"}` with every object
+// byte for byte as it came, and of the includes and errors only what belongs to this
+// post. It is complete in itself. The vocabulary is the connector's word: in which
+// [Vocabulary] X sent the post. A document without it, as older releases wrote them,
+// is in TweetWords, or has no word that tells.
 type Document struct {
 	ID      string // of the post in data
 	JSON    []byte
@@ -51,13 +56,21 @@ type Page struct {
 	HasMeta    bool // X sent meta, as it does for a timeline and not for a look-up
 	Meta       Meta
 	Errors     []Problem // what X says it could not answer
+
+	// Vocabulary is what the posts in data are in; "" if none of them tells.
+	Vocabulary Vocabulary
+	// Doubts says, a sentence each, what of the posts in data shows that X did not
+	// understand the words it was asked in; see package twitter.
+	Doubts []string
+	// Lacks are ids of posts that posts in data refer to and that are not here with
+	// author and media, without a reason given. In PostWords X sends no more of them
+	// than the posts; a look-up of the ids brings the rest.
+	Lacks []string
 }
 
 // Meta is the page's place in a timeline. It is empty for look-ups.
 type Meta struct {
 	ResultCount int    `json:"result_count"`
-	NewestID    string `json:"newest_id"`
-	OldestID    string `json:"oldest_id"`
 	NextToken   string `json:"next_token"`
 }
 
@@ -69,7 +82,11 @@ type envelope struct {
 	Meta     *Meta             `json:"meta"`
 }
 
-// SplitPage takes an answer of `/2/users/:id/tweets`, `/2/tweets` or
+// SplitPage takes an answer apart, in either vocabulary. more are answers to look-ups
+// of what the answer lacks ([Page.Lacks]): their posts, and what they include, count
+// as included, and before those that the answer itself includes.
+//
+// It takes an answer of `/2/users/:id/tweets`, `/2/tweets` or
 // `/2/tweets/:id` apart into one document a post. Earlier versions of an
 // edited post that X included become documents of their own, before it, where X
 // also included what they need; one that lacks something is better looked up.
@@ -78,7 +95,7 @@ type envelope struct {
 // [Unreadable]. SplitPage fails only if the answer is not JSON of that form.
 // Whether an answer that can be read is also a whole one is for its caller to
 // judge.
-func SplitPage(raw []byte) (Page, error) {
+func SplitPage(raw []byte, more ...[]byte) (Page, error) {
 	var e envelope
 	if err := json.Unmarshal(raw, &e); err != nil {
 		return Page{}, fmt.Errorf("reading X's answer: %w", err)
@@ -102,7 +119,23 @@ func SplitPage(raw []byte) (Page, error) {
 		}
 	}
 	posts, done := page.read(data), map[string]bool{}
-	included := newIncludes(e.Includes)
+	var looked []json.RawMessage
+	for _, raw := range more {
+		extra, data, err := readMore(raw)
+		if err != nil {
+			return Page{}, err
+		}
+		looked = append(looked, data...)
+		for name, list := range extra.Includes {
+			if e.Includes == nil {
+				e.Includes = wireIncludes{}
+			}
+			e.Includes[name] = append(e.Includes[name], list...)
+		}
+		problems = append(problems, readProblems(extra.Errors)...)
+	}
+	included := newIncludes(e.Includes, looked)
+	page.judge(posts, included, problems)
 	for _, p := range posts {
 		done[p.value.ID] = true
 	}
@@ -120,6 +153,33 @@ func SplitPage(raw []byte) (Page, error) {
 		page.Posts = append(page.Posts, included.document(p, problems, false))
 	}
 	return page, nil
+}
+
+// readMore reads the answer to a look-up, and the posts in it.
+func readMore(raw []byte) (e envelope, data []json.RawMessage, err error) {
+	if err = json.Unmarshal(raw, &e); err == nil {
+		data, err = elements(e.Data)
+	}
+	if err != nil {
+		return envelope{}, nil, fmt.Errorf("reading X's answer to a look-up: %w", err)
+	}
+	return e, data, nil
+}
+
+// judge notes what the posts in data say about the answer.
+func (page *Page) judge(posts []*object[wirePost], included *includes, problems []object[Problem]) {
+	explained := func(id string) bool {
+		return slices.ContainsFunc(problems, func(p object[Problem]) bool { return p.value.about(id) })
+	}
+	for _, p := range posts {
+		page.Vocabulary = cmp.Or(page.Vocabulary, p.value.Words)
+		page.Doubts = append(page.Doubts, p.value.doubts()...)
+		for _, id := range p.value.refersTo() {
+			if !slices.Contains(page.Lacks, id) && CheckID(id) == nil && included.lacks(id, explained) {
+				page.Lacks = append(page.Lacks, id)
+			}
+		}
+	}
 }
 
 // read decodes the elements of data, and notes those that are unreadable.
@@ -169,7 +229,7 @@ func elements(data json.RawMessage) ([]json.RawMessage, error) {
 // refers to author and media. What the page includes for the sake of other posts
 // stays out, so that a post's document does not depend on its neighbours.
 func (in *includes) document(p *object[wirePost], problems []object[Problem], earlier bool) Document {
-	own := &includes{}
+	own := &includes{handles: map[string]string{}}
 	wanted := map[string]bool{}
 	user := func(id string) { own.users.pick(in.users, id); wanted[id] = true }
 	pickMedia := func(w wirePost) {
@@ -191,46 +251,79 @@ func (in *includes) document(p *object[wirePost], problems []object[Problem], ea
 		own.polls.pick(in.polls, id)
 	}
 	own.places.pick(in.places, w.Geo.PlaceID)
-	for _, r := range w.Referenced {
-		wanted[r.ID] = true
-		if own.tweets.pick(in.tweets, r.ID) {
-			user(in.tweets.byID[r.ID].value.AuthorID)
-			pickMedia(in.tweets.byID[r.ID].value)
+	words := w.Words
+	for _, id := range w.refersTo() {
+		wanted[id] = true
+		if own.tweets.pick(in.tweets, id) {
+			user(in.tweets.byID[id].value.AuthorID)
+			pickMedia(in.tweets.byID[id].value)
+			words = cmp.Or(words, in.tweets.byID[id].value.Words)
 		}
 	}
+	for _, o := range in.others {
+		if o.mayNeed(p.raw) {
+			own.others = append(own.others, o)
+		}
+	}
+	wanted[w.ID] = true // X could not send a part of it
 	delete(wanted, "")
-	var said [][]byte
 	for _, problem := range problems {
 		if wanted[problem.value.ResourceID] || wanted[problem.value.Value] {
-			said = append(said, problem.raw)
+			own.problems = append(own.problems, problem)
 		}
 	}
-	d := Document{ID: w.ID, JSON: own.envelope(p.raw, said), Earlier: earlier}
+	d := Document{ID: w.ID, JSON: own.envelope(p.raw, words), Earlier: earlier}
 	d.Post, d.Err = own.post(p)
 	return d
 }
 
-// envelope writes a document.
-func (in *includes) envelope(data []byte, problems [][]byte) []byte {
+// envelope writes a document. What is included as posts stands under the name that the
+// document's vocabulary has for it.
+func (in *includes) envelope(data []byte, words Vocabulary) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"data":`)
 	b.Write(data)
 	comma := `,"includes":{`
-	for _, group := range []struct {
-		name string
-		raw  [][]byte
-	}{{"tweets", in.tweets.raw}, {"users", in.users.raw}, {"media", in.media.raw}, {"polls", in.polls.raw}, {"places", in.places.raw}} {
-		if len(group.raw) > 0 {
-			fmt.Fprintf(&b, `%s"%s":[%s]`, comma, group.name, bytes.Join(group.raw, []byte(",")))
+	write := func(name string, raw [][]byte) {
+		if len(raw) > 0 {
+			fmt.Fprintf(&b, `%s%s:[%s]`, comma, quoted(name), bytes.Join(raw, []byte(",")))
 			comma = ","
 		}
+	}
+	write(words.group(), in.tweets.raw)
+	write("users", in.users.raw)
+	write("media", in.media.raw)
+	write("polls", in.polls.raw)
+	write("places", in.places.raw)
+	for i := 0; i < len(in.others); { // they are in the order of their groups
+		name, raw := in.others[i].group, [][]byte(nil)
+		for ; i < len(in.others) && in.others[i].group == name; i++ {
+			raw = append(raw, in.others[i].raw)
+		}
+		write(name, raw)
 	}
 	if comma == "," {
 		b.WriteString("}")
 	}
+	var problems [][]byte
+	for _, problem := range in.problems {
+		problems = append(problems, problem.raw)
+	}
 	if len(problems) > 0 {
 		fmt.Fprintf(&b, `,"errors":[%s]`, bytes.Join(problems, []byte(",")))
 	}
+	if words != "" {
+		fmt.Fprintf(&b, `,"vocabulary":%s`, quoted(string(words)))
+	}
 	b.WriteString("}")
 	return b.Bytes()
+}
+
+// quoted returns a string as JSON has it.
+func quoted(s string) []byte {
+	out, err := json.Marshal(s)
+	if err != nil {
+		return []byte(`""`) // a string is always valid
+	}
+	return out
 }

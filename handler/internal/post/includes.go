@@ -1,6 +1,7 @@
 package post
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -69,15 +70,33 @@ func (g *group[T]) add(id string, o *object[T]) bool {
 // was there and is new.
 func (g *group[T]) pick(from group[T], id string) bool { return g.add(id, from.byID[id]) }
 
-// wireIncludes are the objects that an answer includes. X knows more groups;
-// none of them belongs to a post's document.
-type wireIncludes struct {
-	Tweets []json.RawMessage `json:"tweets"`
-	Users  []json.RawMessage `json:"users"`
-	Media  []json.RawMessage `json:"media"`
-	Polls  []json.RawMessage `json:"polls"`
-	Places []json.RawMessage `json:"places"`
+// wireIncludes are the objects that an answer includes, by the group that they are in.
+type wireIncludes map[string][]json.RawMessage
+
+// UnmarshalJSON reads the groups. One that is not known may have any form: what is no
+// list is kept as a list of one.
+func (w *wireIncludes) UnmarshalJSON(raw []byte) error {
+	var groups map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &groups); err != nil {
+		return err
+	}
+	*w = wireIncludes{}
+	for name, raw := range groups {
+		var list []json.RawMessage
+		if err := json.Unmarshal(raw, &list); err != nil {
+			if slices.Contains(known, name) {
+				return fmt.Errorf("includes.%s: %w", name, err)
+			}
+			list = []json.RawMessage{raw}
+		}
+		(*w)[name] = list
+	}
+	return nil
 }
+
+// known are the groups that hold what posts are known to need, in the order in which
+// a document has them.
+var known = []string{"tweets", "posts", "users", "media", "polls", "places"}
 
 // includes are the objects that an answer or a document includes, each decoded
 // once, however many posts need it.
@@ -88,19 +107,75 @@ type includes struct {
 	polls    group[wirePoll]
 	places   group[wirePlace]
 	byHandle map[string]string // lower-case handle to user id
+	others   []otherObject
+	handles  map[string]string // user id to handle, of those whom posts mention
+	problems []object[Problem] // what X says it did not send
 }
 
-func newIncludes(w wireIncludes) *includes {
-	in := &includes{byHandle: map[string]string{}}
-	index(&in.tweets, w.Tweets, func(o *object[wirePost]) string { return o.value.ID })
-	index(&in.users, w.Users, func(o *object[wireUser]) string { return o.value.ID })
-	index(&in.media, w.Media, func(o *object[wireMedia]) string { return o.value.Key })
-	index(&in.polls, w.Polls, func(o *object[wirePoll]) string { return o.value.ID })
-	index(&in.places, w.Places, func(o *object[wirePlace]) string { return o.value.ID })
+// otherObject is an object of a group that is not known here, such as topics.
+type otherObject struct {
+	group string
+	raw   json.RawMessage
+	ids   []string // what a post that needs it would name it by; none if that cannot be told
+}
+
+// newIncludes reads what is included. Posts that were looked up count before those of
+// the same id that came along: they have more.
+func newIncludes(w wireIncludes, looked []json.RawMessage) *includes {
+	in := &includes{byHandle: map[string]string{}, handles: map[string]string{}}
+	for _, list := range [][]json.RawMessage{looked, w["tweets"], w["posts"]} {
+		index(&in.tweets, list, func(o *object[wirePost]) string { return o.value.ID })
+	}
+	index(&in.users, w["users"], func(o *object[wireUser]) string { return o.value.ID })
+	index(&in.media, w["media"], func(o *object[wireMedia]) string { return o.value.Key })
+	index(&in.polls, w["polls"], func(o *object[wirePoll]) string { return o.value.ID })
+	index(&in.places, w["places"], func(o *object[wirePlace]) string { return o.value.ID })
+	for _, name := range slices.Sorted(maps.Keys(w)) {
+		if slices.Contains(known, name) {
+			continue
+		}
+		for _, raw := range w[name] {
+			in.others = append(in.others, otherObject{name, raw, idsOf(raw)})
+		}
+	}
 	for id, u := range in.users.byID {
 		in.byHandle[strings.ToLower(u.value.Username)] = id
 	}
 	return in
+}
+
+// idsOf returns what names an object: its id, its key, or whatever it calls so.
+func idsOf(raw json.RawMessage) (ids []string) {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(raw, &members) // what is not an object has no name
+	for name, value := range members {
+		var id string
+		if (name == "id" || strings.HasSuffix(name, "_id") || strings.HasSuffix(name, "_key")) && json.Unmarshal(value, &id) == nil && id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// mayNeed reports whether an object of an unknown group may belong to a post: the
+// post's bytes hold its name, or it has none.
+func (o otherObject) mayNeed(post []byte) bool {
+	return len(o.ids) == 0 || slices.ContainsFunc(o.ids, func(id string) bool { return bytes.Contains(post, []byte(`"`+id+`"`)) })
+}
+
+// lacks reports whether something that a reference to a post needs is neither included
+// nor explained: the post, its author, its media.
+func (in *includes) lacks(id string, explained func(id string) bool) bool {
+	o := in.tweets.byID[id]
+	if o == nil {
+		return !explained(id)
+	}
+	if author := o.value.AuthorID; author == "" || in.users.byID[author] == nil && !explained(author) {
+		return true
+	}
+	return slices.ContainsFunc(o.value.mediaKeys(), func(key string) bool {
+		return key != "" && in.media.byID[key] == nil && !explained(key)
+	})
 }
 
 // index decodes a list and adds its objects. One without an id cannot be

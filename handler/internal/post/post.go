@@ -22,9 +22,9 @@ package post
 import (
 	"fmt"
 	"net/url"
-	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,7 +38,7 @@ const (
 	Quote   Kind = "Quote"
 )
 
-// Kinds lists every kind.
+// Kinds returns every kind.
 func Kinds() []Kind { return []Kind{Tweet, Retweet, Reply, Quote} }
 
 // Post is one post as X described it.
@@ -52,14 +52,24 @@ type Post struct {
 	References     []Reference
 	Media          []Media // in the order of the post
 	Polls          []Poll
-	Place          string // full name of the place the author gave
+	Place          string // full name of the place the author gave; where X did not send it, the place's id
+	PlaceUnnamed   bool   // Place is an id only
+	Location       string // latitude and longitude in degrees, "54.3544, -1.9102", as X wrote them
+	Community      string // id of the community that it was posted to
+	Replies        string // who may reply, in words; "" for everyone
+	Paid           bool   // X marks it as a paid partnership
 	Article        *Article
 	EditHistory    []string // ids of all versions, oldest first, this one among them
 	Language       string   // BCP 47
 	Source         string   // name of the application it was posted with
 	Likes          int
 	Sensitive      bool   // X marks it possibly sensitive
-	Withheld       string // countries and reason, where X withholds it
+	Withheld       string // what is withheld where and why, in words: "this account in India"; "" if nothing is
+
+	// Notice reports that X put a notice of its own in place of the author's text,
+	// because of a policy, a copyright claim or a demand to withhold. Text is that
+	// notice; the author's words are not known.
+	Notice bool
 
 	// Problems lists what X sent that could not be read, in words. The
 	// document still holds it.
@@ -84,19 +94,20 @@ const (
 )
 
 // Reference is a post that a post refers to. Post is nil where X did not send
-// it: it is gone, protected, or withheld.
+// it.
 type Reference struct {
 	Type RefType
 	ID   string
 	Post *Post
+	Why  string // why there is no Post, as X said; "" if X gave no reason
 }
 
 // Poll is a poll with its votes at the time of reading.
 type Poll struct {
 	ID      string
-	Options []PollOption
-	Ends    time.Time // UTC; zero if unknown
-	Status  string    // open or closed
+	Options []PollOption // none where X did not send the poll
+	Ends    time.Time    // UTC; zero if unknown
+	Status  string       // open or closed
 }
 
 // PollOption is one answer of a poll.
@@ -108,27 +119,19 @@ type PollOption struct {
 // Article is a long-form text attached to a post.
 type Article struct {
 	Title, Text string
+	Beginning   bool     // X gave only the beginning of the text
+	Cover       *Media   // picture above the title; nil for none
+	Media       []Media  // pictures and films in the text, in X's order
+	Links       []string // addresses in the text
 }
 
-// Media is a photo, video or animated GIF. Sources lists where its file can be
-// had.
-type Media struct {
-	Key        string
-	Type       string // photo, video, animated_gif
-	URL        string // of a photo
-	PreviewURL string // still picture of a video
-	AltText    string
-	Width      int // pixels
-	Height     int // pixels
-	Duration   time.Duration
-	Variants   []Variant
-}
-
-// Variant is one encoding of a video.
-type Variant struct {
-	BitRate     int // bits per second; 0 for an animated GIF and a playlist
-	ContentType string
-	URL         string
+// Body returns the article's text without the title that X puts before it.
+func (a *Article) Body() string {
+	text := strings.TrimSpace(a.Text)
+	if rest, ok := strings.CutPrefix(text, strings.TrimSpace(a.Title)); ok && a.Title != "" && (rest == "" || rest[0] == '\n' || rest[0] == '\r') {
+		return strings.TrimLeft(rest, "\r\n")
+	}
+	return strings.Trim(a.Text, "\r\n")
 }
 
 // Kind returns what the post does.
@@ -177,76 +180,6 @@ func (p *Post) URL() string {
 	return "https://x.com/" + url.PathEscape(user) + "/status/" + p.ID
 }
 
-// Shown lists the media a reader of the post sees: its own, then those of the
-// posts it repeats or quotes, each once.
-func (p *Post) Shown() []Media {
-	var out []Media
-	seen := map[string]bool{}
-	var add func(p *Post, depth int)
-	add = func(p *Post, depth int) {
-		for _, m := range p.Media {
-			if !seen[m.Key] {
-				seen[m.Key] = true
-				out = append(out, m)
-			}
-		}
-		for _, r := range p.References {
-			if r.Post != nil && r.Type != RepliedTo && depth < maxDepth {
-				add(r.Post, depth+1)
-			}
-		}
-	}
-	add(p, 0)
-	return out
-}
-
-// Sources lists where the media can be had, the best copy first: a photo in
-// its original size, a video in its highest bit rate. A playlist (m3u8) and a
-// still picture of a video are not copies of it and are not listed.
-func (m Media) Sources() []string {
-	if m.Type == "photo" {
-		u, err := url.Parse(m.URL)
-		if m.URL == "" || err != nil {
-			return nil
-		}
-		q := u.Query()
-		q.Set("name", "orig")
-		orig := *u
-		orig.RawQuery = q.Encode()
-		return []string{orig.String(), m.URL}
-	}
-	var mp4 []Variant
-	for _, v := range m.Variants {
-		if v.ContentType == "video/mp4" && v.URL != "" {
-			mp4 = append(mp4, v)
-		}
-	}
-	slices.SortStableFunc(mp4, func(a, b Variant) int { return b.BitRate - a.BitRate })
-	var out []string
-	for _, v := range mp4 {
-		out = append(out, v.URL)
-	}
-	return out
-}
-
-// FileName returns the name of the file behind one of the media's sources: the
-// last element of its path, with the extension that X gives in the query where
-// the path has none.
-func FileName(source string) string {
-	u, err := url.Parse(source)
-	if err != nil {
-		return "media"
-	}
-	name := path.Base(u.Path)
-	if name == "." || name == "/" {
-		name = "media"
-	}
-	if path.Ext(name) == "" && u.Query().Get("format") != "" {
-		name += "." + u.Query().Get("format")
-	}
-	return name
-}
-
 // CompareIDs orders post ids as X does: by number, which for all posts since
 // November 2010 is by time, to the millisecond and finer than created_at. An id
 // that is no number comes first.
@@ -286,4 +219,15 @@ func IDTime(id string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.UnixMilli(int64(n>>22) + snowflakeEpoch).UTC(), true
+}
+
+// IDAt returns the smallest id that a post of that time can have: every post of the
+// time or later has it or a greater one, every earlier post a smaller one. It
+// returns "" for times before November 2010.
+func IDAt(at time.Time) string {
+	n := uint64(max(0, at.UnixMilli()-snowflakeEpoch)) << 22
+	if n < firstSnowflake {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
 }

@@ -1,7 +1,7 @@
 package post
 
 import (
-	"slices"
+	"cmp"
 	"strings"
 )
 
@@ -25,14 +25,27 @@ const (
 
 // Link is a part of a text that leads somewhere.
 type Link struct {
-	Kind     LinkKind
-	Start    int    // code points in Wire, inclusive
-	End      int    // code points in Wire, exclusive
-	URL      string // t.co address, for PlainURL
-	Target   string // where it leads
-	Display  string // how X shows it, for PlainURL; may be empty
-	Title    string // title of the page behind it, where X has read it
-	MediaKey string // set where the address stands for the post's own media
+	Kind        LinkKind
+	Start       int    // code points in Wire, inclusive
+	End         int    // code points in Wire, exclusive
+	Words       string // what must stand there: the t.co address, @handle, #tag, $TAG
+	URL         string // t.co address, for PlainURL
+	Expanded    string // the address that the author gave, for PlainURL; may be empty
+	Final       string // where that led when X read it, for PlainURL; may be empty
+	Target      string // where the link leads: the last of these that is known
+	Display     string // how X shows it, for PlainURL; may be empty
+	Title       string // title of the page behind it, where X has read it
+	Description string // the page's own, where X has read it
+	MediaKey    string // set where the address stands for media
+	Own         bool   // the address only stands for the post's own media: X's page does not show it
+}
+
+// Shown returns the words that X's page shows for an address.
+func (l Link) Shown() string {
+	if l.Own {
+		return ""
+	}
+	return cmp.Or(l.Display, l.Expanded, l.URL)
 }
 
 // unescape undoes the three escapes that X makes, and no others: an author who
@@ -51,12 +64,11 @@ type Span struct {
 }
 
 // Spans cuts the text at its links. The spans' texts put together are Plain().
-// Links that overlap or lie outside the text are left out, as is a PlainURL that
-// is not at its positions: the positions are X's word, not to be trusted blindly.
+// X's positions are not to be trusted blindly: a link is where its words are, at
+// X's position or else at the nearest place that has them and no other link. A
+// link whose words are nowhere is left out.
 func (t Text) Spans() []Span {
 	runes := []rune(t.Wire)
-	links := slices.Clone(t.Links)
-	slices.SortStableFunc(links, func(a, b Link) int { return a.Start - b.Start })
 	var out []Span
 	at := 0
 	plain := func(to int) {
@@ -64,39 +76,54 @@ func (t Text) Spans() []Span {
 			out = append(out, Span{Text: unescape(string(runes[at:to]))})
 		}
 	}
-	for i := range links {
-		l := links[i]
-		if l.Start < at || l.End <= l.Start || l.End > len(runes) {
-			continue
-		}
-		piece := string(runes[l.Start:l.End])
-		if l.Kind == PlainURL && unescape(piece) != unescape(l.URL) {
-			continue
-		}
-		if l.Kind != PlainURL && cutsEscape(runes, l.Start, l.End) {
-			continue
-		}
+	for _, l := range t.placed(runes) {
 		plain(l.Start)
-		out = append(out, Span{Text: unescape(piece), Link: &l})
+		out = append(out, Span{Text: unescape(string(runes[l.Start:l.End])), Link: &l})
 		at = l.End
 	}
 	plain(len(runes))
 	return out
 }
 
-// cutsEscape reports whether a cut at start or end would fall inside an escape
-// such as &amp;, which would then come out as two broken halves.
-func cutsEscape(runes []rune, start, end int) bool {
-	whole := unescape(string(runes))
-	parts := unescape(string(runes[:start])) +
-		unescape(string(runes[start:end])) +
-		unescape(string(runes[end:]))
-	return whole != parts
+// ShownSpans cuts the text as X's page shows it: an address in X's short form, and
+// none that only stands for the post's own media.
+func (t Text) ShownSpans() []Span {
+	var out []Span
+	for _, s := range t.Spans() {
+		if s.Link == nil || s.Link.Kind != PlainURL {
+			out = append(out, s)
+			continue
+		}
+		if s.Link.Own {
+			if n := len(out); n > 0 && out[n-1].Link == nil {
+				out[n-1].Text = strings.TrimSuffix(out[n-1].Text, " ")
+			}
+			continue
+		}
+		if s.Text == unescape(s.Link.URL) { // and not words of a notice
+			s.Text = s.Link.Shown()
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
-// Preview returns the first n code points of the text on one line.
-func (t Text) Preview(n int) string {
-	line := strings.Join(strings.Fields(t.Plain()), " ")
+// Shown returns the text as X's page shows it.
+func (t Text) Shown() string {
+	var b strings.Builder
+	for _, s := range t.ShownSpans() {
+		b.WriteString(s.Text)
+	}
+	return b.String()
+}
+
+// Preview returns the first n code points of the text, as X's page shows it, on one
+// line.
+func (t Text) Preview(n int) string { return Preview(t.Shown(), n) }
+
+// Preview returns the first n code points of a text on one line.
+func Preview(text string, n int) string {
+	line := strings.Join(strings.Fields(text), " ")
 	if r := []rune(line); len(r) > n {
 		return strings.TrimSpace(string(r[:n-1])) + "…"
 	}

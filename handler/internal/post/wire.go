@@ -6,50 +6,65 @@ import "encoding/json"
 // once; whatever else X sent stays in the raw bytes.
 // https://docs.x.com/x-api/fundamentals/data-dictionary
 
-type wirePost struct {
-	ID             string   `json:"id"`
-	Text           string   `json:"text"`
-	AuthorID       string   `json:"author_id"`
-	ReplyTo        string   `json:"in_reply_to_user_id"`
-	CreatedAt      string   `json:"created_at"` // RFC 3339, whole seconds
-	ConversationID string   `json:"conversation_id"`
-	Language       string   `json:"lang"`
-	Source         string   `json:"source"`
-	Sensitive      bool     `json:"possibly_sensitive"`
-	EditHistory    []string `json:"edit_history_tweet_ids"`
+// wireRest is what of a post both vocabularies call the same.
+type wireRest struct {
+	ID             string `json:"id"`
+	Text           string `json:"text"`
+	AuthorID       string `json:"author_id"`
+	ReplyTo        string `json:"in_reply_to_user_id"`
+	CreatedAt      string `json:"created_at"` // RFC 3339, whole seconds
+	ConversationID string `json:"conversation_id"`
+	Language       string `json:"lang"`
+	Source         string `json:"source"`
+	Sensitive      bool   `json:"possibly_sensitive"`
+	Shown          []int  `json:"display_text_range"` // begin and end of what X shows of the text, in code points
 	Metrics        struct {
 		Likes int `json:"like_count"`
 	} `json:"public_metrics"`
 	Entities wireEntities `json:"entities"`
-	Note     struct {
-		Text     string       `json:"text"`
-		Entities wireEntities `json:"entities"`
-	} `json:"note_tweet"`
-	Article struct {
+	Article  struct {
 		Title         string   `json:"title"`
 		PlainText     string   `json:"plain_text"`
 		Text          string   `json:"text"`
 		Preview       string   `json:"preview_text"`
 		CoverMedia    string   `json:"cover_media"`
 		MediaEntities []string `json:"media_entities"`
+		Entities      struct {
+			URLs []struct {
+				Text string `json:"text"`
+			} `json:"urls"`
+		} `json:"entities"`
 	} `json:"article"`
 	Withheld    json.RawMessage `json:"withheld"`
 	Attachments struct {
 		MediaKeys []string `json:"media_keys"`
 		PollIDs   []string `json:"poll_ids"`
+		Sources   []string `json:"media_source_tweet_id"` // posts that the media are from
 	} `json:"attachments"`
 	Geo struct {
-		PlaceID string `json:"place_id"`
+		PlaceID     string `json:"place_id"`
+		Coordinates struct {
+			Coordinates []json.Number `json:"coordinates"` // longitude, latitude (GeoJSON)
+		} `json:"coordinates"`
 	} `json:"geo"`
-	Referenced []struct {
-		Type RefType `json:"type"`
-		ID   string  `json:"id"`
-	} `json:"referenced_tweets"`
+	CommunityID   string          `json:"community_id"`
+	ReplySettings string          `json:"reply_settings"`
+	Paid          json.RawMessage `json:"paid_partnership"`
 }
 
 // mediaKeys are those of the post's attachments and of its article.
 func (w wirePost) mediaKeys() []string {
 	return append(append([]string{w.Article.CoverMedia}, w.Attachments.MediaKeys...), w.Article.MediaEntities...)
+}
+
+// refersTo are the posts that a post refers to: by its references, and as the posts
+// that its media are from.
+func (w wirePost) refersTo() []string {
+	var out []string
+	for _, r := range w.Referenced {
+		out = append(out, r.ID)
+	}
+	return append(out, w.Attachments.Sources...)
 }
 
 type wireEntities struct {
@@ -60,6 +75,7 @@ type wireEntities struct {
 		UnwoundURL  string `json:"unwound_url"`
 		DisplayURL  string `json:"display_url"`
 		Title       string `json:"title"`
+		Description string `json:"description"`
 		MediaKey    string `json:"media_key"`
 	} `json:"urls"`
 	Mentions []wireMention `json:"mentions"`
@@ -75,6 +91,7 @@ type wireEntities struct {
 
 type wireMention struct {
 	Start, End int
+	ID         string `json:"id"`
 	Username   string `json:"username"`
 }
 

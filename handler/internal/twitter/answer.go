@@ -1,6 +1,8 @@
 package twitter
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -9,10 +11,14 @@ import (
 
 // Answer is what X sent to a successful call.
 type Answer struct {
-	Raw  []byte    // the body, JSON: the evidence, and what ReadAnswer takes
-	Page post.Page // Raw, taken apart and checked
-	Rate Rate
-	Date time.Time // X's clock when it answered: UTC, whole seconds; zero if X did not say
+	// Raw is the evidence, and what ReadAnswer takes: the body, JSON, byte for byte. Of
+	// a page that posts had to be looked up for (see [post.Page.Lacks]) it is a JSON
+	// list of bodies, that of the call first, then those of the look-ups.
+	Raw   []byte
+	Page  post.Page // Raw, taken apart and checked
+	Rate  Rate
+	Date  time.Time // X's clock when it answered: UTC, whole seconds; zero if X did not say
+	Reads int       // posts in data of all bodies, which X bills, each once a UTC day
 }
 
 // ReadAnswer takes the retained Raw of an [Answer] apart again. It makes the same
@@ -20,9 +26,21 @@ type Answer struct {
 // posts than it counts, or that says nothing at all is [ErrIncomplete].
 //
 // It cannot know which call was made. That a timeline has its meta, without
-// which it would pass for a look-up, is checked when X answers.
+// which it would pass for a look-up, and that X understood the request, is checked
+// when X answers.
 func ReadAnswer(raw []byte) (post.Page, error) {
-	page, err := post.SplitPage(raw)
+	raw, more := bytes.TrimSpace(raw), [][]byte(nil)
+	if bytes.HasPrefix(raw, []byte("[")) {
+		var bodies []json.RawMessage
+		if err := json.Unmarshal(raw, &bodies); err != nil || len(bodies) == 0 {
+			return post.Page{}, fmt.Errorf("%w: it is no list of answers: %w", ErrIncomplete, err)
+		}
+		raw = bodies[0]
+		for _, body := range bodies[1:] {
+			more = append(more, body)
+		}
+	}
+	page, err := post.SplitPage(raw, more...)
 	switch {
 	case err != nil:
 		return post.Page{}, fmt.Errorf("%w: %w", ErrIncomplete, err)
@@ -45,7 +63,7 @@ func readTimeline(raw []byte, accountID string) (post.Page, error) {
 		// errors, as a rule without meta.
 		for _, p := range page.Errors {
 			if !page.HasMeta || p.ResourceType == "user" && (p.ResourceID == accountID || p.Value == accountID) {
-				return post.Page{}, fmt.Errorf("%w: %s: %s", ErrForbidden, p.Title, p.Detail)
+				return post.Page{}, notShown(p)
 			}
 		}
 	}

@@ -6,6 +6,10 @@
 // that they are; [ReadAnswer] makes the same page of retained bytes. An answer
 // that cannot be whole is an error and never an Answer.
 //
+// X speaks two vocabularies, see [post.Vocabulary]. A request is made in one of them,
+// never in both; which one X honours shows in its answers only, and is remembered in
+// [Words].
+//
 // Calls are made with g8rswimmer/go-twitter and signed by dghubble/oauth1. The
 // signature is made in the HTTP transport, not in go-twitter's Authorizer: the
 // Authorizer runs before the query is added, and OAuth 1.0a signs the query.
@@ -25,8 +29,6 @@ import (
 
 	"github.com/dghubble/oauth1"
 	gotwitter "github.com/g8rswimmer/go-twitter/v2"
-
-	"xarchive/handler/internal/post"
 )
 
 // App is the consumer key pair of the company's X developer app.
@@ -42,15 +44,25 @@ type Token struct {
 
 // Client reads from X on behalf of one account.
 type Client struct {
-	api *gotwitter.Client
+	api   *gotwitter.Client
+	app   App
+	words *Words
 }
 
 // NewClient returns a client that asks X at baseURL, signing with the app's keys
-// and the account's token, through hc.
+// and the account's token, through hc. It finds out for itself which vocabulary X
+// honours; see [Words.Client].
 func NewClient(hc *http.Client, baseURL string, app App, token Token) *Client {
-	return &Client{&gotwitter.Client{
+	return new(Words).Client(hc, baseURL, app, token)
+}
+
+// Client is NewClient for a client that shares with others what is known of X's words.
+func (w *Words) Client(hc *http.Client, baseURL string, app App, token Token) *Client {
+	signed := signing(hc, app, token)
+	signed.Transport = wording{signed.Transport}
+	return &Client{app: app, words: w, api: &gotwitter.Client{
 		Authorizer: noAuthorizer{},
-		Client:     recording(signing(hc, app, token), "{}"),
+		Client:     recording(signed, "{}"),
 		Host:       baseURL,
 	}}
 }
@@ -121,7 +133,7 @@ func (t recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // call makes one API call and judges it by the status that came over the wire.
-// The record is that of an answer with status 200, and also beside ErrNotFound.
+// The record is that of an answer, whatever its status.
 func call(ctx context.Context, what string, do func(context.Context) error) (record, error) {
 	var rec record
 	err := do(context.WithValue(ctx, recordKey{}, &rec))
@@ -137,13 +149,4 @@ func call(ctx context.Context, what string, do func(context.Context) error) (rec
 		return rec, nil
 	}
 	return rec, fmt.Errorf("%s: %w", what, statusError(rec, time.Now()))
-}
-
-// answer makes an Answer of a record, with the page that read makes of it.
-func (rec record) answer(what string, read func([]byte) (post.Page, error)) (Answer, error) {
-	page, err := read(rec.body)
-	if err != nil {
-		return Answer{}, fmt.Errorf("%s: %w", what, err)
-	}
-	return Answer{Raw: rec.body, Page: page, Rate: readRate(rec.header, time.Now()), Date: date(rec.header)}, nil
 }

@@ -37,6 +37,7 @@ type download struct {
 
 	conn    *connection
 	version string // of the file, for If-Range
+	says    string // Content-Type of the first answer
 	at      int64  // bytes read
 	size    int64  // of the file; -1 while unknown
 	tries   int    // connections without a byte, since the last byte

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/post"
 )
 
 // The ways a call to X fails that its caller can do something about. Every
@@ -24,10 +25,31 @@ var (
 	// keys it is made with: neither other keys nor a new sign-in help.
 	ErrClock = fault.New(fault.Clock, "X refuses the signature, and this machine's clock is wrong")
 
-	// ErrForbidden: keys and token are good, the request is not allowed
-	// (403): an app without read permission, an account that is protected,
-	// suspended or gone.
+	// ErrForbidden: keys and token are good, the request is not allowed (403): as a
+	// rule the app has no read permission. The errors below are special cases of it.
 	ErrForbidden = fault.New(fault.XForbidden, "X forbids the request")
+
+	// ErrNotEnrolled: the app is in no project or package of X's.
+	ErrNotEnrolled = fault.Kind(ErrForbidden, fault.XNotEnrolled, "X does not serve the app: it is in no project or package")
+
+	// ErrProtected: the account shows its posts to its followers only.
+	ErrProtected = fault.Kind(ErrForbidden, fault.XProtected, "X does not show the account: it is protected")
+
+	// ErrSuspended: X has suspended or locked the account.
+	ErrSuspended = fault.Kind(ErrForbidden, fault.XSuspended, "X does not show the account: it is suspended or locked")
+
+	// ErrGone: there is no such account any more.
+	ErrGone = fault.Kind(ErrForbidden, fault.XGone, "X does not have the account")
+
+	// ErrCredits: the pay-per-use balance is empty (402). It comes in a RateLimitError.
+	ErrCredits = fault.New(fault.XCredits, "the credits at X are used up")
+
+	// ErrUsageCap: the month's cap on reads is reached. It comes in a RateLimitError.
+	ErrUsageCap = fault.New(fault.XUsageCap, "the monthly cap at X is reached")
+
+	// ErrChanged: X answers with success, and in neither vocabulary with what it must
+	// send. Nothing of such an answer may be stored.
+	ErrChanged = fault.New(fault.XChanged, "X changed its answer")
 
 	// ErrInvalid: X says the request itself is wrong (400). A page token that
 	// has gone stale is answered like this.
@@ -55,7 +77,13 @@ const maxSkew = 5 * time.Minute
 // with what X says of it. X's words hold no secret: it does not repeat keys.
 func statusError(rec record, now time.Time) error {
 	switch rec.status {
+	case http.StatusPaymentRequired:
+		// The rate limit's headers still show room. Nothing helps but money.
+		return fmt.Errorf("%w: %s", &RateLimitError{Reset: now.Add(creditsWait).UTC(), Why: ErrCredits}, explain(rec.body))
 	case http.StatusTooManyRequests:
+		if p := readProblem(rec.body); p.kind() == "usage-capped" || p.Title == "UsageCapExceeded" {
+			return fmt.Errorf("%w: %s", &RateLimitError{Reset: now.Add(capWait).UTC(), Why: ErrUsageCap}, explain(rec.body))
+		}
 		return newRateLimitError(rec.header, now)
 	case http.StatusBadRequest:
 		return fmt.Errorf("%w: %s", ErrInvalid, explain(rec.body))
@@ -65,7 +93,7 @@ func statusError(rec record, now time.Time) error {
 		}
 		return fmt.Errorf("%w: %s", ErrUnauthorized, explain(rec.body))
 	case http.StatusForbidden:
-		return fmt.Errorf("%w: %s", ErrForbidden, explain(rec.body))
+		return fmt.Errorf("%w: %s", forbidden(readProblem(rec.body)), explain(rec.body))
 	case http.StatusNotFound, http.StatusGone:
 		return fmt.Errorf("%w: %s", ErrNotFound, explain(rec.body))
 	}
@@ -84,16 +112,62 @@ func clockError(atX, now time.Time) error {
 	return fmt.Errorf("%w: it is %s behind X's", ErrClock, -ahead)
 }
 
+// problem is what X says of a call that failed as a whole: RFC 7807, or an error of
+// the older API.
+type problem struct {
+	Title, Detail, Type string
+	Reason              string // of client-forbidden
+	Errors              []struct {
+		Code    int
+		Message string
+	}
+}
+
+func readProblem(body []byte) problem {
+	var p problem
+	_ = json.Unmarshal(body, &p) // an answer in another form explains nothing
+	return p
+}
+
+// kind is the last segment of the problem's type: X uses the same words under
+// api.twitter.com and api.x.com.
+func (p problem) kind() string { return post.Problem{Type: p.Type}.Kind() }
+
+// forbidden says which kind of ErrForbidden a 403 is.
+// https://docs.x.com/x-api/fundamentals/response-codes-and-errors
+func forbidden(p problem) error {
+	code := 0
+	if len(p.Errors) > 0 {
+		code = p.Errors[0].Code
+	}
+	switch {
+	case p.kind() == "client-forbidden" && p.Reason == "client-not-enrolled":
+		return ErrNotEnrolled
+	case p.kind() == "not-authorized-for-resource":
+		return ErrProtected
+	case code == 64 || code == 326: // suspended; locked until its owner acts
+		return ErrSuspended
+	}
+	return ErrForbidden
+}
+
+// notShown says why X does not show an account, which it does with status 200.
+func notShown(p post.Problem) error {
+	why := ErrForbidden
+	switch kind := p.Kind(); {
+	case kind == "not-authorized-for-resource":
+		why = ErrProtected
+	case kind == "resource-unavailable", kind == "resource-not-found" && p.Title == "Forbidden":
+		why = ErrSuspended
+	case kind == "resource-not-found":
+		why = ErrGone
+	}
+	return fmt.Errorf("%w: %s: %s", why, p.Title, p.Detail)
+}
+
 // explain is what X says about a failure, on one line of bounded length.
 func explain(body []byte) string {
-	var e struct {
-		Title, Detail string
-		Errors        []struct {
-			Code    int
-			Message string
-		}
-	}
-	_ = json.Unmarshal(body, &e) // an answer in another form explains nothing
+	e := readProblem(body)
 	text := e.Title + ": " + e.Detail
 	if len(e.Errors) > 0 && e.Errors[0].Message != "" {
 		text = e.Errors[0].Message

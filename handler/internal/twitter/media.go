@@ -1,11 +1,14 @@
 package twitter
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -40,22 +43,104 @@ type Media struct {
 	HTTP *http.Client
 }
 
+// File is a media file that is being read.
+type File struct {
+	Address string // that it is read from: the one asked for, or that without its query
+
+	// ContentType is the file's media type: as its first bytes show it, else as the
+	// server says; "" if neither names a picture or a film. An address may lie.
+	ContentType string
+
+	download *download
+	body     *bufio.Reader // of download
+}
+
+// Read reads on, over as many connections as it takes.
+func (f *File) Read(p []byte) (int, error) { return f.body.Read(p) }
+
+// Close ends reading.
+func (f *File) Close() error {
+	err := f.download.Close()
+	f.body.Reset(f.download) // what it holds is given up, too
+	return err
+}
+
 // Open starts reading a file. The stream goes on where it was cut off when a
-// connection breaks; it ends with ctx. Errors of Open and of the stream:
+// connection breaks; it ends with ctx. X's film servers refuse some addresses with
+// their query and serve them without: that is tried where a server says 401, 403 or
+// 404. Errors of Open and of the stream:
 //
 //   - [ErrNotFound]: asking for this address again is useless. X does not have the
 //     file, it is too long, or the address is not one of X's media servers.
 //   - [ErrUnavailable]: a later try can succeed. Where the file has other sources,
 //     one of them may have it now.
-func (m Media) Open(ctx context.Context, address string) (io.ReadCloser, error) {
+func (m Media) Open(ctx context.Context, address string) (*File, error) {
+	f, err := m.open(ctx, address)
+	plain := withoutQuery(address)
+	var refusal refused
+	if !errors.As(err, &refusal) || plain == "" {
+		return f, err
+	}
+	f, again := m.open(ctx, plain)
+	switch {
+	case again == nil:
+		return f, nil
+	case ctx.Err() != nil:
+		return nil, again
+	case errors.Is(again, ErrUnavailable):
+		return nil, fmt.Errorf("%w (and with its query: %v)", again, err)
+	}
+	return nil, fmt.Errorf("%w (and without its query: %v)", err, again)
+}
+
+func (m Media) open(ctx context.Context, address string) (*File, error) {
 	hc := *m.HTTP
 	hc.CheckRedirect = redirect
 	d := &download{ctx: ctx, http: &hc, address: address, max: maxMedia, size: -1}
 	if err := d.connect(); err != nil {
 		return nil, err
 	}
-	return d, nil
+	f := &File{Address: address, download: d, body: bufio.NewReader(d)}
+	head, err := f.body.Peek(sniffed)
+	if len(head) == 0 && err != nil && err != io.EOF {
+		d.Close()
+		return nil, err
+	}
+	f.ContentType = contentType(head, d.says)
+	return f, nil
 }
+
+// sniffed is how many of a file's first bytes tell its type (http.DetectContentType).
+const sniffed = 512
+
+// contentType returns the media type of a file.
+func contentType(head []byte, said string) string {
+	for _, t := range []string{http.DetectContentType(head), said} {
+		t, _, err := mime.ParseMediaType(t)
+		if kind, _, _ := strings.Cut(t, "/"); err == nil && (kind == "image" || kind == "video") {
+			return t
+		}
+	}
+	return ""
+}
+
+// withoutQuery is an address without its query; "" if it has none, or if the query
+// says which copy of a photo is meant.
+func withoutQuery(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.RawQuery == "" || u.Query().Has("name") || u.Query().Has("format") {
+		return ""
+	}
+	u.RawQuery = ""
+	return u.String()
+}
+
+// refused is a server's word that it does not give a file at an address: status 401,
+// 403 or 404.
+type refused struct{ err error }
+
+func (r refused) Error() string { return r.err.Error() }
+func (r refused) Unwrap() error { return r.err }
 
 // redirect follows up to ten redirects. It takes back the Referer that net/http
 // adds: X's video servers refuse requests that have one.
@@ -113,7 +198,7 @@ func (d *download) request() (*connection, error) {
 func (d *download) accept(resp *http.Response, c *connection) error {
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK && d.at == 0:
-		d.size, d.version = resp.ContentLength, version(resp.Header)
+		d.size, d.version, d.says = resp.ContentLength, version(resp.Header), resp.Header.Get("Content-Type")
 		if d.size > d.max {
 			return d.tooLong()
 		}
@@ -128,10 +213,14 @@ func (d *download) accept(resp *http.Response, c *connection) error {
 		return d.acceptPart(resp.Header.Get("Content-Range"))
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
 		return temporary{fmt.Errorf("status %d for %s", status, d.address)}
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusProxyAuthRequired:
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		// More often the word of a proxy, a firewall or X's guard against
 		// strangers than about the file; nothing that changes within seconds.
+		return refused{fmt.Errorf("%w: status %d for %s", ErrUnavailable, status, d.address)}
+	case status == http.StatusProxyAuthRequired:
 		return fmt.Errorf("%w: status %d for %s", ErrUnavailable, status, d.address)
+	case status == http.StatusNotFound:
+		return refused{fmt.Errorf("%w: status %d for %s", ErrNotFound, status, d.address)}
 	default:
 		return fmt.Errorf("%w: status %d for %s", ErrNotFound, status, d.address)
 	}

@@ -297,9 +297,12 @@ func TestMediaFailures(t *testing.T) {
 		want     error
 		requests int
 	}{
-		{"gone", []http.HandlerFunc{status(404)}, ErrNotFound, 1},
+		{"gone, with and without its query", []http.HandlerFunc{status(404)}, ErrNotFound, 2},
 		{"gone for good", []http.HandlerFunc{status(410)}, ErrNotFound, 1},
-		{"forbidden, by whomever", []http.HandlerFunc{status(403)}, ErrUnavailable, 1},
+		{"forbidden, by whomever", []http.HandlerFunc{status(403)}, ErrUnavailable, 2},
+		{"forbidden, and gone without its query", []http.HandlerFunc{status(403), status(404)}, ErrUnavailable, 2},
+		{"gone, and forbidden without its query", []http.HandlerFunc{status(404), status(403)}, ErrUnavailable, 2},
+		{"gone, and down without its query", []http.HandlerFunc{status(404), status(503)}, ErrUnavailable, 1 + mediaTries},
 		{"a proxy wants a sign-in", []http.HandlerFunc{status(407)}, ErrUnavailable, 1},
 		{"overload", []http.HandlerFunc{status(503)}, ErrUnavailable, mediaTries},
 		{"too many requests", []http.HandlerFunc{status(429)}, ErrUnavailable, mediaTries},
@@ -318,7 +321,7 @@ func TestMediaFailures(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, script(c.steps...), func(t *testing.T, m Media, s *mediaServer) {
 				_, err := read(t.Context(), m, address)
-				if !errors.Is(err, c.want) {
+				if other := map[bool]error{true: ErrUnavailable, false: ErrNotFound}[c.want == ErrNotFound]; !errors.Is(err, c.want) || errors.Is(err, other) {
 					t.Errorf("want %v, got %v", c.want, err)
 				}
 				if got := len(s.asked()); got != c.requests {
@@ -429,5 +432,79 @@ func TestMediaRedirect(t *testing.T) {
 		if _, err := m.Open(t.Context(), address); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: want an address that is not asked again, got %v", address, err)
 		}
+	}
+}
+
+// TestMediaWithoutQuery: a film that X's server refuses with its query is read without
+// it. A photo's query says which copy is meant, and stays.
+func TestMediaWithoutQuery(t *testing.T) {
+	for _, status := range []int{401, 403, 404} {
+		w := newWorld(t)
+		media := Media{HTTP: w.x.Client()}
+		for _, kind := range []string{"video", "photo"} {
+			address := sourceOf(t, w, kind)
+			w.x.FailMedia(address, x.MediaFault{Status: status})
+			f, err := media.Open(t.Context(), address)
+			if kind == "photo" {
+				if err == nil {
+					t.Errorf("status %d: %s was read from %s", status, address, f.Address)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want, _, _ := strings.Cut(address, "?"); f.Address != want || f.ContentType != "video/mp4" {
+				t.Errorf("status %d: read from %s as %s, want %s as video/mp4", status, f.Address, f.ContentType, want)
+			}
+			f.Close()
+		}
+	}
+}
+
+// sourceOf is an address with a query, of a media of that type.
+func sourceOf(t *testing.T, w *world, kind string) string {
+	t.Helper()
+	for _, a := range w.all(t, corpus.PressAccount, 0) {
+		for _, d := range a.Page.Posts {
+			for _, m := range d.Post.Media {
+				for _, source := range m.Sources() {
+					if m.Type == kind && strings.Contains(source, "?") {
+						return source
+					}
+				}
+			}
+		}
+	}
+	t.Fatalf("the corpus has no %s with a query in its address", kind)
+	return ""
+}
+
+// TestMediaType: the bytes say what a file is, then the server; never the address.
+func TestMediaType(t *testing.T) {
+	const png = "\x89PNG\r\n\x1a\n"
+	for _, c := range []struct{ body, said, want string }{
+		{png, "image/png", "image/png"},
+		{png, "image/jpeg", "image/png"},
+		{png, "", "image/png"},
+		{"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/jpeg", "image/webp"},
+		{"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom", "application/octet-stream", "video/mp4"},
+		{"nothing known", "video/mp4; codecs=avc1", "video/mp4"},
+		{"nothing known", "text/html", ""},
+		{"", "image/gif", "image/gif"},
+	} {
+		inBubble(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", c.said)
+			_, _ = io.WriteString(w, c.body)
+		}), func(t *testing.T, m Media, _ *mediaServer) {
+			f, err := m.Open(t.Context(), address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if body, err := io.ReadAll(f); err != nil || string(body) != c.body || f.ContentType != c.want {
+				t.Errorf("%q, which the server calls %q, is read as %q of type %q (%v), want type %q", c.body, c.said, body, f.ContentType, err, c.want)
+			}
+		})
 	}
 }

@@ -27,19 +27,33 @@ func readRate(h http.Header, now time.Time) Rate {
 	return Rate{Limit: limit, Remaining: remaining, Reset: now.Add(untilReset(h, now)).UTC()}
 }
 
-// RateLimitError is X's 429: nothing more is answered before Reset.
+// RateLimitError is X's refusal until a time: nothing is answered before Reset.
 type RateLimitError struct {
 	// Reset is in UTC, by this machine's clock, and at least five seconds after
 	// the answer, whatever X says: a caller that waits for it never asks in a loop.
 	Reset time.Time
+
+	// Why is ErrCredits or ErrUsageCap; nil for the rate limit. Then Reset is when
+	// asking is worth another try: X does not say when it will answer.
+	Why error
 }
 
 func (e *RateLimitError) Error() string {
+	if e.Why != nil {
+		return e.Why.Error() // the same text each time, while it lasts
+	}
 	return fmt.Sprintf("X's rate limit is used up until %s", e.Reset.UTC().Format(time.RFC3339))
 }
 
+func (e *RateLimitError) Unwrap() error { return e.Why }
+
 // FaultCause implements [fault.Caused].
-func (e *RateLimitError) FaultCause() fault.Cause { return fault.XRateLimit }
+func (e *RateLimitError) FaultCause() fault.Cause {
+	if e.Why != nil {
+		return fault.CauseOf(e.Why)
+	}
+	return fault.XRateLimit
+}
 
 const (
 	// minWait is the least time between a 429 and the next request. X's reset
@@ -48,6 +62,14 @@ const (
 
 	// maxWait bounds it from above: X's longest windows have 24 hours.
 	maxWait = 25 * time.Hour
+
+	// creditsWait is how long X is not asked after it said that credits are used up: a
+	// person has to act.
+	creditsWait = time.Hour
+
+	// capWait is the same for the monthly cap. X does not say in its answer on which
+	// day the cap begins again.
+	capWait = 24 * time.Hour
 
 	// window is X's usual one, for a 429 that names none or makes no sense.
 	window = 15 * time.Minute

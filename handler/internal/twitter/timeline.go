@@ -1,6 +1,8 @@
 package twitter
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,29 +41,35 @@ type Query struct {
 // show, so that a page may be short or empty and not be the last: the last has no
 // NextToken.
 //
-// An account that X does not show at all (protected, suspended, gone) is
-// [ErrForbidden], never an empty page. An answer that is not whole is
-// [ErrIncomplete]. A page token that X no longer takes, and a Size that it does
-// not allow, are [ErrInvalid].
+// An account that X does not show is [ErrProtected], [ErrSuspended], [ErrGone], or
+// where X does not say which [ErrForbidden], never an empty page. An answer that is not
+// whole is [ErrIncomplete], one that X gives in words of its own [ErrChanged]. A page
+// token that X no longer takes, and a Size that it does not allow, are [ErrInvalid].
 func (c *Client) Timeline(ctx context.Context, accountID string, q Query) (Answer, error) {
 	what := "reading the timeline of account " + accountID
-	opts := gotwitter.UserTweetTimelineOpts{
-		Expansions: expansions, TweetFields: tweetFields, UserFields: userFields,
-		MediaFields: mediaFields, PollFields: pollFields, PlaceFields: placeFields,
-		MaxResults: q.Size, SinceID: q.SinceID, UntilID: q.UntilID,
-		EndTime: q.EndTime.UTC(), PaginationToken: q.PageFrom,
-	}
-	if q.Size == 0 {
-		opts.MaxResults = PageSize
-	}
-	rec, err := call(ctx, what, func(ctx context.Context) error {
+	rec, page, err := c.ask(ctx, what, func(ctx context.Context, a asking) error {
+		opts := gotwitter.UserTweetTimelineOpts{
+			Expansions: a.expansions, TweetFields: a.postFields, UserFields: a.userFields,
+			MediaFields: mediaFields, PollFields: pollFields, PlaceFields: placeFields,
+			MaxResults: cmp.Or(q.Size, PageSize), SinceID: q.SinceID, UntilID: q.UntilID,
+			EndTime: q.EndTime.UTC(), PaginationToken: q.PageFrom,
+		}
 		_, err := c.api.UserTweetTimeline(ctx, accountID, opts)
 		return err
+	}, func(rec record, err error) (post.Page, error) {
+		if err != nil {
+			return post.Page{}, err
+		}
+		page, err := readTimeline(rec.body, accountID)
+		if err != nil {
+			return post.Page{}, fmt.Errorf("%s: %w", what, err)
+		}
+		return page, nil
 	})
 	if err != nil {
 		return Answer{}, err
 	}
-	return rec.answer(what, func(raw []byte) (post.Page, error) { return readTimeline(raw, accountID) })
+	return c.complete(ctx, rec, page)
 }
 
 // Lookup reads posts by id, [MaxLookup] at most. Every post in the answer is
@@ -70,26 +78,65 @@ func (c *Client) Timeline(ctx context.Context, accountID string, q Query) (Answe
 // leave one out without a word, or answer 404 without saying for which.
 // Errors are those of Timeline.
 func (c *Client) Lookup(ctx context.Context, ids []string) (Answer, error) {
-	what := fmt.Sprintf("looking up %d posts", len(ids))
-	rec, err := call(ctx, what, func(ctx context.Context) error {
-		_, err := c.api.TweetLookup(ctx, ids, gotwitter.TweetLookupOpts{
-			Expansions: expansions, TweetFields: tweetFields, UserFields: userFields,
-			MediaFields: mediaFields, PollFields: pollFields, PlaceFields: placeFields,
-		})
-		return err
-	})
-	if rec.status == http.StatusNotFound && errors.Is(err, ErrNotFound) {
-		// X answers 200 for a post that it does not have, with errors. The same
-		// body with 404 is as good. That of a single post is an answer even if
-		// it names no post: it is about no other, but proves nothing either.
-		if answer, bad := rec.answer(what, ReadAnswer); bad == nil && (len(ids) == 1 || explains(answer.Page, ids)) {
-			return answer, nil
-		}
-	}
+	rec, page, err := c.lookup(ctx, ids)
 	if err != nil {
 		return Answer{}, err
 	}
-	return rec.answer(what, ReadAnswer)
+	return c.complete(ctx, rec, page)
+}
+
+// lookup is Lookup without what the answer lacks.
+func (c *Client) lookup(ctx context.Context, ids []string) (record, post.Page, error) {
+	what := fmt.Sprintf("looking up %d posts", len(ids))
+	return c.ask(ctx, what, func(ctx context.Context, a asking) error {
+		_, err := c.api.TweetLookup(ctx, ids, gotwitter.TweetLookupOpts{
+			Expansions: a.expansions, TweetFields: a.postFields, UserFields: a.userFields,
+			MediaFields: mediaFields, PollFields: pollFields, PlaceFields: placeFields,
+		})
+		return err
+	}, func(rec record, err error) (post.Page, error) {
+		if rec.status == http.StatusNotFound && errors.Is(err, ErrNotFound) {
+			// X answers 200 for a post that it does not have, with errors. The same
+			// body with 404 is as good. That of a single post is an answer even if
+			// it names no post: it is about no other, but proves nothing either.
+			if page, bad := ReadAnswer(rec.body); bad == nil && (len(ids) == 1 || explains(page, ids)) {
+				return page, nil
+			}
+		}
+		if err != nil {
+			return post.Page{}, err
+		}
+		page, err := ReadAnswer(rec.body)
+		if err != nil {
+			return post.Page{}, fmt.Errorf("%s: %w", what, err)
+		}
+		return page, nil
+	})
+}
+
+// complete makes an Answer. In the newer words X sends the posts that posts refer to
+// without author and media: they are looked up by id, each once. In the older words
+// X sends all of it, or says why not.
+func (c *Client) complete(ctx context.Context, rec record, page post.Page) (Answer, error) {
+	answer := Answer{Raw: rec.body, Page: page, Rate: readRate(rec.header, time.Now()), Date: date(rec.header), Reads: page.Count}
+	if page.Vocabulary != post.PostWords || len(page.Lacks) == 0 {
+		return answer, nil
+	}
+	bodies := [][]byte{rec.body}
+	for ids := range slices.Chunk(page.Lacks, MaxLookup) {
+		more, found, err := c.lookup(ctx, ids)
+		if err != nil {
+			return Answer{}, fmt.Errorf("completing the posts that a page refers to: %w", err)
+		}
+		bodies = append(bodies, more.body)
+		answer.Reads += found.Count
+	}
+	answer.Raw = fmt.Appendf(nil, "[%s]", bytes.Join(bodies, []byte(",")))
+	var err error
+	if answer.Page, err = ReadAnswer(answer.Raw); err != nil {
+		return Answer{}, fmt.Errorf("completing the posts that a page refers to: %w", err)
+	}
+	return answer, nil
 }
 
 // explains reports whether a page's errors name every id.

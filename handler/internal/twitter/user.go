@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	gotwitter "github.com/g8rswimmer/go-twitter/v2"
+
+	"xarchive/handler/internal/post"
 )
 
 // User is an account of X as X describes it.
@@ -31,13 +33,12 @@ type wireUser struct {
 }
 
 // User reads an account by its id, which is billed as one user read. An account
-// that X does not show (suspended, gone) is [ErrForbidden]; an answer without
+// that X does not show is [ErrSuspended], [ErrGone] or [ErrForbidden]; an answer without
 // that account or its number of posts is [ErrIncomplete].
 func (c *Client) User(ctx context.Context, id string) (User, error) {
 	what := "reading account " + id
 	rec, err := call(ctx, what, func(ctx context.Context) error {
-		_, err := c.api.UserLookup(ctx, []string{id}, gotwitter.UserLookupOpts{UserFields: []gotwitter.UserField{
-			gotwitter.UserFieldID, gotwitter.UserFieldName, gotwitter.UserFieldUserName, gotwitter.UserFieldPublicMetrics}})
+		_, err := c.api.UserLookup(ctx, []string{id}, gotwitter.UserLookupOpts{UserFields: accountFields})
 		return err
 	})
 	if err != nil {
@@ -60,13 +61,13 @@ func (c *Client) User(ctx context.Context, id string) (User, error) {
 func readUser(raw []byte) (wireUser, error) {
 	var got struct {
 		Data   wireUser
-		Errors []struct{ Title, Detail string }
+		Errors []post.Problem
 	}
 	switch err := json.Unmarshal(raw, &got); {
 	case err != nil:
 		return wireUser{}, fmt.Errorf("%w: %w", ErrIncomplete, err)
 	case got.Data.ID == "" && len(got.Errors) > 0:
-		return wireUser{}, fmt.Errorf("%w: %s: %s", ErrForbidden, got.Errors[0].Title, got.Errors[0].Detail)
+		return wireUser{}, notShown(got.Errors[0])
 	case got.Data.ID == "":
 		return wireUser{}, fmt.Errorf("%w: it names no account", ErrIncomplete)
 	}

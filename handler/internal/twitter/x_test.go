@@ -23,6 +23,8 @@ type world struct {
 	x      *x.Server
 	corpus *corpus.Corpus
 	client *Client
+	http   *http.Client
+	url    string
 }
 
 func newWorld(t testing.TB) *world {
@@ -34,6 +36,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{corpus: c, x: x.New(x.Options{Corpus: c, ConsumerKey: signInApp.Key, ConsumerSecret: signInApp.Secret})}
 	srv := httptest.NewServer(w.x)
 	t.Cleanup(srv.Close)
+	w.http, w.url = srv.Client(), srv.URL
 	token, secret := w.x.Token(corpus.PressAccount)
 	w.client = NewClient(srv.Client(), srv.URL, signInApp, Token{token, secret})
 	return w
@@ -168,15 +171,23 @@ func TestQuery(t *testing.T) {
 // TestAccountNotShown: X's answer about an account that it does not show is never
 // taken for an empty timeline.
 func TestAccountNotShown(t *testing.T) {
-	for name, hide := range map[string]func(*world){
-		"suspended": func(w *world) { w.x.Suspend(corpus.SupportAccount, true) },
-		"protected": func(w *world) { w.x.Protect(corpus.SupportAccount, true) },
+	for _, c := range []struct {
+		hide  func(*world)
+		want  error
+		cause fault.Cause
+	}{
+		{func(w *world) { w.x.Suspend(corpus.SupportAccount, true) }, ErrSuspended, fault.XSuspended},
+		{func(w *world) { w.x.Protect(corpus.SupportAccount, true) }, ErrProtected, fault.XProtected},
+		{func(w *world) { w.x.Leave(corpus.SupportAccount, true) }, ErrGone, fault.XGone},
 	} {
-		w := newWorld(t)
-		hide(w)
-		_, err := w.client.Timeline(t.Context(), corpus.SupportAccount, Query{})
-		if !errors.Is(err, ErrForbidden) || fault.CauseOf(err) != fault.XForbidden || !strings.Contains(err.Error(), corpus.SupportAccount) {
-			t.Errorf("%s: %v, want forbidden, with X's words", name, err)
+		for _, words := range []x.Vocabulary{x.TweetWords, x.PostWords} {
+			w := newWorld(t)
+			w.x.Understand(words)
+			c.hide(w)
+			_, err := w.client.Timeline(t.Context(), corpus.SupportAccount, Query{})
+			if !errors.Is(err, c.want) || !errors.Is(err, ErrForbidden) || fault.CauseOf(err) != c.cause || !strings.Contains(err.Error(), corpus.SupportAccount) {
+				t.Errorf("%v, want %v, with X's words", err, c.want)
+			}
 		}
 	}
 }
@@ -246,7 +257,8 @@ func TestIncompleteAnswer(t *testing.T) {
 // TestOddAnswer: what is odd and can be read is an Answer; see the tests of post.
 func TestOddAnswer(t *testing.T) {
 	w := newWorld(t)
-	w.answers(http.StatusOK, `{"data":[null,{"id":"20","text":"of 2006"},{"id":"1800000000000000001"}],"meta":{"result_count":2,"next_token":"t"}}`)
+	w.answers(http.StatusOK, `{"data":[null,{"id":"20","text":"of 2006","author_id":"7","edit_history_tweet_ids":["20"]},
+		{"id":"1800000000000000001","author_id":"7","edit_history_tweet_ids":["1800000000000000001"]}],"meta":{"result_count":2,"next_token":"t"}}`)
 	a, err := w.client.Timeline(t.Context(), corpus.PressAccount, Query{})
 	if err != nil {
 		t.Fatal(err)
@@ -284,8 +296,9 @@ func TestLookupNotFound(t *testing.T) {
 		want       []post.Problem // nil: ErrNotFound
 	}{
 		{"one, named", named, []string{"20"},
-			[]post.Problem{{Title: "Not Found Error", Detail: "Could not find tweet with id: [20].", ResourceType: "tweet", ResourceID: "20", Value: "20"}}},
-		{"one, not named", unnamed, []string{"20"}, []post.Problem{{Title: "Not Found", Detail: "Not Found"}}},
+			[]post.Problem{{Title: "Not Found Error", Detail: "Could not find tweet with id: [20].", ResourceType: "tweet", ResourceID: "20", Value: "20",
+				Raw: named[len(`{"errors":[`) : len(named)-len(`]}`)]}}},
+		{"one, not named", unnamed, []string{"20"}, []post.Problem{{Title: "Not Found", Type: "about:blank", Detail: "Not Found", Raw: unnamed}}},
 		{"two, one named", named, []string{"20", "21"}, nil},
 		{"two, none named", unnamed, []string{"20", "21"}, nil},
 		{"no word of X's", "<html>404</html>", []string{"20"}, nil},

@@ -251,6 +251,7 @@ func TestTickUnknownFunction(t *testing.T) {
 // TestTicksAtOnce: by its schedule a timer never runs twice at once; a tick on demand
 // does not wait.
 func TestTicksAtOnce(t *testing.T) {
+	t.Parallel()
 	out := newOutput()
 	h := run(t, Options{Stderr: out, Env: settings("INGEST_SCHEDULE", "* * * * * *", "ANSWER", "block")})
 	out.wait(t, "started") // by its schedule
@@ -274,6 +275,7 @@ func TestTicksAtOnce(t *testing.T) {
 }
 
 func TestWaitInvocations(t *testing.T) {
+	t.Parallel()
 	h := run(t, Options{Env: settings("INGEST_SCHEDULE", "* * * * * *")})
 	all, err := h.WaitInvocations(t.Context(), 2) // by the schedule alone
 	if err != nil || len(all) < 2 || all[0].ID == all[1].ID || all[1].Start.Before(all[0].Start.Add(all[0].Duration)) {
@@ -288,6 +290,7 @@ func TestWaitInvocations(t *testing.T) {
 
 // Without timers the schedule does nothing; a tick does.
 func TestNoTimers(t *testing.T) {
+	t.Parallel()
 	h := run(t, Options{NoTimers: true, Env: settings("INGEST_SCHEDULE", "* * * * * *")})
 	ctx, cancel := context.WithTimeout(t.Context(), 2100*time.Millisecond) // longer than two periods
 	defer cancel()
@@ -303,6 +306,7 @@ func TestNoTimers(t *testing.T) {
 }
 
 func TestFunctionTimeout(t *testing.T) {
+	t.Parallel()
 	h := run(t, Options{Env: settings("ANSWER", "block", "AzureFunctionsJobHost__functionTimeout", "00:00:01")})
 	pid := h.PID()
 	if _, err := h.Tick(t.Context(), "ingest"); !errors.Is(err, ErrTimeout) {

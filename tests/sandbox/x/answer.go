@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // answer is an answer being made. It is sent when it is whole, so that it can be
@@ -67,8 +68,12 @@ func (a *answer) invalid(faults []paramFault) {
 	}{faults, "Invalid Request", "One or more parameters to your request was invalid.", problems + "invalid-request"})
 }
 
-// problems is where X's problem types are; they have kept the old host.
-const problems = "https://api.twitter.com/2/problems/"
+// problems is where the types of X's problems are in TweetWords, newProblems in
+// PostWords. Clients have to expect both in either.
+const (
+	problems    = "https://api.twitter.com/2/problems/"
+	newProblems = "https://api.x.com/2/problems/"
+)
 
 // partial is an entry of errors beside data: an object that is not sent.
 type partial struct {
@@ -79,6 +84,16 @@ type partial struct {
 	Parameter    string `json:"parameter"`
 	ResourceID   string `json:"resource_id"`
 	Type         string `json:"type"`
+}
+
+// inPostWords is the problem in the newer words. What kind of resource a post is
+// called there is not known.
+func (p partial) inPostWords() partial {
+	if newer, ok := postWords[p.Parameter]; ok {
+		p.Parameter = newer
+	}
+	p.Type = strings.Replace(p.Type, problems, newProblems, 1)
+	return p
 }
 
 func notFound(kind, parameter, value string) partial {
@@ -97,6 +112,7 @@ func notAuthorized(kind, parameter, value string) partial {
 // the bytes that they have in the corpus.
 type result struct {
 	one      bool // data is an object, not a list
+	newer    bool // in PostWords
 	data     []json.RawMessage
 	includes [5][]json.RawMessage // as includeNames
 	errors   []partial
@@ -125,11 +141,20 @@ func (a *answer) result(r result) {
 	var includes [][]byte
 	for i, objects := range r.includes {
 		if len(objects) > 0 {
-			includes = append(includes, fmt.Appendf(nil, "%q:%s", includeNames[i], list(objects)))
+			name := includeNames[i]
+			if r.newer && i == inTweets {
+				name = "posts"
+			}
+			includes = append(includes, fmt.Appendf(nil, "%q:%s", name, list(objects)))
 		}
 	}
 	if len(includes) > 0 {
 		add("includes", object(includes))
+	}
+	if r.newer {
+		for i := range r.errors {
+			r.errors[i] = r.errors[i].inPostWords()
+		}
 	}
 	if len(r.errors) > 0 {
 		add("errors", marshal(r.errors))

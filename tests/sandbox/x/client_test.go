@@ -201,10 +201,10 @@ func BenchmarkPage(b *testing.B) {
 	}
 	client := &gotwitter.Client{Authorizer: nobody{}, Client: as(press), Host: "https://api.x.com"}
 	opts := gotwitter.UserTweetTimelineOpts{MaxResults: 100}
-	for _, f := range tweetFields {
+	for _, f := range s.specs[TweetWords].names["GET /2/tweets"]["tweet.fields"] {
 		opts.TweetFields = append(opts.TweetFields, gotwitter.TweetField(f))
 	}
-	for _, e := range tweetExpansions {
+	for _, e := range s.specs[TweetWords].names["GET /2/tweets"]["expansions"] {
 		opts.Expansions = append(opts.Expansions, gotwitter.Expansion(e))
 	}
 	for b.Loop() {

@@ -116,7 +116,7 @@ func (s *Server) look(id, viewer string) (corpus.Post, seen) {
 	switch raw, refused := s.opt.Corpus.Refusal(id); {
 	case !ok && refused && strings.Contains(string(raw), "not-authorized"):
 		return p, hidden
-	case !ok, s.deleted[id], s.beyond(p):
+	case !ok, s.deleted[id], s.gone[p.AuthorID], s.beyond(p):
 		return p, missing
 	case s.suspended[p.AuthorID], s.protected[p.AuthorID] && viewer != p.AuthorID:
 		return p, hidden
@@ -136,7 +136,7 @@ func (s *Server) postObject(p corpus.Post, w wanted) json.RawMessage {
 	s.mu.Lock()
 	newest := s.horizon[p.AuthorID]
 	s.mu.Unlock()
-	return rewrite(p.Raw, func(name string, value json.RawMessage) json.RawMessage {
+	own := rewrite(p.Raw, func(name string, value json.RawMessage) json.RawMessage {
 		switch {
 		case !w.tweet[name]:
 			return nil
@@ -153,6 +153,10 @@ func (s *Server) postObject(p corpus.Post, w wanted) json.RawMessage {
 		}
 		return value
 	})
+	if w.newer {
+		return InPostWords(own)
+	}
+	return own
 }
 
 // Where the kinds of included objects are in a result.

@@ -10,44 +10,6 @@ import (
 	"time"
 )
 
-// The names that X takes, from its OpenAPI description.
-var (
-	tweetFields = []string{
-		"article", "attachments", "author_id", "card_uri", "community_id", "context_annotations", "conversation_id", "created_at",
-		"display_text_range", "edit_controls", "edit_history_tweet_ids", "entities", "geo", "id", "in_reply_to_user_id", "lang",
-		"matched_media_notes", "media_metadata", "non_public_metrics", "note_request_suggestions", "note_tweet", "organic_metrics",
-		"paid_partnership", "possibly_sensitive", "promoted_metrics", "public_metrics", "referenced_tweets", "reply_settings", "scopes",
-		"source", "suggested_source_links", "suggested_source_links_with_counts", "text", "withheld",
-	}
-	userFields = []string{
-		"affiliation", "confirmed_email", "connection_status", "created_at", "description", "entities", "id", "is_identity_verified",
-		"location", "most_recent_tweet_id", "name", "parody", "pinned_tweet_id", "profile_banner_url", "profile_image_url", "protected",
-		"public_metrics", "receives_your_dm", "subscription", "subscription_type", "url", "username", "verified",
-		"verified_followers_count", "verified_type", "withheld",
-	}
-	mediaFields = []string{
-		"alt_text", "duration_ms", "height", "media_key", "non_public_metrics", "organic_metrics", "preview_image_url",
-		"promoted_metrics", "public_metrics", "type", "url", "variants", "width",
-	}
-	pollFields      = []string{"duration_minutes", "end_datetime", "id", "options", "voting_status"}
-	placeFields     = []string{"contained_within", "country", "country_code", "full_name", "geo", "id", "name", "place_type"}
-	tweetExpansions = []string{
-		"article.cover_media", "article.media_entities", "attachments.media_keys", "attachments.media_source_tweet",
-		"attachments.poll_ids", "author_id", "edit_history_tweet_ids", "entities.mentions.username", "entities.note.mentions.username",
-		"geo.place_id", "in_reply_to_user_id", "referenced_tweets.id", "referenced_tweets.id.attachments.media_keys",
-		"referenced_tweets.id.author_id",
-	}
-	userExpansions = []string{"affiliation.user_id", "most_recent_tweet_id", "pinned_tweet_id"}
-)
-
-// The parameters that each call takes.
-var (
-	tweetLists     = []string{"tweet.fields", "expansions", "media.fields", "poll.fields", "user.fields", "place.fields"}
-	meParams       = []string{"user.fields", "expansions", "tweet.fields"}
-	lookupParams   = append([]string{"ids"}, tweetLists...)
-	timelineParams = append([]string{"since_id", "until_id", "max_results", "pagination_token", "exclude", "start_time", "end_time"}, tweetLists...)
-)
-
 // paramFault is one of the errors of an Invalid Request.
 type paramFault struct {
 	Parameters map[string][]string `json:"parameters"`
@@ -57,20 +19,26 @@ type paramFault struct {
 // query is a request's parameters, read strictly. Faults add up; after all is
 // read the caller looks whether there are any.
 type query struct {
-	values url.Values
-	faults []paramFault
+	values     url.Values
+	faults     []paramFault
+	vocabulary Vocabulary
+	names      map[string][]string // that X knows, by parameter
 }
 
-// readQuery takes the parameters that are allowed; every other is a fault.
-func readQuery(r *http.Request, allowed []string) *query {
+// readQuery takes the parameters of X's specification. A list of fields that it does
+// not have is dropped in silence, as every name in a list is; any other parameter is
+// a fault.
+func (s *Server) readQuery(r *http.Request, endpoint string) *query {
 	values, err := url.ParseQuery(r.URL.RawQuery)
-	q := &query{values: values}
+	v := s.vocabularyOf(r, endpoint)
+	q := &query{values: values, vocabulary: v, names: s.specs[v].names[endpoint]}
 	if err != nil {
 		q.fault("query", r.URL.RawQuery, "The query is not valid")
 	}
+	allowed := s.specs[v].params[endpoint]
 	for name, given := range q.values {
 		switch {
-		case !slices.Contains(allowed, name):
+		case !slices.Contains(allowed, name) && !strings.HasSuffix(name, ".fields"):
 			q.fault(name, strings.Join(given, ","), fmt.Sprintf("The query parameter [%s] is not one of [%s]", name, strings.Join(allowed, ",")))
 		case len(given) > 1:
 			q.faults = append(q.faults, paramFault{map[string][]string{name: given}, fmt.Sprintf("Duplicate parameters are not allowed: the `%s` query parameter", name)})
@@ -83,21 +51,44 @@ func (q *query) fault(name, value, message string) {
 	q.faults = append(q.faults, paramFault{map[string][]string{name: {value}}, message})
 }
 
-// names reads a comma separated list, each of which must be allowed.
-func (q *query) names(param string, allowed []string) map[string]bool {
+// list reads a comma separated list, each of which X must know, or it is dropped. The
+// names are returned in the older words.
+func (q *query) list(param string) map[string]bool {
 	out := map[string]bool{}
-	if !q.values.Has(param) {
+	for name := range strings.SplitSeq(q.values.Get(param), ",") {
+		if slices.Contains(q.names[param], name) {
+			if q.vocabulary == PostWords {
+				name = tweetWord(name)
+			}
+			out[name] = true
+		}
+	}
+	return out
+}
+
+// excluded reads the kinds of posts that a timeline leaves out.
+func (q *query) excluded() map[string]bool {
+	out, allowed := map[string]bool{}, q.names["exclude"]
+	if !q.values.Has("exclude") {
 		return out
 	}
-	value := q.values.Get(param)
+	value := q.values.Get("exclude")
 	for name := range strings.SplitSeq(value, ",") {
 		if !slices.Contains(allowed, name) {
-			q.fault(param, value, fmt.Sprintf("The `%s` query parameter value [%s] is not one of [%s]", param, name, strings.Join(allowed, ",")))
+			q.fault("exclude", value, fmt.Sprintf("The `exclude` query parameter value [%s] is not one of [%s]", name, strings.Join(allowed, ",")))
 			continue
 		}
 		out[name] = true
 	}
 	return out
+}
+
+// postFields are the fields of posts that are asked for.
+func (q *query) postFields() map[string]bool {
+	if q.vocabulary == PostWords {
+		return q.list("post.fields")
+	}
+	return q.list("tweet.fields")
 }
 
 func (q *query) number(param string, without, from, to int) int {
@@ -147,6 +138,7 @@ type wanted struct {
 	tweet, user, media, poll, place map[string]bool // members
 	expand                          map[string]bool
 	onlyMentions                    bool // entities came along with an expansion, not as a field
+	newer                           bool // in PostWords
 }
 
 // linking is the member that an expansion follows. X sends it along with the
@@ -155,20 +147,24 @@ var linking = map[string]string{
 	"attachments.media_keys": "attachments", "attachments.poll_ids": "attachments", "author_id": "author_id",
 	"geo.place_id": "geo", "in_reply_to_user_id": "in_reply_to_user_id", "referenced_tweets.id": "referenced_tweets",
 	"referenced_tweets.id.author_id": "referenced_tweets", "referenced_tweets.id.attachments.media_keys": "referenced_tweets",
+	"edit_history_tweet_ids": "edit_history_tweet_ids",
 }
 
 // wanted reads the fields and expansions, and adds what X always sends.
 func (q *query) wanted() wanted {
 	w := wanted{
-		tweet: q.names("tweet.fields", tweetFields), user: q.names("user.fields", userFields), media: q.names("media.fields", mediaFields),
-		poll: q.names("poll.fields", pollFields), place: q.names("place.fields", placeFields), expand: q.names("expansions", tweetExpansions),
+		tweet: q.postFields(), user: q.list("user.fields"), media: q.list("media.fields"), poll: q.list("poll.fields"),
+		place: q.list("place.fields"), expand: q.list("expansions"), newer: q.vocabulary == PostWords,
 	}
 	always := func(m map[string]bool, names ...string) {
 		for _, n := range names {
 			m[n] = true
 		}
 	}
-	always(w.tweet, "id", "text", "edit_history_tweet_ids")
+	always(w.tweet, "id", "text")
+	if !w.newer {
+		always(w.tweet, "edit_history_tweet_ids") // in the newer words it comes with its expansion only
+	}
 	always(w.user, "id", "name", "username")
 	always(w.media, "media_key", "type")
 	always(w.poll, "id", "options")

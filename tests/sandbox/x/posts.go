@@ -13,7 +13,7 @@ import (
 
 // lookup answers GET /2/tweets?ids=.
 func (s *Server) lookup(a *answer, r *http.Request, user string) {
-	q := readQuery(r, lookupParams)
+	q := s.readQuery(r, "GET /2/tweets")
 	w := q.wanted()
 	value := q.values.Get("ids")
 	ids := strings.Split(value, ",")
@@ -37,7 +37,7 @@ func (s *Server) lookup(a *answer, r *http.Request, user string) {
 
 // lookupOne answers GET /2/tweets/:id.
 func (s *Server) lookupOne(a *answer, r *http.Request, user string) {
-	q := readQuery(r, tweetLists)
+	q := s.readQuery(r, "GET /2/tweets/:id")
 	w := q.wanted()
 	id := strings.TrimPrefix(r.URL.Path, "/2/tweets/")
 	if !isID(id) {
@@ -74,6 +74,7 @@ func (s *Server) answerPosts(a *answer, res result, ids []string, parameter stri
 
 // send answers posts, and counts them as read.
 func (s *Server) send(a *answer, res result, posts []corpus.Post, w wanted, user string) {
+	res.newer = w.newer
 	s.collect(&res, posts, w, user)
 	s.countReads(posts)
 	a.posts = len(posts)
@@ -91,7 +92,7 @@ type pageMark struct {
 
 // timeline answers GET /2/users/:id/tweets.
 func (s *Server) timeline(a *answer, r *http.Request, user string) {
-	q := readQuery(r, timelineParams)
+	q := s.readQuery(r, "GET /2/users/:id/tweets")
 	w := q.wanted()
 	account := strings.Split(r.URL.Path, "/")[3]
 	if !isID(account) {
@@ -100,7 +101,7 @@ func (s *Server) timeline(a *answer, r *http.Request, user string) {
 	size := q.number("max_results", 10, 5, 100)
 	since, until := q.id("since_id"), q.id("until_id")
 	start, end := q.time("start_time"), q.time("end_time")
-	exclude := q.names("exclude", []string{"replies", "retweets"})
+	exclude := q.excluded()
 	now := s.now()
 	switch {
 	case !end.IsZero() && end.After(now.Add(-10*time.Second)):

@@ -12,10 +12,9 @@ import (
 
 // me answers GET /2/users/me.
 func (s *Server) me(a *answer, r *http.Request, user string) {
-	q := readQuery(r, meParams)
-	fields := q.names("user.fields", userFields)
-	expand := q.names("expansions", userExpansions)
-	tweets := wanted{tweet: q.names("tweet.fields", tweetFields)}
+	q := s.readQuery(r, "GET /2/users/me")
+	fields, expand := q.list("user.fields"), q.list("expansions")
+	tweets := wanted{tweet: q.postFields(), newer: q.vocabulary == PostWords}
 	if len(q.faults) > 0 {
 		a.invalid(q.faults)
 		return
@@ -31,7 +30,7 @@ func (s *Server) oneUser(id, viewer string, fields, expand map[string]bool, twee
 	for _, name := range []string{"id", "text", "edit_history_tweet_ids"} {
 		tweets.tweet[name] = true
 	}
-	res := result{one: true}
+	res := result{one: true, newer: tweets.newer}
 	var u map[string]json.RawMessage
 	_ = json.Unmarshal(s.user(id), &u)
 	for _, name := range []string{"most_recent_tweet_id", "pinned_tweet_id"} {
@@ -45,15 +44,17 @@ func (s *Server) oneUser(id, viewer string, fields, expand map[string]bool, twee
 		}
 	}
 	res.data = []json.RawMessage{s.userObject(id, fields)}
+	if res.newer {
+		res.data[0] = InPostWords(res.data[0])
+	}
 	return res
 }
 
 // lookupUser answers GET /2/users/:id. (OpenAPI 2.166, getUsersById)
 func (s *Server) lookupUser(a *answer, r *http.Request, viewer string) {
-	q := readQuery(r, meParams)
-	fields := q.names("user.fields", userFields)
-	expand := q.names("expansions", userExpansions)
-	tweets := wanted{tweet: q.names("tweet.fields", tweetFields)}
+	q := s.readQuery(r, "GET /2/users/:id")
+	fields, expand := q.list("user.fields"), q.list("expansions")
+	tweets := wanted{tweet: q.postFields(), newer: q.vocabulary == PostWords}
 	id := strings.TrimPrefix(r.URL.Path, "/2/users/")
 	if !isID(id) {
 		q.fault("id", id, fmt.Sprintf("The `id` query parameter value [%s] is not valid", id))
@@ -75,8 +76,11 @@ func (s *Server) refuseUser(id string) (partial, bool) {
 	defer s.mu.Unlock()
 	if s.suspended[id] {
 		p := notFound("user", "id", id)
-		p.Title, p.Detail = "Forbidden", "User has been suspended: ["+id+"]."
+		p.Title, p.Detail, p.Type = "Forbidden", "User has been suspended: ["+id+"].", problems+"resource-unavailable"
 		return p, true
+	}
+	if s.gone[id] {
+		return notFound("user", "id", id), true
 	}
 	if _, known := s.opt.Corpus.User(id); !known && !slices.Contains(s.opt.Corpus.Accounts(), id) {
 		return notFound("user", "id", id), true

@@ -3,18 +3,21 @@
 // [corpus.Corpus].
 //
 // It is meant to be as strict as X. It answers only the fields and expansions
-// that were asked for, refuses what X refuses in X's words, verifies every
-// signature itself (RFC 5849), and reaches 3,200 posts back. What X is known to do
-// but never documents precisely is said where it is decided.
+// that were asked for, in the [Vocabulary] in which they were asked for; names that X's
+// specification does not have it drops in silence, as X does. It refuses what X refuses
+// in X's words, verifies every signature itself (RFC 5849), and reaches 3,200 posts
+// back. What X is known to do but never documents precisely is said where it is decided.
 //
 // [New] makes a server; it is the handler of the API host, and [Server.Media] of
-// pbs.twimg.com and video.twimg.com. [Server.Client] reaches both without sockets. A person signs in on the page behind
-// /oauth/authenticate; [SignIn] and [Deny] do over HTTP what that person's
-// browser would. The methods that change what X does (Down, Fail, Until,
-// Post, ShowLate, …) may be called at any time, from any goroutine.
+// pbs.twimg.com and video.twimg.com. [Server.Client] reaches both without sockets. A
+// person signs in on the page behind /oauth/authenticate; [SignIn] and [Deny] do over
+// HTTP what that person's browser would. The methods that change what X does (Down,
+// Fail, Refuse, Understand, Until, Post, ShowLate, …) may be called at any time, from
+// any goroutine.
 //
-// Sources: https://docs.x.com/x-api and X's OpenAPI description
-// (https://api.x.com/2/openapi.json) for names, lists and limits.
+// Sources: https://docs.x.com/x-api for limits and words, and for names X's OpenAPI
+// document (https://api.x.com/2/openapi.json), of which extracts of two versions are
+// under spec.
 package x
 
 import (
@@ -50,32 +53,36 @@ type Options struct {
 type Server struct {
 	opt   Options
 	links sync.Map // of posts, by id
+	specs [2]spec  // by Vocabulary
 
-	mu        sync.Mutex
-	requests  map[string]*signIn  // by request token
-	tokens    map[string]*access  // by access token
-	nonces    map[string]int64    // to the timestamp they came with
-	pages     map[string]pageMark // by pagination token
-	windows   map[string]*window  // by endpoint and user
-	forced    *window             // LimitRate
-	refusals  []time.Duration     // RefuseRate
-	hidden    hiding
-	shelves   map[string]shelf // by account
-	revision  int              // changes with horizon and deleted
-	onCall    func(n int, endpoint string)
-	afterCall func(n int, endpoint string)
-	calls     int       // of the API
-	posted    int       // by Post
-	swept     time.Time // when nonces were last looked through
-	down      bool
-	fail      func(*http.Request) Fault
-	media     map[string]*MediaFault
-	horizon   map[string]string // by account
-	deleted   map[string]bool   // posts
-	protected map[string]bool   // accounts
-	suspended map[string]bool
-	stats     Stats
-	billed    map[string]bool // day and post
+	mu         sync.Mutex
+	requests   map[string]*signIn  // by request token
+	tokens     map[string]*access  // by access token
+	nonces     map[string]int64    // to the timestamp they came with
+	pages      map[string]pageMark // by pagination token
+	windows    map[string]*window  // by endpoint and user
+	forced     *window             // LimitRate
+	refusals   []time.Duration     // RefuseRate
+	hidden     hiding
+	shelves    map[string]shelf // by account
+	revision   int              // changes with horizon and deleted
+	onCall     func(n int, endpoint string)
+	afterCall  func(n int, endpoint string)
+	calls      int       // of the API
+	posted     int       // by Post
+	swept      time.Time // when nonces were last looked through
+	understood []Vocabulary
+	refusal    Refusal
+	down       bool
+	fail       func(*http.Request) Fault
+	media      map[string]*MediaFault
+	horizon    map[string]string // by account
+	deleted    map[string]bool   // posts
+	protected  map[string]bool   // accounts
+	suspended  map[string]bool
+	gone       map[string]bool
+	stats      Stats
+	billed     map[string]bool // day and post
 }
 
 // New makes a server that knows the corpus. It starts with nobody signed in.
@@ -91,7 +98,8 @@ func New(opt Options) *Server {
 		opt: opt, requests: map[string]*signIn{}, tokens: map[string]*access{}, nonces: map[string]int64{}, pages: map[string]pageMark{},
 		windows: map[string]*window{}, media: map[string]*MediaFault{}, horizon: map[string]string{}, deleted: map[string]bool{},
 		protected: map[string]bool{}, suspended: map[string]bool{}, stats: Stats{ByPath: map[string]int{}}, billed: map[string]bool{},
-		hidden: newHiding(), shelves: map[string]shelf{},
+		hidden: newHiding(), shelves: map[string]shelf{}, specs: readSpecs(), understood: []Vocabulary{TweetWords, PostWords},
+		gone: map[string]bool{},
 	}
 }
 
@@ -169,6 +177,8 @@ func (s *Server) route(a *answer, r *http.Request, name string) {
 		s.showSignIn(a, r)
 	case "POST /oauth/authenticate", "POST /oauth/authorize":
 		s.submitSignIn(a, r)
+	case "GET /2/openapi.json":
+		s.specification(a)
 	case "GET /2/users/me":
 		s.api(a, r, name, s.me)
 	case "GET /2/users/:id":
@@ -200,6 +210,9 @@ func (s *Server) api(a *answer, r *http.Request, name string, call func(*answer,
 		a.problem(http.StatusTooManyRequests, "Too Many Requests", "")
 		return
 	}
+	if s.refused(a) {
+		return
+	}
 	call(a, r, a.user)
 }
 
@@ -215,6 +228,15 @@ func (s *Server) Suspend(account string, suspended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.suspended[account] = suspended
+}
+
+// Leave takes an account off X, as its owner does, or brings it back. Its token still
+// signs.
+func (s *Server) Leave(account string, left bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone[account] = left
+	s.revision++
 }
 
 // ForgetTokens makes every page token that was given out invalid, as happens at X after

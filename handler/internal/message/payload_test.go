@@ -1,0 +1,131 @@
+package message_test
+
+import (
+	"bytes"
+	"html"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"xarchive/handler/internal/message"
+	"xarchive/handler/internal/post"
+)
+
+// FuzzPayload: whatever answer X sends, each of its posts that can be read becomes a
+// message that can be read, holds the document byte for byte, has the author's words in
+// both bodies, and no line of ours that the author wrote.
+func FuzzPayload(f *testing.F) {
+	for _, d := range kinds(f) {
+		f.Add(d.JSON)
+	}
+	for _, name := range caseNames(f) {
+		raw, err := os.ReadFile(filepath.Join("testdata/cases", name, "posts.json"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		page, err := post.SplitPage(raw)
+		if err != nil {
+			return
+		}
+		for _, d := range page.Posts {
+			d.Lacks()
+			if d = post.Complete(d, page); d.Err == nil {
+				checkPayload(t, d)
+			}
+		}
+	})
+}
+
+func checkPayload(t *testing.T, d post.Document) {
+	t.Helper()
+	var attachments []message.Attachment
+	for _, m := range append(d.Post.Shown(), d.Post.Stills()...) {
+		attachments = append(attachments, message.Attachment{Media: m, Source: m.URL, Name: "a.png", Body: strings.NewReader(pngBytes)})
+	}
+	var b bytes.Buffer
+	if err := format.Write(&b, d.Post, d.JSON, attachments); err != nil {
+		t.Fatal(err)
+	}
+	m, err := message.Open(bytes.NewReader(b.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := 0
+	for {
+		part, err := m.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err := io.ReadAll(part.Body); err != nil || string(body) != pngBytes {
+			t.Fatalf("file %s: %q, %v", part.Name, body, err)
+		}
+		files++
+	}
+	if files != len(attachments) || !bytes.Equal(m.Document, d.JSON) {
+		t.Fatalf("%d files, want %d; document %s, want %s", files, len(attachments), m.Document, d.JSON)
+	}
+	if _, err := m.HTML(); err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(subjectOf(t, b.Bytes())) == "" {
+		t.Fatal("the subject is empty")
+	}
+	texts := readBodies(t, b.Bytes())
+	want := words(d.Post.Text.Shown())
+	lines := strings.Split(texts["text/plain"], "\n")
+	if got := words(authorsLines(lines)); d.Post.Notice == false && got != want {
+		t.Fatalf("the text has %q, want %q", got, want)
+	}
+	if d.Post.Ref(post.Retweeted) == nil && !strings.Contains(drawn(texts["text/html"]), want) {
+		t.Fatalf("the HTML lacks %q:\n%s", want, texts["text/html"])
+	}
+}
+
+// authorsLines returns the author's text of a plain body: the line that begins with
+// Tweet, and those that are indented as far, up to the first line of ours.
+func authorsLines(lines []string) string {
+	var text []string
+	for i, line := range lines {
+		first, ok := strings.CutPrefix(line, "Tweet: ")
+		if !ok {
+			continue
+		}
+		text = append(text, first)
+		for _, more := range lines[i+1:] {
+			if more != "" && !strings.HasPrefix(more, "       ") {
+				break
+			}
+			text = append(text, more)
+		}
+		break
+	}
+	return strings.Join(text, "\n")
+}
+
+var tags = regexp.MustCompile(`<[^>]*>`)
+
+// drawn returns what a reader sees of HTML, as words.
+func drawn(page string) string {
+	return words(html.UnescapeString(tags.ReplaceAllString(strings.ReplaceAll(page, "<br>", "\n"), "")))
+}
+
+// words returns what is left of a text when it is drawn: its words without white space,
+// without what turns the direction, and with a mark for what is no text.
+func words(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= '\u2066' && r <= '\u2069', r >= '\u202a' && r <= '\u202e', r == '\x00', r == '\ufffd':
+			return -1
+		}
+		return r
+	}, strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, ""), func(r rune) bool { return r <= ' ' || r == '\u00a0' || r == '\u0085' || r == '\u2028' || r == '\u2029' }), " "))
+}
