@@ -11,7 +11,7 @@ export npm_config_cache := $(CURDIR)/build/cache/npm
 # other processes.
 RACE := ./handler/... ./tests/sandbox/...
 
-.PHONY: demo test race start sandbox package lint chromium clean
+.PHONY: demo test race bench start sandbox package lint chromium clean
 
 demo: $(NATIVE) tests/node_modules/.ready ## everything local, ends by showing what was archived
 	@$(GO) run ./tests/demo -app $(NATIVE) $(if $(CORPUS),-corpus "$(CORPUS)") $(if $(KEEP),-keep)
@@ -22,10 +22,11 @@ test: tests/node_modules/.ready tests/browser/node_modules/.ready chromium ## un
 race: tests/node_modules/.ready ## under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -count=1 -race -timeout 15m $(RACE)
 
-start: $(NATIVE) ## the Functions host on http://localhost:7071, with the settings of local.settings.json
-	@test -f local.settings.json || { echo "No local.settings.json: run 'cp local.settings.json.sample local.settings.json' (made for 'make sandbox' in another terminal)."; exit 1; }
-	@cp local.settings.json $(NATIVE)/
-	@if command -v func >/dev/null; then func start --script-root $(NATIVE); else $(GO) run ./tests/start -app $(NATIVE); fi
+bench: $(NATIVE) ## what the connector costs (calls, bytes, CPU, memory), into docs/performance.md; Linux only
+	@$(GO) run ./tests/bench -app $(NATIVE) -doc docs/performance.md
+
+start: ## the Functions host on http://localhost:7071, with the settings of local.settings.json
+	@$(GO) build -o build/start ./tests/start && exec build/start -app $(NATIVE)
 
 sandbox: tests/node_modules/.ready ## stand-ins for X, Entra, Key Vault, storage and the Import service, for 'make start'
 	@$(GO) run ./tests/demo -serve $(if $(CORPUS),-corpus "$(CORPUS)")

@@ -8,46 +8,37 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/connection"
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/pages"
 	"xarchive/handler/internal/telemetry"
 )
 
-const usage = `This program is started by the Azure Functions host, without arguments. For a terminal there is
-
-  handler check [-url https://<app>]
-
+const checkUsage = `
     tries settings, X, Entra, storage, Key Vault as the button "Test connection" does,
     compares what X is asked for with X's published specification, and changes nothing. It reads the app settings from the environment.
     -url is where browsers reach the connector; its callback address must be
     registered at X. Standard: WEBSITE_HOSTNAME, else http://localhost:7071.
-
-    It ends with 0 when all is well, with 1 when something is wrong, with 2 for
-    arguments it does not know.
 `
 
-// command does what the arguments ask for and returns the process's exit code.
-func command(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
+// checkCommand is `handler check`.
+func checkCommand(ctx context.Context, args []string) int {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	address := flags.String("url", "", "")
-	if args[0] != "check" || flags.Parse(args[1:]) != nil || flags.NArg() > 0 {
+	if flags.Parse(args) != nil || flags.NArg() > 0 {
 		fmt.Fprint(os.Stderr, usage)
-		return 2
+		return exitUsage
 	}
 	if check(ctx, os.Stdout, os.Getenv, *address) {
-		return 0
+		return exitWell
 	}
-	return 1
+	return exitWrong
 }
 
 // words names the comparison of what X is asked for with X's specification.
@@ -109,13 +100,30 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 		}
 		cancel()
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	compared, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	switch sentence, wrong, unknown := made.checker.Words(ctx); {
+	switch sentence, wrong, unknown := made.checker.Words(compared); {
 	case unknown:
 		fmt.Fprintf(w, "– %-15s %s\n", words, sentence)
 	default:
 		say(!wrong, words, sentence)
 	}
+	timer(ctx, made.ticks, func(mark, sentence string) {
+		well = well && mark != "✗"
+		fmt.Fprintf(w, "%s %-15s %s\n", mark, "Timer", sentence)
+	})
 	return well
+}
+
+// timer says how the timer is doing, unless the state container cannot be read: the
+// test of the storage says so.
+func timer(ctx context.Context, ticks pages.Ticks, say func(mark, sentence string)) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	last, err := ticks.LastTick(ctx)
+	if err != nil {
+		return
+	}
+	f := health.Timer(last, time.Now())
+	say(map[health.Level]string{health.NeedsYou: "✗", health.Working: "–", health.Well: "✓"}[f.Level], f.Text)
 }

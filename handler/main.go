@@ -15,18 +15,35 @@ import (
 	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/customhandler"
 	"xarchive/handler/internal/logging"
+	"xarchive/handler/internal/parent"
 	"xarchive/handler/internal/telemetry"
+)
+
+// The exit codes that the Functions host tells apart. It starts a handler again
+// after any code but 0. After three crashes within half an hour it ends itself;
+// exitRestart is no crash. After 0 it never starts the handler again and answers
+// every request with 500, so 0 is only right when the host itself is gone.
+// (azure-functions-host: WorkerProcess.OnProcessExited)
+const (
+	exitHostGone = 0
+	exitFailed   = 1
+	exitRestart  = 200
 )
 
 func main() {
 	if len(os.Args) > 1 {
 		os.Exit(command(os.Args[1:]))
 	}
+	os.Exit(run())
+}
+
+// run is the handler's whole life; it returns the process's exit code.
+func run() int {
 	cfg, err := config.Load(os.Getenv)
 	log := logging.New(os.Stdout, os.Stderr, cfg.LogLevel)
 	if errors.Is(err, config.ErrNoPort) {
 		log.Error("cannot start", "error", err.Error())
-		os.Exit(1)
+		return exitFailed
 	}
 	report, faulty := telemetry.New(telemetry.Options{Getenv: os.Getenv, Log: log})
 	log = report.Logger(os.Stdout, os.Stderr, cfg.LogLevel)
@@ -35,14 +52,18 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	err = serve(ctx, cfg, err, log, report)
-	if err != nil {
+	ctx, cancel := parent.Context(ctx)
+	defer cancel()
+	defer report.Shutdown(ctx)
+	if err := serve(ctx, cfg, err, log, report); err != nil {
 		log.Error("ended with an error", "error", err.Error())
+		return exitFailed
 	}
-	report.Shutdown(ctx)
-	if err != nil {
-		os.Exit(1)
+	if errors.Is(context.Cause(ctx), parent.ErrGone) {
+		log.Warn("ended: the Functions host is gone")
+		return exitHostGone
 	}
+	return exitRestart
 }
 
 // serve answers the host until ctx ends. With faulty settings it answers too, so
@@ -61,7 +82,7 @@ func serve(ctx context.Context, cfg config.Config, faults error, log *slog.Logge
 	if faults != nil {
 		log.Error("the settings are faulty; nothing works until they are put right", "faults", faults.Error())
 	}
-	server := customhandler.New(customhandler.Options{Port: cfg.Port, HTTP: front, Log: log, Telemetry: report})
+	server := customhandler.New(customhandler.Options{Port: cfg.Port, HTTP: report.HTTP(front), Log: log, Telemetry: report})
 	server.Timer("ingest", "timer", func(ctx context.Context, _ customhandler.Invocation) (customhandler.Result, error) {
 		return customhandler.Result{}, tick(ctx)
 	})

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
+	"os"
 	"strings"
 	"time"
 
@@ -40,9 +43,14 @@ type app struct {
 	front   http.Handler // the Compliance Center's API and the pages
 	ingest  *ingest.Ingest
 	checker *connection.Checker
+	ticks   pages.Ticks
 }
 
 func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, report *telemetry.Telemetry) (*app, error) {
+	build, err := version()
+	if err != nil {
+		return nil, err
+	}
 	direct, err := outbound.New(outbound.Options{CAFile: getenv("SSL_CERT_FILE")})
 	if err != nil {
 		return nil, err
@@ -64,7 +72,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 	toX := report.Outbound(outbound.AllowHosts(direct, cfg.XAPIURL, "https://pbs.twimg.com", "https://video.twimg.com"))
 	keys, words := jobs.NewKeys(vault), new(twitter.Words)
 	captured := capture.New(capture.Options{
-		State: store, Archive: mail, Manifest: manifest.New(account.Container(cfg.ArchiveContainer)), Now: time.Now, Log: log, Telemetry: report, Version: version(),
+		State: store, Archive: mail, Manifest: manifest.New(account.Container(cfg.ArchiveContainer)), Now: time.Now, Log: log, Telemetry: report, Version: build,
 		Media:  twitter.Media{HTTP: toX},
 		Format: message.Format{To: cfg.ArchiveMailbox, Mailboxes: cfg.AuthorMailboxes},
 		SignIn: func(ctx context.Context, jobID string, fresh bool) (capture.X, error) {
@@ -108,9 +116,10 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
 		Access: guard, Jobs: work, Records: store, Connections: checker.Tests, Now: time.Now, Log: log})
 	return &app{
-		front:   report.HTTP(route(calls, people)),
+		front:   route(calls, people),
 		checker: checker,
-		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Sweep: store, Now: time.Now, Log: log,
+		ticks:   store,
+		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Sweep: store, Ticks: store, Now: time.Now, Log: log,
 			Limit: cfg.FunctionTimeout - ingest.Margin(cfg.FunctionTimeout)},
 	}, nil
 }
@@ -130,18 +139,22 @@ func route(calls *api.API, people *pages.Pages) http.Handler {
 	return mux
 }
 
-// version names this build of the connector. What one build could not do, another
-// may.
-func version() string {
-	build, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
+// version names this build of the connector by the SHA-256 of its executable. What one
+// build could not do, another may. The build information does not tell builds apart:
+// releases are built without the state of the checkout, to be the same on each machine.
+func version() (string, error) {
+	file, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding the connector's own executable: %w", err)
 	}
-	v := build.Main.Version
-	for _, s := range build.Settings {
-		if s.Key == "vcs.revision" && v == "(devel)" {
-			v = s.Value
-		}
+	f, err := os.Open(file)
+	if err != nil {
+		return "", fmt.Errorf("reading the connector's own executable: %w", err)
 	}
-	return v
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", fmt.Errorf("reading the connector's own executable: %w", err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }

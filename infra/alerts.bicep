@@ -1,7 +1,7 @@
 // What somebody must be told of. docs/operations.md says, for each, what it means
 // and what to do.
 //
-// The rules read the connector's log lines and the host's record of requests.
+// The rules read the connector's log lines and its own record of requests.
 // The phrases looked for are the handler's own; a test compares them.
 param token string
 param location string
@@ -38,7 +38,7 @@ var rules = [
     name: 'ingestion-lag'
     severity: 1
     title: 'X archive: posts are not being read'
-    text: 'No tick in the last ${ingestionLagMinutes} minutes read every account. New posts may be missing from the archive until it does.'
+    text: 'No tick in the last ${ingestionLagMinutes} minutes ended without a failure of capture. New posts may be missing from the archive until one does.'
     query: 'AppTraces | where TimeGenerated > ago(${ingestionLagMinutes}m) and Message has "tick done" | summarize Count = countif(Message has "captureFailed=false" or tostring(Properties.captureFailed) =~ "false")'
     window: lagWindow
     operator: 'LessThan'
@@ -48,8 +48,18 @@ var rules = [
     name: 'failed-tasks'
     severity: 1
     title: 'X archive: a task of the Compliance Center failed'
-    text: 'A task ended with a failure, or was given up for now. What it asked for is not in the mailbox. The log line says why.'
-    query: 'AppTraces | where Message has "task failed" or Message has "task given up for now" | summarize Count = count()'
+    text: 'A task ended with a failure, or the Import service refused its outcome. Something that it asked for is not in the mailbox. The log line says why.'
+    query: 'AppTraces | where Message has "task failed" or Message has "the Import service refuses the task" | summarize Count = count()'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'look-at-it'
+    severity: 1
+    title: 'X archive: posts may be missing, or something was set aside'
+    text: 'X may not have given all posts of a time, did not give all of a post, or something could not be read and was set aside. The log line says what.'
+    query: 'AppTraces | where Message has "nothing proves that X" or Message has "for a day X has left posts out" or Message has "X did not give all of a post" or Message has "a post cannot be made into a message" or Message has "a record of the connector cannot be read" or Message has "a record cannot be read" | summarize Count = count()'
     window: 'PT15M'
     operator: 'GreaterThan'
     threshold: 0
@@ -59,7 +69,9 @@ var rules = [
     severity: 2
     title: 'X archive: the connector answers with errors'
     text: 'Calls of the Compliance Center or of an admin ended with a 5xx answer.'
-    query: 'AppRequests | where ResultCode startswith "5" | summarize Count = count()'
+    // The connector's own rows: anybody can make the host answer 500 by himself, with a
+    // malformed request that the connector never sees.
+    query: 'AppRequests | where SDKVersion startswith "xarchive:" and ResultCode startswith "5" | summarize Count = count()'
     window: 'PT15M'
     operator: 'GreaterThan'
     threshold: 0

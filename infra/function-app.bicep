@@ -48,8 +48,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
 resource app 'Microsoft.Web/sites@2024-04-01' = {
   name: name
   location: location
-  // azd deploys the service of that name in azure.yaml to the app with this tag.
-  tags: union(tags, { 'azd-service-name': 'connector' })
+  tags: tags
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'

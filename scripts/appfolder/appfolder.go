@@ -1,39 +1,95 @@
 // Package appfolder stages the app as the Functions host expects it: build/app for
-// Azure, and folders of the tests' own for the machine at hand. It needs the Go toolchain and nothing else, so that it works where there
-// is no make.
+// Azure, and folders for the machine at hand. It needs the Go toolchain and nothing
+// else, so that it works where there is no make.
 package appfolder
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 )
 
-// Executable is the name of the handler in the staged folder. host.json starts it
-// by that name.
+// Executable is the name of the handler in the staged folder. host.json must name
+// it by the same letters, without "./": `func pack` gives the executable bit to the
+// file of that name only.
 const Executable = "handler"
 
-// Stage makes the folder dest anew from the repository at root: host.json, one
-// folder a function, and the handler, built for a system and an architecture in Go's
-// words. Flex Consumption runs "linux", "amd64". The same sources give the same bytes with
+// Stage makes the folder dest hold the app and nothing else: host.json, one folder
+// a function, and the handler, built for a system and an architecture in Go's words.
+// Flex Consumption runs "linux", "amd64". The same sources give the same bytes with
 // the same version of Go, wherever the repository lies.
+//
+// A host may be running the app in dest. Everything is made beside it first, files
+// that are right already are not touched (the host restarts when they are), and the
+// others are replaced whole.
 func Stage(ctx context.Context, root, dest, goos, goarch string) error {
-	if err := os.RemoveAll(dest); err != nil {
-		return fmt.Errorf("clearing %s: %w", dest, err)
-	}
+	return stage(ctx, root, dest, target{goos: goos, goarch: goarch})
+}
+
+// Local stages the app for a Functions host on this machine. Its host.json leaves out
+// logging.logLevel, with which the deployed app keeps the handler's lines out of
+// Application Insights, where the handler sends them itself; here they are for the
+// terminal. A local.settings.json in dest stays.
+func Local(ctx context.Context, root, dest string) error {
+	return stage(ctx, root, dest, target{goos: runtime.GOOS, goarch: runtime.GOARCH, local: true})
+}
+
+type target struct {
+	goos, goarch string
+	local        bool
+}
+
+func stage(ctx context.Context, root, dest string, to target) (err error) {
 	if err := os.MkdirAll(dest, 0o755); err != nil {
 		return fmt.Errorf("making %s: %w", dest, err)
 	}
-	if err := copyFile(filepath.Join(root, "host.json"), filepath.Join(dest, "host.json")); err != nil {
+	beside, err := os.MkdirTemp(filepath.Dir(filepath.Clean(dest)), ".staging-")
+	if err != nil {
+		return fmt.Errorf("staging: %w", err)
+	}
+	defer os.RemoveAll(beside)
+	if err := copyHostJSON(root, beside, to.local); err != nil {
 		return err
 	}
-	if err := copyFolder(filepath.Join(root, "functions"), dest); err != nil {
+	if err := copyFolder(filepath.Join(root, "functions"), beside); err != nil {
 		return err
 	}
-	return build(ctx, root, filepath.Join(dest, Executable), goos, goarch)
+	if err := build(ctx, root, filepath.Join(beside, Executable), to.goos, to.goarch); err != nil {
+		return err
+	}
+	var keep []string
+	if to.local {
+		keep = append(keep, "local.settings.json")
+	}
+	return replace(beside, dest, keep...)
+}
+
+func copyHostJSON(root, dest string, local bool) error {
+	content, err := os.ReadFile(filepath.Join(root, "host.json"))
+	if err != nil {
+		return fmt.Errorf("staging: %w", err)
+	}
+	if local {
+		var all map[string]any
+		if err := json.Unmarshal(content, &all); err != nil {
+			return fmt.Errorf("staging host.json: %w", err)
+		}
+		if logging, ok := all["logging"].(map[string]any); ok {
+			delete(logging, "logLevel")
+		}
+		if content, err = json.MarshalIndent(all, "", "  "); err != nil {
+			return fmt.Errorf("staging host.json: %w", err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dest, "host.json"), content, 0o644); err != nil {
+		return fmt.Errorf("staging: %w", err)
+	}
+	return nil
 }
 
 // build leaves out what differs from one machine to another: paths of source

@@ -1,11 +1,12 @@
-// Command azure is what azd runs around provisioning, packaging and taking down
-// (azure.yaml, hooks). One program, so that it does the same from sh and from
+// Command azure is what azd runs around provisioning, packaging, deploying and taking
+// down (azure.yaml, hooks). One program, so that it does the same from sh and from
 // PowerShell, and so that it can be tested.
 //
 //	azure preprovision    is everything there that the rest needs?
 //	azure postprovision   Entra app registration, secrets into Key Vault, and the
 //	                      values that the Compliance Center and X ask for
-//	azure prepackage      stages build/app
+//	azure prepackage      stages build/app and packs it: build/app.zip
+//	azure postdeploy      the same, and deploys it with az
 //	azure predown         says which archive would be deleted, and refuses
 //
 // Run again, each changes nothing that is right. Settings come from the azd
@@ -26,8 +27,6 @@ import (
 	"os"
 	"os/signal"
 	"time"
-
-	"xarchive/scripts/appfolder"
 )
 
 // hook is one run of this program.
@@ -45,7 +44,7 @@ type hook struct {
 func main() {
 	wait := flag.Duration("wait", 15*time.Second, "time between two tries of what Azure needs a while for")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: azure [-wait 15s] preprovision|postprovision|prepackage|predown")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: azure [-wait 15s] preprovision|postprovision|prepackage|postdeploy|predown")
 	}
 	flag.Parse()
 	h := &hook{az: "az", azd: "azd", getenv: os.Getenv, out: os.Stdout, wait: *wait}
@@ -64,7 +63,9 @@ func (h *hook) run(ctx context.Context, name string) error {
 	case "postprovision":
 		return h.postprovision(ctx)
 	case "prepackage":
-		return appfolder.Stage(ctx, ".", "build/app", "linux", "amd64")
+		return h.prepackage(ctx)
+	case "postdeploy":
+		return h.postdeploy(ctx)
 	case "predown":
 		return h.predown(ctx)
 	}

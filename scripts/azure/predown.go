@@ -59,7 +59,7 @@ func (h *hook) content(ctx context.Context, accountID string) string {
 	err := h.az.json(ctx, &answer, "monitor", "metrics", "list", "--resource", accountID+"/blobServices/default",
 		"--metrics", "BlobCount", "BlobCapacity", "--aggregation", "Average", "--interval", "PT1H", "--offset", "2d")
 	if err != nil {
-		return "how much is in it cannot be told"
+		return "how much is in it could not be read"
 	}
 	last := map[string]float64{}
 	for _, metric := range answer.Value {

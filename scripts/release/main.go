@@ -31,7 +31,7 @@ var semver = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9
 func main() {
 	version := flag.String("version", "", "version, like 1.2.3 or 1.2.3-rc.1 (a v before it is dropped)")
 	root := flag.String("root", ".", "the repository")
-	out := flag.String("out", "build/release", "folder for the release, made anew")
+	out := flag.String("out", "build/release", "folder for the release; what is in it is removed")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -54,7 +54,7 @@ func release(ctx context.Context, root, out, version string) error {
 	}
 	name := "xarchive-connector-" + version
 	files := []string{name + ".zip", name + ".cdx.json"}
-	if err := writeZip(staged, filepath.Join(out, files[0])); err != nil {
+	if err := appfolder.Pack(staged, filepath.Join(out, files[0])); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(staged); err != nil {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime"
 
 	"xarchive/scripts/appfolder"
 )
@@ -17,7 +16,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: stage <folder>")
 		os.Exit(2)
 	}
-	if err := appfolder.Stage(context.Background(), ".", os.Args[1], runtime.GOOS, runtime.GOARCH); err != nil {
+	if err := appfolder.Local(context.Background(), ".", os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, "stage:", err)
 		os.Exit(1)
 	}

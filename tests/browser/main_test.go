@@ -83,7 +83,7 @@ func world(t *testing.T) *sandbox.Sandbox {
 // worldWith starts one whose connector has these app settings besides.
 func worldWith(t *testing.T, settings map[string]string) *sandbox.Sandbox {
 	t.Helper()
-	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: shared.app, Env: settings, Stderr: logOf(t)})
+	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: shared.app, InMemory: true, Env: settings, Stderr: logOf(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

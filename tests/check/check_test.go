@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +18,8 @@ import (
 
 	"xarchive/tests/sandbox"
 	"xarchive/tests/sandbox/x"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
 )
 
 // app is the staged app, built once.
@@ -39,21 +42,21 @@ func TestCheck(t *testing.T) {
 	t.Run("all is well", func(t *testing.T) {
 		for _, args := range [][]string{{}, {"-url", azure}, {"-url", azure + "/"}} {
 			r := check(t, s, nil, args...)
-			r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words")
+			r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 		}
 		r := check(t, s, map[string]string{"WEBSITE_HOSTNAME": strings.TrimPrefix(azure, "https://")})
-		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words")
+		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 		r.says(t, "X", sandbox.CallbackURL)
 	})
 	t.Run("the callback address is not registered", func(t *testing.T) {
 		r := check(t, s, nil, "-url", "https://elsewhere.example")
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 	})
 	t.Run("X is down", func(t *testing.T) {
 		s.X.Down(true)
 		defer s.X.Down(false)
 		r := check(t, s, nil)
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– X's words")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– X's words", "– Timer")
 		r.says(t, "X", "cannot be reached")
 		r.says(t, "X's words", "Not compared with X's specification")
 	})
@@ -76,7 +79,7 @@ func TestCheck(t *testing.T) {
 		defer s.Vault.Forbid(false)
 		r := check(t, s, nil)
 		// X and Entra cannot be tried without what is in the vault.
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✗ Microsoft Entra", "✓ Storage", "✗ Key Vault", "✓ X's words")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✗ Microsoft Entra", "✓ Storage", "✗ Key Vault", "✓ X's words", "– Timer")
 		r.says(t, "Key Vault", "Key Vault Secrets Officer")
 	})
 	t.Run("a secret is wrong", func(t *testing.T) {
@@ -90,7 +93,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := check(t, s, nil)
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✗ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✗ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 		r.says(t, "Microsoft Entra", "AADSTS7000215")
 		if strings.Contains(r.out, "wrong-value") {
 			t.Error("a secret is shown")
@@ -126,12 +129,32 @@ func TestCheck(t *testing.T) {
 	t.Run("telemetry", func(t *testing.T) {
 		const key = "0f3e5b7a-1c2d-4e5f-8a9b-0c1d2e3f4a5b"
 		r := check(t, s, map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=" + key + ";IngestionEndpoint=https://dc.example.com/"})
-		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words")
+		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 		r.says(t, "Telemetry", "https://dc.example.com")
 		r = check(t, s, map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": key})
-		r.want(t, 1, "✓ Settings", "✗ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words")
+		r.want(t, 1, "✓ Settings", "✗ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Timer")
 		if strings.Contains(r.out, key) {
 			t.Error("the instrumentation key is shown")
+		}
+	})
+	// Last, because from here on there is a record of a tick.
+	t.Run("the timer", func(t *testing.T) {
+		client, err := azblob.NewClientFromConnectionString(s.Blobs.ConnectionString(""), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			ago        time.Duration
+			code       int
+			mark, says string
+		}{{5 * time.Minute, 0, "✓ Timer", "last ticked 5 minutes ago"}, {3 * time.Hour, 1, "✗ Timer", "INGEST_SCHEDULE"}} {
+			record := fmt.Appendf(nil, `{"v":1,"at":%q}`, time.Now().Add(-c.ago).UTC().Format(time.RFC3339))
+			if _, err := client.UploadBuffer(t.Context(), "connector-state", "tick.json", record, nil); err != nil {
+				t.Fatal(err)
+			}
+			r := check(t, s, nil)
+			r.want(t, c.code, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", c.mark)
+			r.says(t, "Timer", c.says)
 		}
 	})
 }

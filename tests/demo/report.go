@@ -27,7 +27,7 @@ type report struct {
 	Items      int     `json:"items"`      // at the Import service
 	Media      int     `json:"media"`      // files in the messages
 	XRequests  int     `json:"xRequests"`  // to the X API, media not counted
-	XPostReads int     `json:"xPostReads"` // posts in X's answers
+	XPostReads int     `json:"xPostReads"` // posts that X bills: each once a day
 	Events     []event `json:"events"`     // completion events, in the order they came
 
 	kinds      map[string]int
@@ -62,7 +62,7 @@ func collect(ctx context.Context, s *sandbox.Sandbox, jobs map[string]string, di
 		r.Events = append(r.Events, event{e.JobID, e.TaskID, e.Status, len(e.Items)})
 	}
 	stats := s.X.Stats()
-	r.XRequests, r.XPostReads = stats.Requests, stats.PostReads
+	r.XRequests, r.XPostReads = stats.Requests, stats.BilledReads
 	return r, r.save(filepath.Join(dir, "report.json"))
 }
 
@@ -84,6 +84,13 @@ func (r *report) messages(ctx context.Context, s *sandbox.Sandbox, dir string) e
 			return fmt.Errorf("listing the archive: %w", err)
 		}
 		for _, b := range page.Segment.BlobItems {
+			key, ok := messageKey(*b.Name)
+			if !ok {
+				continue
+			}
+			if !strings.Contains(key, ".") {
+				r.Posts++
+			}
 			if err := r.message(ctx, c, *b.Name, dir); err != nil {
 				return fmt.Errorf("%s: %w", *b.Name, err)
 			}
@@ -112,7 +119,6 @@ func (r *report) message(ctx context.Context, c *container.Client, name, dir str
 	if _, err := io.Copy(io.Discard, eml); err != nil {
 		return err
 	}
-	r.Posts++
 	r.Messages++
 	r.bytes += counted.n
 	return file.Close()
@@ -123,8 +129,11 @@ func (r *report) count(eml io.Reader) error {
 	if err != nil {
 		return err
 	}
-	r.kinds[m.Header.Get("X-Twitter-Kind")]++
-	r.archived[m.Header.Get("X-Twitter-Post-ID")] = true
+	id := m.Header.Get("X-Twitter-Post-ID")
+	if !r.archived[id] { // a post may have a second message
+		r.kinds[m.Header.Get("X-Twitter-Kind")]++
+	}
+	r.archived[id] = true
 	for fields := m.Header.FieldsByKey("X-Twitter-Media-Missing"); fields.Next(); {
 		r.missing++
 	}

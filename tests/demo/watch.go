@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
+	"strings"
 	"time"
 
 	"xarchive/tests/sandbox"
@@ -33,7 +35,7 @@ func watch(ctx context.Context, s *sandbox.Sandbox, jobs map[string]string) erro
 	for account := range jobs {
 		w.shown[account] = stage
 	}
-	tick := time.NewTicker(300 * time.Millisecond)
+	tick := time.NewTicker(time.Second) // a look lists the archive
 	defer tick.Stop()
 	for {
 		select {
@@ -75,6 +77,7 @@ type watcher struct {
 	shown   map[string]int  // how many posts X shows, by account
 	asked   map[string]bool // accounts with a long history that was asked for
 	total   int
+	items   int
 	changed time.Time // when something last happened
 	printed time.Time
 }
@@ -83,7 +86,7 @@ type watcher struct {
 func (w *watcher) look(ctx context.Context) error {
 	total := 0
 	for account, shown := range w.shown {
-		n, err := countBlobs(ctx, w.s, account+"/")
+		n, err := countPosts(ctx, w.s, account+"/")
 		if err != nil {
 			return err
 		}
@@ -103,16 +106,28 @@ func (w *watcher) look(ctx context.Context) error {
 	}
 	if total != w.total {
 		w.total, w.changed = total, time.Now()
+	} else {
+		items, err := w.s.Import.CountItems(ctx)
+		if err != nil {
+			return err
+		}
+		if items != w.items {
+			w.items, w.changed = items, time.Now()
+		}
 	}
 	if !term.IsTerminal(int(os.Stdout.Fd())) && time.Since(w.printed) > 3*time.Second {
 		w.printed = time.Now()
-		fmt.Printf("  %d posts archived\n", total)
+		if w.items > 0 {
+			fmt.Printf("  %d posts archived, %d items delivered\n", total, w.items)
+		} else {
+			fmt.Printf("  %d posts archived\n", total)
+		}
 	}
 	return w.bar.Set(min(total, w.bar.GetMax()))
 }
 
-// countBlobs counts the archived messages below a prefix.
-func countBlobs(ctx context.Context, s *sandbox.Sandbox, prefix string) (int, error) {
+// countPosts counts the archived posts below a prefix.
+func countPosts(ctx context.Context, s *sandbox.Sandbox, prefix string) (int, error) {
 	c, err := archiveContainer(s)
 	if err != nil {
 		return 0, err
@@ -127,9 +142,20 @@ func countBlobs(ctx context.Context, s *sandbox.Sandbox, prefix string) (int, er
 		if err != nil {
 			return 0, fmt.Errorf("counting what is archived: %w", err)
 		}
-		n += len(page.Segment.BlobItems)
+		for _, b := range page.Segment.BlobItems {
+			if key, ok := messageKey(*b.Name); ok && !strings.Contains(key, ".") {
+				n++
+			}
+		}
 	}
 	return n, nil
+}
+
+// messageKey returns the key of the message that a blob of the archive is: a post's
+// id, or of a second message about a post its id, a dot and more. ok is false for a
+// blob that is no message.
+func messageKey(blob string) (key string, ok bool) {
+	return strings.CutSuffix(path.Base(blob), ".eml")
 }
 
 func archiveContainer(s *sandbox.Sandbox) (*container.Client, error) {

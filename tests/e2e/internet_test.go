@@ -17,7 +17,7 @@ import (
 // TestInternetCannotTick: whatever comes from the Internet, ingestion does not start.
 func TestInternetCannotTick(t *testing.T) {
 	t.Parallel()
-	w := start(t, sandbox.Options{FrontEnd: true})
+	w := start(t, sandbox.Options{InMemory: true, FrontEnd: true})
 	w.connect(job, corpus.SupportAccount)
 	before := w.X.Stats()
 	const envelope = `{"Data":{"timer":{"Schedule":{"AdjustForDST":true},"ScheduleStatus":null,"IsPastDue":false}},"Metadata":{"sys":{"MethodName":"ingest","UtcNow":"2026-01-01T00:00:00Z","RandGuid":"5f8a1c1e-7a52-4d0e-9d0b-3b6f0e6f2a10"}}}`
@@ -63,7 +63,7 @@ func TestInternetCannotTick(t *testing.T) {
 // TestBadInput: wrong calls get the documented answer, and nothing is stored.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	w := start(t, sandbox.Options{FrontEnd: true})
+	w := start(t, sandbox.Options{InMemory: true, FrontEnd: true})
 	w.connect(job, corpus.SupportAccount)
 	stored := w.blobs("connector-state")
 	const good = `{"JobId":"job-a","TaskId":"t","StartTime":"2024-01-01T00:00:00","EndTime":"2024-02-01T00:00:00","DirtyEntities":null,"BlobSasUri":"`

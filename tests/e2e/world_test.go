@@ -171,6 +171,16 @@ func (w *world) blobs(name string) map[string]map[string]*string {
 	return out
 }
 
+// messages reads the names of an account's messages, with their metadata.
+func (w *world) messages(account string) map[string]map[string]*string {
+	w.t.Helper()
+	got := w.blobs("archive")
+	maps.DeleteFunc(got, func(name string, _ map[string]*string) bool {
+		return !strings.HasPrefix(name, account+"/") || !strings.HasSuffix(name, ".eml")
+	})
+	return got
+}
+
 func (w *world) container(name string) *container.Client {
 	w.t.Helper()
 	c, err := container.NewClientFromConnectionString(w.Blobs.ConnectionString(""), name, nil)
@@ -198,8 +208,7 @@ func (w *world) read(c *container.Client, name string) []byte {
 // place, with its hash, and its message saying what the post says.
 func (w *world) wantArchived(account string, posts []corpus.Post) {
 	w.t.Helper()
-	got := w.blobs("archive")
-	maps.DeleteFunc(got, func(name string, _ map[string]*string) bool { return !strings.HasPrefix(name, account+"/") })
+	got := w.messages(account)
 	if len(got) != len(posts) {
 		w.t.Errorf("account %s: %d messages for %d posts", account, len(got), len(posts))
 	}

@@ -51,7 +51,8 @@ func newCloud(t *testing.T, change func(*azure)) *cloud {
 		}
 	}
 	a := &azure{Tenant: testTenant, Apps: map[string]*entraApp{}, Vault: map[string]vaultSecret{}, Env: map[string]string{
-		"AZURE_ENV_NAME": "prod", "AZURE_SUBSCRIPTION_ID": "sub", "KEY_VAULT_NAME": "kv-1", "CONNECTOR_URL": "https://func-1.azurewebsites.net/"}}
+		"AZURE_ENV_NAME": "prod", "AZURE_SUBSCRIPTION_ID": "sub", "KEY_VAULT_NAME": "kv-1", "CONNECTOR_URL": "https://func-1.azurewebsites.net/",
+		"AZURE_RESOURCE_GROUP": "rg-prod", "CONNECTOR_APP_NAME": "func-1"}}
 	if change != nil {
 		change(a)
 	}
@@ -83,6 +84,7 @@ func (c *cloud) run(hook string, env ...string) (printed string, calls []string,
 		c.t.Fatal(err)
 	}
 	cmd := exec.Command(program, "-wait", "1ms", hook)
+	cmd.Dir = root // where azd runs hooks
 	cmd.Env = append([]string{"PATH=" + c.dir, "TMPDIR=" + temp, "HOME=" + c.dir, statePlace + "=" + c.state}, env...)
 	for name, value := range a.Env {
 		cmd.Env = append(cmd.Env, name+"="+value)

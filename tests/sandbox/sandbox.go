@@ -1,7 +1,8 @@
 // Package sandbox is the whole world around the connector on one machine, with no
 // account anywhere: stand-ins for X, Entra, Key Vault and the Office 365 Import
-// service, a real blob server (Azurite), and a stand-in for the Azure Functions
-// host that runs the real binary. The demo, the tests and `make sandbox` use it.
+// service, a real blob server (Azurite) or one in this process's memory, and a
+// stand-in for the Azure Functions host that runs the real binary. The demo, the
+// tests and `make sandbox` use it.
 //
 // Everything listens on loopback; all files are below one folder; Stop ends every
 // process.
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"xarchive/tests/sandbox/azurite"
+	"xarchive/tests/sandbox/blobs"
 	"xarchive/tests/sandbox/certs"
 	"xarchive/tests/sandbox/corpus"
 	"xarchive/tests/sandbox/entra"
@@ -66,6 +68,7 @@ var FixedPorts = Ports{X: 7181, Entra: 7182, Identity: 7183, KeyVault: 7184, Imp
 type Options struct {
 	Dir      string            // for certificates
 	BlobDir  string            // for Azurite's blobs; "" keeps them in memory
+	InMemory bool              // blobs are those of package blobs, not of Azurite: fast, and tests can see into them. Signatures are not verified
 	App      string            // the staged app; "" runs no Functions host
 	Corpus   *corpus.Corpus    // nil is the built-in one
 	Schedule string            // NCRONTAB of the timer; "" ticks only when told
@@ -80,7 +83,9 @@ type Options struct {
 type Sandbox struct {
 	Corpus *corpus.Corpus
 	X      *x.Server
-	Blobs  *azurite.Server
+	Blobs  Storage
+	Memory *blobs.Server // of Blobs, the connector's account; nil unless InMemory
+	Tasks  *blobs.Server // of Blobs, the account of tasks' containers; nil unless InMemory
 	Entra  *entra.Server
 	Vault  *keyvault.Server
 	Media  *mediaproxy.Server
@@ -93,6 +98,12 @@ type Sandbox struct {
 	HostURL   string // where a browser finds the connector
 
 	stops []func() error
+}
+
+// Storage is where the storage accounts are. "" names the connector's.
+type Storage interface {
+	ConnectionString(account string) string
+	URL(account string) string
 }
 
 // Start starts the world. ctx bounds the start only. What was started is stopped
@@ -146,12 +157,52 @@ func (s *Sandbox) startCA(ctx context.Context, o Options) (err error) {
 	return err
 }
 
-func (s *Sandbox) startBlobs(ctx context.Context, o Options) (err error) {
-	s.Blobs, err = azurite.Start(ctx, azurite.Options{Port: o.Ports.Blobs, Dir: o.BlobDir, Accounts: []string{taskAccount}})
+func (s *Sandbox) startBlobs(ctx context.Context, o Options) error {
+	if o.InMemory {
+		return s.startMemory(o)
+	}
+	server, err := azurite.Start(ctx, azurite.Options{Port: o.Ports.Blobs, Dir: o.BlobDir, Accounts: []string{taskAccount}})
 	if err == nil {
-		s.ending(s.Blobs.Stop)
+		s.Blobs = server
+		s.ending(server.Stop)
 	}
 	return err
+}
+
+// memory is storage in this process: one server an account.
+type memory map[string]memoryAccount
+
+type memoryAccount struct {
+	name, url string
+	server    *blobs.Server
+}
+
+// ConnectionString opens an account.
+func (m memory) ConnectionString(account string) string {
+	return m[account].server.ConnectionStringAt(m[account].url)
+}
+
+// URL is the blob endpoint of an account, without a slash at the end.
+func (m memory) URL(account string) string { return m[account].url + "/" + m[account].name }
+
+func (s *Sandbox) startMemory(o Options) error {
+	accounts := memory{}
+	for account, name := range map[string]string{"": blobs.DefaultAccount, taskAccount: taskAccount} {
+		server := blobs.New(blobs.Options{Account: name})
+		port := 0
+		if account == "" {
+			port, s.Memory = o.Ports.Blobs, server
+		} else {
+			s.Tasks = server
+		}
+		url, err := s.serve(port, server)
+		if err != nil {
+			return err
+		}
+		accounts[account] = memoryAccount{name, url, server}
+	}
+	s.Blobs = accounts
+	return nil
 }
 
 func (s *Sandbox) startX(ctx context.Context, o Options) (err error) {

@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"xarchive/scripts/appfolder"
 )
 
-// Stage puts the app together in a folder, as for Azure, with the handler built
-// for this machine. root is the repository's.
+// Stage puts the app together in a folder, for a Functions host on this
+// machine. root is the repository's.
 func Stage(ctx context.Context, root, dir string) error {
-	if err := appfolder.Stage(ctx, root, dir, runtime.GOOS, runtime.GOARCH); err != nil {
+	if err := appfolder.Local(ctx, root, dir); err != nil {
 		return fmt.Errorf("staging the app: %w", err)
 	}
 	return nil

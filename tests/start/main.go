@@ -1,7 +1,7 @@
-// Command start runs a staged app as 'func start' of Azure Functions Core Tools
-// does, for 'make start' where Core Tools are not installed. The app's settings
-// are those of local.settings.json in the app's folder and nothing else; the
-// timer fires by its schedule. Ctrl-C ends it in order, a second one at once.
+// Command start is `make start`: it stages the app for this machine and runs it, with
+// the settings of local.settings.json, by Azure Functions Core Tools ('func', version
+// 4) where they are installed, else by the stand-in host, which does the same as far
+// as a developer sees it. The timer fires by its schedule. Ctrl-C ends it.
 package main
 
 import (
@@ -10,50 +10,105 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
+	"xarchive/scripts/appfolder"
 	"xarchive/tests/sandbox/functionshost"
 )
 
 func main() {
-	app := flag.String("app", "build/native", "folder of the staged app, with its local.settings.json")
+	app := flag.String("app", "build/native", "folder for the staged app")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// From the first signal on, the next one has its usual effect.
-	context.AfterFunc(ctx, stop)
-	if err := run(ctx, *app, os.Stdout, os.Stderr); err != nil {
+	if err := start(ctx, *app); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// run runs the app until ctx ends. out gets what people need to know, log what
-// the host and the handler have to say.
-func run(ctx context.Context, app string, out, log io.Writer) error {
-	s, err := readSettings(filepath.Join(app, "local.settings.json"))
+func start(ctx context.Context, app string) error {
+	s, err := readSettings("local.settings.json")
 	if err != nil {
 		return err
 	}
+	// Before anything is staged: a host that runs there must not notice.
+	if err := portIsFree(s.port()); err != nil {
+		return err
+	}
+	if err := appfolder.Local(ctx, ".", app); err != nil {
+		return err
+	}
+	if err := copySettings("local.settings.json", app); err != nil {
+		return err
+	}
+	tools, why := findTools(ctx)
+	if why != "" {
+		fmt.Println(why)
+	}
+	if tools != "" {
+		return runTools(ctx, tools, app, s, os.Stdout)
+	}
+	context.AfterFunc(ctx, func() { signal.Reset() }) // the next signal has its usual effect
+	return run(ctx, app, s, os.Stdout, os.Stderr)
+}
+
+// portIsFree reports an error if somebody listens on a port of this machine.
+func portIsFree(port int) error {
+	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return fmt.Errorf("port %d is taken, perhaps by another 'make start': end that first, or set Host.LocalHttpPort in local.settings.json: %w", port, err)
+	}
+	return listener.Close()
+}
+
+// copySettings puts the settings beside the app, where Core Tools look for them.
+func copySettings(from, app string) error {
+	content, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(app, "local.settings.json"), content, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("copying the local settings: %w", err)
+	}
+	return nil
+}
+
+// run runs the app by the stand-in host until ctx ends. out gets what people need to
+// know, log what the host and the handler have to say.
+func run(ctx context.Context, app string, s settings, out, log io.Writer) error {
+	env := map[string]string{"WEBSITE_HOSTNAME": "localhost:" + strconv.Itoa(s.port())}
+	for name, value := range s.Values {
+		env[name] = value
+	}
 	host, err := functionshost.Start(ctx, functionshost.Options{
-		Dir: app, Env: s.Values, Port: s.port(), NoFrontEnd: true, Stderr: log, Log: slog.New(slog.NewTextHandler(log, nil)),
+		Dir: app, Env: env, Port: s.port(), NoFrontEnd: true, Terminal: true, Stdout: log, Stderr: log, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil {
 		return err
 	}
 	fmt.Fprint(out, "\nFunctions:\n\n")
 	for _, f := range host.Functions() {
-		fmt.Fprintf(out, "\t%s\n\n", describe(host.URL(), f))
+		fmt.Fprintf(out, "\t%s\n\n", describe(address(s), f))
 	}
-	fmt.Fprintf(out, "Overview: %s/\nCtrl-C ends it.\n", host.URL())
+	fmt.Fprint(out, addresses(s))
 	<-ctx.Done()
 	fmt.Fprintln(out, "Ending …")
 	// What is running gets its time; the host bounds it.
 	return host.Stop(context.WithoutCancel(ctx))
+}
+
+func address(s settings) string { return "http://localhost:" + strconv.Itoa(s.port()) }
+
+// addresses are where a person goes from here.
+func addresses(s settings) string {
+	return fmt.Sprintf("\nOverview: %[1]s/\nSettings: %[1]s/Configure\nStatus:   %[1]s/Status\nCtrl-C ends it.\n", address(s))
 }
 
 // describe is a function's line.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -206,6 +207,20 @@ func (w *world) expect(what, token string, want int) {
 	if got := w.call("Bearer " + token); got != want {
 		w.t.Errorf("%s: want %d, got %d: %s", what, want, got, w.why)
 	}
+}
+
+// expectSoon is expect for the first call after the keys are asked for again. The
+// remote key set may hand out the outcome of its last request for an instant after
+// that request has ended.
+func (w *world) expectSoon(what, token string, want int) {
+	w.t.Helper()
+	for range 1000 {
+		if w.call("Bearer "+token) == want {
+			return
+		}
+		runtime.Gosched()
+	}
+	w.expect(what, token, want)
 }
 
 func (w *world) signed(claims map[string]any) string {

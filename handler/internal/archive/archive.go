@@ -1,5 +1,6 @@
-// Package archive keeps the messages: one .eml blob a post, written once, never
-// overwritten, with its SHA-256 beside it. It is the record that the company
+// Package archive keeps the messages: one .eml blob a post, and further ones with what
+// came later (supplements), each written once, never overwritten, with its SHA-256
+// beside it. It is the record that the company
 // relies on, and the only source from which anything is delivered. [Archive.Put]
 // writes, [Archive.FindPost] and [Archive.Walk] find, [Archive.Open] reads and
 // compares the hash. docs/format.md describes the blobs.
@@ -96,11 +97,11 @@ func (a *Archive) Find(ctx context.Context, name string) (Entry, error) {
 	return entry(info)
 }
 
-// FindPost returns the entry of an account's post by its id alone: in one request if
-// the id tells the post's day, in two if it tells no time, in three if it tells
-// another day. Only for posts from before November 2010 that an earlier version
-// archived, and for those not archived, it lists these few years, too. It returns
-// ErrNotFound if the post is not archived.
+// FindPost returns the entry of an account's post by its id alone. It takes one
+// request if the id tells the post's day, two if it tells no time, three if it tells
+// another day. An id from before November 2010 of which no note is found costs a
+// listing of the years up to then as well. It returns ErrNotFound if the post is not
+// archived.
 func (a *Archive) FindPost(ctx context.Context, accountID, postID string) (Entry, error) {
 	if created, ok := post.IDTime(postID); ok {
 		e, err := a.Find(ctx, Name(accountID, created, postID))

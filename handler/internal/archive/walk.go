@@ -14,8 +14,8 @@ import (
 )
 
 // Walk yields an account's messages of posts created from start to end, both
-// inclusive, oldest first, a post's own message before its supplements; only those
-// behind the message named after, which is "" for all. An error that wraps ErrForeign
+// inclusive, oldest first, a post's own message before its supplements. It begins
+// after the message named after, or at the first one if that is "". An error that wraps ErrForeign
 // concerns the blob of the entry's name alone, and the walk goes on; any other error
 // ends it: ErrPosition if the message named after is not there.
 //

@@ -1,6 +1,7 @@
-// Package blob is the connector's way to Azure Blob Storage, and the only user of
-// azblob: containers that are made when they are first needed, writes under a
-// condition, leases, listings, and uploads of any length in bounded memory.
+// Package blob is the connector's way to Azure Blob Storage, and the only package
+// that sends anything there: containers that are made when they are first needed,
+// writes under a condition, leases, listings, and uploads of any length in bounded
+// memory.
 //
 // An [Account] gives a [Container] of our own; [Shared] opens a container that
 // somebody else's SAS URL leads to. Small records are written by
@@ -76,18 +77,29 @@ func (a Account) Emulated() bool {
 
 // Container returns the account's container of that name. Nothing is sent yet.
 func (a Account) Container(name string) *Container {
-	return &Container{account: a, name: name, buffers: a.Buffers, turn: make(chan struct{}, 1)}
+	return &Container{account: a, name: name, buffers: a.Buffers, opening: make(chan struct{}, 1)}
+}
+
+// Existing returns the account's container of that name for a reader, which must
+// change nothing: it is not made. If it is not there, every method returns
+// ErrNoContainer. Nothing is sent yet.
+func (a Account) Existing(name string) *Container {
+	c := a.Container(name)
+	c.existing = true
+	return c
 }
 
 // Container is a blob container. One of our own account is made when it is first
-// used. Its methods may be called by several goroutines at once.
+// used, unless [Account.Existing] gave it. Its methods may be called by several
+// goroutines at once.
 type Container struct {
-	account Account
-	name    string
-	buffers *Buffers
+	account  Account
+	name     string
+	existing bool // it is never made
+	buffers  *Buffers
 
-	opened atomic.Pointer[container.Client]
-	turn   chan struct{} // held by whoever opens the container
+	opened  atomic.Pointer[container.Client]
+	opening chan struct{} // held by whoever opens the container
 }
 
 // Shared returns the container that a container SAS URL leads to. Such a
@@ -113,8 +125,8 @@ func (c *Container) client(ctx context.Context) (*container.Client, error) {
 		return client, nil
 	}
 	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
+	case c.opening <- struct{}{}:
+		defer func() { <-c.opening }()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("opening blob container %q: %w", c.name, context.Cause(ctx))
 	}
@@ -124,6 +136,10 @@ func (c *Container) client(ctx context.Context) (*container.Client, error) {
 	client, err := c.open()
 	if err != nil {
 		return nil, fmt.Errorf("opening blob container %q: %w", c.name, translate(ctx, err))
+	}
+	if c.existing {
+		c.opened.Store(client)
+		return client, nil
 	}
 	_, err = client.Create(ctx, nil)
 	// An identity that may write blobs but not make containers is refused. The

@@ -245,3 +245,26 @@ func TestEmulated(t *testing.T) {
 		}
 	}
 }
+
+// TestExistingContainerIsNotMade: a reader changes nothing.
+func TestExistingContainerIsNotMade(t *testing.T) {
+	s := blobs.New(blobs.Options{})
+	c := blobtest.On(s).Existing("archive")
+	_, err := c.Stat(t.Context(), "a")
+	is(t, "looking into a container that is not there", err, blob.ErrNoContainer)
+	for _, err := range c.List(t.Context(), "", false) {
+		is(t, "listing a container that is not there", err, blob.ErrNoContainer)
+	}
+	_, err = c.Folders(t.Context(), "")
+	is(t, "listing the folders of a container that is not there", err, blob.ErrNoContainer)
+	if made := s.Containers(); len(made) != 0 {
+		t.Errorf("containers %q were made, expected none", made)
+	}
+	if _, err := blobtest.On(s).Container("archive").Write(t.Context(), "a", []byte("x"), blob.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	data, _, err := c.Read(t.Context(), "a")
+	if string(data) != "x" || err != nil {
+		t.Errorf("read %q, %v, expected x", data, err)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/fault"
@@ -19,8 +18,8 @@ import (
 const slowTicks = 2
 
 // archivePost archives one post, written at a time, with the media that X gives now.
-// slow is how many ticks have ended over it, waiting what is waited for. A post that cannot be made into a
-// message is set aside.
+// slow is how many ticks have ended over it, waiting what is waited for. A post that
+// cannot be made into a message is set aside.
 func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, waiting map[string]state.Waiting) (outcome, error) {
 	p := doc.Post
 	if doc.Err != nil {
@@ -33,19 +32,28 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 	media := p.Shown()
 	if len(media) > 0 { // spare the downloads
 		e, err := t.capture.opt.Archive.Find(ctx, out.name)
-		if _, ok := waiting[state.Waiting{PostID: p.ID}.Key()]; err == nil && !ok {
+		_, waits := waiting[state.Waiting{PostID: p.ID}.Key()]
+		switch {
+		case err == nil && waits:
+			out.entry = e
+			return out, nil
+		case err == nil:
+			out.entry = e
 			out.waiting, err = t.stillMissing(ctx, p, e)
-		}
-		out.entry = e
-		if !errors.Is(err, archive.ErrNotFound) {
+			if err != nil && unreadable(ctx, err) {
+				t.log.ErrorContext(ctx, "an archived message cannot be read; whether media are missing in it is not known", "message", p.ID, "error", err.Error())
+				err = nil
+			}
 			return out, err
+		case errors.Is(err, archive.ErrForeign):
+			return t.setAside(ctx, doc, err)
+		case !errors.Is(err, archive.ErrNotFound):
+			return outcome{}, err
 		}
 	}
 	opened := t.open(media)
 	defer opened.close()
-	if slow >= slowTicks {
-		opened.patience = t.patience(ctx)
-	}
+	opened.bounded = slow >= slowTicks
 	for {
 		if err := opened.connect(ctx); err != nil {
 			return outcome{}, err
@@ -68,7 +76,7 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 			return outcome{}, err
 		case errors.As(err, &broken):
 			opened.next(broken) // the message is written again, with another source
-		case write.err == nil && fault.CauseOf(err) != fault.Storage && fault.CauseOf(err) != fault.StorageAccess:
+		case write.err == nil && unreadable(ctx, err):
 			return t.setAside(ctx, doc, err)
 		default:
 			return outcome{}, err
@@ -76,14 +84,11 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 	}
 }
 
-// patience is how long media may take in a tick once a tick was too short for them:
-// half of what is left, so that the post itself still gets into the archive.
-func (t *turn) patience(ctx context.Context) time.Duration {
-	deadline, bounded := ctx.Deadline()
-	if !bounded {
-		return 0
-	}
-	return time.Until(deadline) / 2
+// unreadable reports whether an error is about a message itself: neither time is over
+// nor did storage fail.
+func unreadable(ctx context.Context, err error) bool {
+	cause := fault.CauseOf(err)
+	return ctx.Err() == nil && cause != fault.Storage && cause != fault.StorageAccess
 }
 
 func messageOf(p *post.Post, key string) archive.Message {
@@ -121,7 +126,7 @@ func (t *turn) setAside(ctx context.Context, doc post.Document, cause error) (ou
 	if added {
 		t.log.ErrorContext(ctx, "a post cannot be made into a message; X's answer is kept under set-aside", "post", doc.ID, "cause", string(fault.SetAside), "error", cause.Error())
 	}
-	return outcome{aside: added}, nil
+	return outcome{aside: true, first: added}, nil
 }
 
 // asideDue reports whether posts are set aside that another version of the connector
@@ -166,6 +171,7 @@ func (t *turn) retryAside(ctx context.Context) error {
 			return err
 		}
 	}
+	t.aside = false
 	t.account.SetAside = state.SetAside{Posts: left, Version: t.capture.opt.Version}
 	return t.save(ctx)
 }

@@ -50,6 +50,11 @@ func (t *turn) timeline(ctx context.Context, q twitter.Query) (answer twitter.An
 		q.Size = t.capture.opt.PageSize
 	}
 	err = t.call(ctx, func(x X) error {
+		if a := t.ahead; a != nil && a.query == q {
+			t.ahead = nil
+			answer, err = a.wait()
+			return err
+		}
 		answer, err = x.Timeline(ctx, t.account.ID, q)
 		return err
 	})

@@ -47,7 +47,7 @@ import (
 )
 
 // X reads from X on behalf of one account; *twitter.Client. Its errors are those
-// of package twitter: ErrUnauthorized has a sign-in with fresh keys tried once, a
+// of package twitter: after ErrUnauthorized one sign-in with fresh keys is tried, a
 // RateLimitError ends the account's turn until its reset, ErrInvalid for a page
 // with a token lets the run go on below the oldest post, every other error ends the turn
 // and is recorded.
@@ -131,6 +131,9 @@ func (c *Capture) Run(ctx context.Context) (Report, error) {
 	asking, err := c.asking(ctx)
 	if err != nil {
 		failures = append(failures, fmt.Errorf("capture: reading the tasks: %w", err))
+	}
+	if len(failures) == 0 { // a job that cannot be read may have any account
+		failures = append(failures, c.answerOrphans(ctx, jobs, asking)...)
 	}
 	turns, more := c.turns(ctx, jobs, asking)
 	failures = append(failures, more...)
@@ -223,11 +226,11 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 			record, err := c.opt.State.LoadAccount(ctx, job.AccountID)
 			mu.Lock()
 			defer mu.Unlock()
-			var unreadable *state.Damaged
-			if errors.As(err, &unreadable) {
-				err = c.damaged(ctx, *unreadable)
-			}
 			if err != nil {
+				var damaged state.Damaged
+				if errors.As(err, &damaged) {
+					err = c.damaged(ctx, damaged)
+				}
 				failures = append(failures, fmt.Errorf("capture: reading account %s: %w", job.AccountID, err))
 				return nil
 			}
@@ -245,5 +248,15 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 	return turns, failures
 }
 
-// errLater ends an account's turn before it is through, for no fault.
+// errLater ends an account's turn early. Nothing is wrong; a later tick goes on.
 var errLater = errors.New("to be continued")
+
+// joined joins what went wrong in several pieces of work. Those that merely go on later
+// count only where nothing failed.
+func joined(errs []error) error {
+	failed := slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil || errors.Is(err, errLater) })
+	if len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	return errors.Join(errs...)
+}

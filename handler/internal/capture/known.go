@@ -36,6 +36,10 @@ func (t *turn) checkKnown(ctx context.Context) error {
 		return nil
 	}
 	page, err := t.lookup(ctx, run.Key, absent)
+	if err != nil && saysNothing(ctx, err) {
+		t.log.WarnContext(ctx, "X does not say what became of posts that are missing in the timeline", "posts", absent, "reason", err.Error())
+		err = nil // new posts do not wait for it
+	}
 	if err != nil {
 		return err
 	}
@@ -65,7 +69,7 @@ func (t *turn) checkKnown(ctx context.Context) error {
 
 // leftOut gives up waiting for complete answers: the time since is a gap.
 func (t *turn) leftOut(ctx context.Context, kept []string) {
-	gap := state.Range{From: t.account.Covered.End(), To: t.account.Run.CoverTo}
+	gap := state.Range{From: t.decided(), To: t.account.Run.CoverTo}
 	t.account.AddGap(state.Gap{Range: gap, Why: state.LeftOut, Noticed: t.now().UTC()})
 	t.account.Incomplete = time.Time{}
 	t.account.Run.From = gap.To

@@ -19,10 +19,12 @@ func (w *world) delivered() {
 	}
 }
 
-// late returns the keys of the messages that are noted for the job's next task.
-func (w *world) late() (keys []string) {
+// late returns the keys of the messages that are noted for the first job's next task.
+func (w *world) late() []string { return w.lateOf(account) }
+
+func (w *world) lateOf(id string) (keys []string) {
 	w.t.Helper()
-	list, _, err := w.state.Late(w.t.Context(), "job"+account)
+	list, _, err := w.state.Late(w.t.Context(), "job"+id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -134,6 +136,7 @@ func TestLeftOutForADay(t *testing.T) {
 		if a.Covered.End().Before(time.Now().Add(-time.Minute)) {
 			t.Errorf("covered to %s at %s", a.Covered.End(), time.Now())
 		}
+		w.gapsAreOpen(account)
 	})
 }
 

@@ -54,6 +54,43 @@ func (t *turn) askLookup(ctx context.Context, key string, ids []string) (post.Pa
 	return answer.Page, err
 }
 
+// saysNothing reports whether X failed to answer a look-up: it does not say what became
+// of the posts, at least not now.
+func saysNothing(ctx context.Context, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	for _, kind := range []error{errLater, twitter.ErrUnavailable, twitter.ErrForbidden, twitter.ErrInvalid, twitter.ErrNotFound} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// ownVersions returns posts but for earlier versions that are of another account: X
+// names an edit's versions by their ids alone.
+func (t *turn) ownVersions(ctx context.Context, docs []post.Document) []post.Document {
+	return slices.DeleteFunc(slices.Clone(docs), func(d post.Document) bool {
+		foreign := d.Earlier && d.Post != nil && d.Post.Author.ID != t.account.ID
+		if foreign {
+			t.log.WarnContext(ctx, "X gives a post of another account as an earlier version; it is not archived", "post", d.ID, "of", d.Post.Author.ID)
+		}
+		return foreign
+	})
+}
+
+// versionsIn returns the answer to a look-up of earlier versions, with none of another
+// account.
+func (t *turn) versionsIn(ctx context.Context, page post.Page) post.Page {
+	page.Posts = slices.Clone(page.Posts)
+	for i := range page.Posts {
+		page.Posts[i].Earlier = true
+	}
+	page.Posts = t.ownVersions(ctx, page.Posts)
+	return page
+}
+
 // unaccounted returns the ids that an answer neither has nor explains.
 func unaccounted(ids []string, page post.Page) []string {
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
@@ -71,13 +108,19 @@ func reason(page post.Page, id string) string {
 	return ""
 }
 
-// archivedPost reports whether a post of the account is in the archive.
-func (t *turn) archivedPost(ctx context.Context, id string) (bool, error) {
-	_, err := t.capture.opt.Archive.FindPost(ctx, t.account.ID, id)
+// archivedPost reports whether a post of the account is in the archive. again: a process
+// that was killed may have archived it and not come to listing it and noting it
+// for the next task. Repeating that is harmless.
+func (t *turn) archivedPost(ctx context.Context, id string, again bool) (bool, error) {
+	e, err := t.capture.opt.Archive.FindPost(ctx, t.account.ID, id)
 	if errors.Is(err, archive.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil, err
+	if err != nil || !again {
+		return err == nil, err
+	}
+	t.list(e)
+	return true, t.noteLate(ctx, e.Created, e.Key, e.Name)
 }
 
 // missingVersions returns, by the post that names them, the ids of versions that are
@@ -102,7 +145,7 @@ func (t *turn) missingVersions(ctx context.Context, docs []post.Document, versio
 				continue
 			}
 			here[id] = true
-			archived, err := t.archivedPost(ctx, id)
+			archived, err := t.archivedPost(ctx, id, t.resumed)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -124,9 +167,11 @@ func (t *turn) earlierVersions(ctx context.Context, docs []post.Document, key st
 		return nil, err
 	}
 	found, err := t.lookup(ctx, key, ids)
-	if err != nil {
+	failed := err
+	if err != nil && !saysNothing(ctx, err) {
 		return nil, err
 	}
+	found = t.versionsIn(ctx, found)
 	for _, d := range docs {
 		absent := notGiven(missing[d.ID], found)
 		if len(absent) == 0 {
@@ -134,6 +179,9 @@ func (t *turn) earlierVersions(ctx context.Context, docs []post.Document, key st
 		}
 		t.log.WarnContext(ctx, "X does not give an earlier version of an edited post; it is asked for again", "post", d.ID, "versions", absent)
 		w := state.Waiting{PostID: d.ID, Name: archive.Name(t.account.ID, d.Post.CreatedAt, d.ID), Versions: absent, Why: reason(found, absent[0])}
+		if failed != nil {
+			w.Why = failed.Error()
+		}
 		t.wait(w)
 	}
 	return found.Posts, nil
@@ -148,28 +196,51 @@ func notGiven(ids []string, page post.Page) []string {
 
 // askForVersions asks again for earlier versions of an archived post.
 func (t *turn) askForVersions(ctx context.Context, w state.Waiting) error {
+	var versions []string
+	for _, id := range w.Versions {
+		archived, err := t.archivedPost(ctx, id, true)
+		if err != nil {
+			return err
+		}
+		if !archived {
+			versions = append(versions, id)
+		}
+	}
+	if len(versions) == 0 {
+		t.settled(ctx, w, false)
+		return nil
+	}
+	w.Versions = versions
 	var answer twitter.Answer
 	err := t.call(ctx, func(x X) (err error) {
 		answer, err = x.Lookup(ctx, w.Versions)
 		return err
 	})
-	if err != nil {
+	failed := err
+	if err != nil && (!saysNothing(ctx, err) || errors.Is(err, errLater)) {
 		return err
 	}
-	if err := t.archiveAll(ctx, answer.Page.Posts, func(int) {}); err != nil {
+	page := t.versionsIn(ctx, answer.Page)
+	if err := t.archiveAll(ctx, page.Posts, func(int) {}); err != nil {
 		return err
 	}
-	absent := notGiven(w.Versions, answer.Page)
+	absent := notGiven(w.Versions, page)
 	if len(absent) == 0 {
 		t.settled(ctx, w, false)
 		return nil
 	}
-	w.Versions, w.Why = absent, reason(answer.Page, absent[0])
+	w.Versions, w.Why = absent, reason(page, absent[0])
+	if failed != nil {
+		w.Why = failed.Error()
+	}
 	if !t.overdue(w) {
 		t.account.Waiting[w.Key()] = w
-		return nil
+		if errors.Is(failed, twitter.ErrIncomplete) { // it neither sends them nor says why
+			return nil
+		}
+		return failed
 	}
-	if err := t.stateMissing(ctx, w, answer.Page); err != nil && !errors.Is(err, archive.ErrNotFound) {
+	if err := t.stateMissing(ctx, w, page); err != nil && !errors.Is(err, archive.ErrNotFound) {
 		return err
 	}
 	t.settled(ctx, w, true)
@@ -186,5 +257,5 @@ func (t *turn) stateMissing(ctx context.Context, w state.Waiting, page post.Page
 	for _, id := range w.Versions {
 		versions = append(versions, message.MissingVersion{ID: id, From: w.Since, To: t.now().UTC(), Said: reason(page, id)})
 	}
-	return t.supplement(ctx, m, "missing", 1, versions, nil)
+	return t.supplement(ctx, m, "missing", versions, nil)
 }

@@ -80,11 +80,11 @@ func (e *mediaError) Unwrap() error { return e.err }
 
 // media are the media of a post while its message is written.
 type media struct {
-	from     twitter.Media
-	files    []*mediaFile
-	patience time.Duration // how long they may be read in all; 0 for as long as the tick lasts
-	until    time.Time     // end of patience, once reading has begun
-	cancel   context.CancelFunc
+	from    twitter.Media
+	files   []*mediaFile
+	bounded bool      // they may take half of the time that is left, and not all of it
+	until   time.Time // end of that half, once reading has begun
+	cancel  context.CancelFunc
 }
 
 // open prepares reading media. Nothing is sent yet.
@@ -105,9 +105,9 @@ var errSlow = errors.New("it takes longer than the connector may run at a time")
 func (m *media) connect(ctx context.Context) error {
 	m.close()
 	read := ctx
-	if m.patience > 0 {
+	if deadline, ok := ctx.Deadline(); ok && m.bounded {
 		if m.until.IsZero() {
-			m.until = time.Now().Add(m.patience)
+			m.until = time.Now().Add(time.Until(deadline) / 2)
 		}
 		read, m.cancel = context.WithDeadlineCause(ctx, m.until, errSlow)
 	}
@@ -121,7 +121,9 @@ func (m *media) connect(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return &mediaError{f, fmt.Errorf("reading media %s: %w", f.media.Key, context.Cause(ctx))}
 			}
-			m.fail(f, err)
+			if m.fail(f, err) {
+				return m.connect(ctx)
+			}
 		}
 	}
 	return nil
@@ -130,15 +132,19 @@ func (m *media) connect(ctx context.Context) error {
 // next moves on after a file broke off: it is read from its next source.
 func (m *media) next(broken *mediaError) { m.fail(broken.file, broken.err) }
 
-// fail notes that the present source of a file is of no use. Where time is up, none
-// of its other sources is.
-func (m *media) fail(f *mediaFile, err error) {
+// fail notes that the present source of a file is of no use. Where its time is up, none
+// of its other sources is: then the other files get half of what is left, so that a
+// slow one does not cost them, and slow is true.
+func (m *media) fail(f *mediaFile, err error) (slow bool) {
 	f.failed = append(f.failed, err)
-	if !m.until.IsZero() && !time.Now().Before(m.until) {
-		for !f.exhausted() {
-			f.failed = append(f.failed, errSlow)
-		}
+	if m.until.IsZero() || time.Now().Before(m.until) {
+		return false
 	}
+	for !f.exhausted() {
+		f.failed = append(f.failed, errSlow)
+	}
+	m.until = time.Time{}
+	return true
 }
 
 // close ends reading.

@@ -28,8 +28,6 @@ const (
 	// not yet show posts that are that young.
 	settle = 30 * time.Second
 
-	// knownKept bounds the known posts that are remembered.
-	knownKept = 500
 	// anchorsKept is how many of them are older than the overlap: one is the
 	// anchor, the others help to prove how far a run reached.
 	anchorsKept = 5
@@ -61,23 +59,41 @@ func earliest(a, b time.Time) time.Time {
 
 // lastAsked returns when X was last asked with success, by X's clock. While X's
 // answers are incomplete the covered time stands still, and so does this.
-func (t *turn) lastAsked() time.Time { return t.account.Covered.End().Add(settle) }
+func (t *turn) lastAsked() time.Time { return t.decided().Add(settle) }
+
+// decided returns the end of the time of which it is known whether it is covered: the
+// end of the covered time, or of a gap that follows it.
+func (t *turn) decided() time.Time {
+	end := t.account.Covered.End()
+	for _, g := range t.account.Gaps { // in order
+		if !g.From.After(end) {
+			end = latest(end, g.To)
+		}
+	}
+	return end
+}
 
 // since returns the id below which nothing is read again: that of the newest known
 // post that is older than the overlap. "" reads back as far as X goes.
 func (t *turn) since(now time.Time) string {
 	a := t.account
-	start := overlapStart(t.lastAsked(), now)
-	first := slices.IndexFunc(a.Recent, func(s state.Seen) bool { return !s.At.Before(start) })
-	switch {
-	case first < 0:
-		return a.Cursor
-	case first > 0:
-		return a.Recent[first-1].ID
-	case a.PostsTotal <= len(a.Recent):
-		return "" // all posts of the account are known and young
+	start := overlapStart(earliest(t.lastAsked(), now), now) // an older version may have covered time to come
+	older := slices.IndexFunc(a.Recent, func(s state.Seen) bool { return !s.At.Before(start) })
+	if older < 0 {
+		older = len(a.Recent)
 	}
-	return a.Recent[0].ID
+	newest, ok := post.IDTime(a.Cursor)
+	switch {
+	case older == len(a.Recent) && (!ok || newest.Before(start) || len(a.Covered) == 0):
+		return a.Cursor
+	case older > 0: // the newest post may be younger: it was deleted, or set aside
+		return a.Recent[older-1].ID
+	case len(a.Recent) > 0 && a.PostsTotal <= len(a.Recent) && len(a.Gaps) == 0:
+		return "" // all posts of the account are known and young
+	case len(a.Covered) == 0: // then some are known
+		return a.Recent[0].ID
+	}
+	return post.IDAt(start) // no post is known that is older: they were deleted, for instance
 }
 
 // expected returns the ids of the known posts that an answer about what is newer
@@ -130,7 +146,7 @@ func (t *turn) quiet(a twitter.Answer) bool {
 			return false
 		}
 	}
-	return len(ids) == len(t.expected(t.sinceID))
+	return !slices.ContainsFunc(t.expected(t.sinceID), func(id string) bool { return !slices.Contains(ids, id) })
 }
 
 // nothingNew covers the time up to a quiet answer.
@@ -140,15 +156,15 @@ func (t *turn) nothingNew(a twitter.Answer) {
 }
 
 // coverFrom returns from when on a run covers that reads all that is newer than
-// since: from the end of the covered time, or from the beginning of time where it
-// reads everything.
+// since: from the end of the covered time, or of the gap that follows it; from the
+// beginning of time where it reads everything.
 func (t *turn) coverFrom(since string) time.Time {
 	a := t.account
 	switch {
 	case since == "":
 		return time.Time{}
 	case len(a.Covered) > 0:
-		return a.Covered.End()
+		return t.decided()
 	}
 	return t.coverFromKnown(since) // nothing is covered, but posts are known: only what is newer than they is
 }
@@ -177,7 +193,8 @@ func (t *turn) upToDate() {
 	t.forgetKnown()
 }
 
-// addKnown remembers posts of the timeline that are archived.
+// addKnown remembers posts of the timeline that are archived. Those that X does not reach
+// any more are of no use.
 func (t *turn) addKnown(docs []post.Document) {
 	a := t.account
 	for _, d := range docs {
@@ -186,7 +203,7 @@ func (t *turn) addKnown(docs []post.Document) {
 		}
 	}
 	slices.SortFunc(a.Recent, func(x, y state.Seen) int { return post.CompareIDs(x.ID, y.ID) })
-	a.Recent = slices.Clone(a.Recent[max(0, len(a.Recent)-knownKept):])
+	a.Recent = slices.Clone(a.Recent[max(0, len(a.Recent)-t.capture.opt.Reach):])
 }
 
 // forgetKnown forgets the known posts that the next run need not read again, but for

@@ -23,7 +23,7 @@ import (
 //  4. Of an account that was never read: it has no more posts than the run has
 //     read, or fewer than a timeline reaches.
 //
-// Without proof the time in between is a gap, which is recorded and said.
+// Without proof the time in between is a gap, which is recorded and reported.
 
 // quickRun bounds the time in which only few posts can be made: X lets an account
 // make 2,400 a day, and no more than some hundred in a quarter of an hour.
@@ -41,13 +41,13 @@ func (t *turn) reached(ctx context.Context) error {
 		// What was to be read again was not reached either: posts that X showed late were
 		// not seen, so the gap begins with it.
 		from := run.From
-		if run.SinceID != "" {
+		switch {
+		case run.SinceID != "":
 			from = earliest(from, t.coverFromKnown(run.SinceID))
+		case len(t.account.Covered) > 0: // all of the account is read again, since all of it is young
+			from = overlapStart(t.lastAsked(), run.Began)
 		}
-		end := t.gap(ctx, from)
-		if !proved {
-			run.From = end
-		}
+		run.From = latest(run.From, t.gap(ctx, from))
 	}
 	return nil
 }
@@ -64,7 +64,9 @@ func (t *turn) gap(ctx context.Context, from time.Time) (end time.Time) {
 	if gap.Empty() {
 		return from
 	}
-	t.account.AddGap(state.Gap{Range: gap, Why: state.BeyondReach, Noticed: t.now().UTC()})
+	if !t.account.AddGap(state.Gap{Range: gap, Why: state.BeyondReach, Noticed: t.now().UTC()}) {
+		return gap.To
+	}
 	t.capture.opt.Telemetry.Gap(ctx, t.account.ID)
 	t.log.ErrorContext(ctx, "nothing proves that X's timeline reached what was archived before: posts may be missing", "from", gap.From, "to", gap.To, "postsRead", run.Posts)
 	return gap.To
@@ -81,7 +83,8 @@ func (t *turn) cutOff() bool {
 // short reports whether a run stayed well below X's reach, and was quick enough
 // that the posts which came meanwhile cannot have mattered.
 func (t *turn) short(run *state.Run) bool {
-	return run.Pages*t.capture.opt.PageSize <= t.capture.opt.Reach*5/8 && run.LastPage.Sub(run.Began) <= quickRun
+	quick := !run.LastPage.IsZero() && run.LastPage.Sub(run.Began) <= quickRun // an older version did not note it
+	return quick && run.Pages*t.capture.opt.PageSize <= t.capture.opt.Reach*5/8
 }
 
 func (t *turn) proved(ctx context.Context) (bool, error) {
@@ -173,6 +176,9 @@ func (t *turn) provedByCount(ctx context.Context) (bool, error) {
 // newerPages hold. The next run reads them again on the same day, so that counting
 // them costs nothing.
 func (t *turn) newer(ctx context.Context) (n int, err error) {
+	if !t.account.Run.EndTime.IsZero() {
+		return 0, nil // a run of an older version, which did not note its newest post: all may be old
+	}
 	token := ""
 	for range newerPages {
 		answer, err := t.timeline(ctx, twitter.Query{SinceID: t.account.Run.NewestID, PageFrom: token})

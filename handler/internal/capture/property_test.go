@@ -10,23 +10,25 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"xarchive/handler/internal/manifest"
-	"xarchive/handler/internal/verify"
+	"xarchive/handler/internal/state"
 	"xarchive/tests/sandbox/blobs"
 	"xarchive/tests/sandbox/corpus"
 	"xarchive/tests/sandbox/x"
 )
 
-// TestNothingIsMissing interrupts and resumes capture at every kind of call, in
-// every way, while posts arrive and appear late. In the
-// end every post is archived, or lies in a gap that is recorded.
+// TestNothingIsMissing interrupts, kills and resumes capture of two accounts at every
+// kind of call, in every way, while posts arrive, appear late, are left out, are edited
+// and deleted, while media and look-ups fail, and while tasks deliver. In the end
+// every post is archived with its media, or lies in a gap that is recorded, and what
+// was archived into a time already delivered is noted for the next task.
 //
-// SEEDS and SEED choose how many seeds, and the first one. 1,000 is what a change of this package
-// must pass.
+// SEEDS and SEED choose how many seeds, and the first one. 1,000 is what a change of
+// this package must pass.
 func TestNothingIsMissing(t *testing.T) {
 	first, n := uint64(1), uint64(60)
 	if v, err := strconv.ParseUint(os.Getenv("SEED"), 10, 64); err == nil {
@@ -38,7 +40,7 @@ func TestNothingIsMissing(t *testing.T) {
 	for seed := first; seed < first+n; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { torture(t, rand.New(rand.NewPCG(seed, 7))) })
+			synctest.Test(t, func(t *testing.T) { tortureSeed(t, rand.New(rand.NewPCG(seed, 7))) })
 		})
 	}
 }
@@ -55,82 +57,266 @@ func (d *dice) n(n int) int {
 	return d.rng.IntN(n)
 }
 
-func torture(t *testing.T, rng *rand.Rand) {
-	d := &dice{rng: rng}
-	w := newWorld(t)
+// torture is what is under way in a seed.
+type torture struct {
+	*world
+	dice    *dice
+	late    time.Duration   // by which posts are shown late, at most
+	inside  atomic.Bool     // a hook is calling storage itself
+	deleted map[string]bool // guarded by world.mu, as are the others
+	muted   []string
+	left    []string                // out of X's answers during this round
+	listed  map[string]bool         // keys of messages that a task has found in the archive
+	begun   map[string]state.Ranges // windows that tasks have begun, by account
+}
+
+var tortured = []string{account, "8"}
+
+func tortureSeed(t *testing.T, rng *rand.Rand) {
+	w := &torture{world: newWorld(t, "a", "boom"), dice: &dice{rng: rng}, deleted: map[string]bool{}, listed: map[string]bool{}, begun: map[string]state.Ranges{}}
+	w.job(tortured[1])
+	w.panics = "/boom.png"
+	w.late = 10 * time.Minute
+	if w.dice.n(4) == 0 { // at midnight the overlap is two minutes
+		w.late = 100 * time.Second
+		time.Sleep(11*time.Hour + time.Duration(w.dice.n(3600))*time.Second)
+	}
 	w.x.OnCall(func(int, string) {
-		if d.n(12) == 0 {
-			w.arrive(d)
+		if w.dice.n(12) == 0 {
+			w.arrive()
+		}
+		if w.dice.n(20) == 0 {
+			w.leaveOut()
 		}
 	})
-	if d.n(8) == 0 {
-		w.post(300 + d.n(60)) // near X's reach
+	if w.dice.n(8) == 0 {
+		w.post(300 + w.dice.n(60)) // near X's reach
 	} else {
-		w.post(d.n(60))
+		w.post(w.dice.n(60))
 	}
-	for range 4 + d.n(12) {
-		time.Sleep(time.Duration(1+d.n(600)) * time.Second)
-		for range d.n(4) {
-			w.arrive(d)
+	for range 4 + w.dice.n(12) {
+		time.Sleep(time.Duration(1+w.dice.n(600)) * time.Second)
+		for range w.dice.n(4) {
+			w.arrive()
 		}
-		if d.n(20) == 0 { // in the time that so many posts take at the least, measured by X's reach
-			for range d.n(330) {
+		if w.dice.n(20) == 0 { // in the time that so many posts take at the least, measured by X's reach
+			for range w.dice.n(330) {
 				time.Sleep(9 * time.Second)
 				w.post(1)
 			}
 		}
-		w.troubled(d)
+		w.x.FailMedia("a.png", [...]x.MediaFault{{}, {}, {Status: 503}, {BreakAfter: 20, Times: 4}}[w.dice.n(4)])
+		w.troubled()
+		w.unhide()
 	}
-	// The trouble is over. What appears late has appeared after a quarter of an hour.
-	w.blobs.Before(nil)
-	w.x.Fail(nil)
-	w.x.OnCall(nil)
-	for range 6 {
-		time.Sleep(4 * time.Minute)
-		w.mustTick()
-	}
+	w.over()
 	if os.Getenv("SEED") != "" {
 		w.log.mu.Lock()
 		defer w.log.mu.Unlock()
 		w.t.Log(strings.Join(w.log.lines, ""))
 	}
-	w.nothingIsMissing()
+	for _, id := range tortured {
+		w.nothingIsMissing(id)
+		w.nothingIsUndelivered(id)
+	}
+	w.sweptClean()
 }
 
-// arrive makes a few posts; some are shown late.
-func (w *world) arrive(d *dice) {
-	for range 1 + d.n(3) {
-		p := w.x.Post(account, corpus.Post{Text: "post"})
-		w.mu.Lock()
-		w.posted = append(w.posted, p)
-		w.mu.Unlock()
-		if d.n(8) == 0 {
-			until := time.Now().Add(time.Duration(d.n(600)) * time.Second)
-			w.trace("post %s is shown from %s on", p.ID, until.Format("15:04:05"))
-			w.x.ShowLate(p.ID, until)
+// over ends all trouble, and lets capture make up for it. What appears late has appeared
+// after a quarter of an hour; what is waited for is asked for every hour at least.
+func (w *torture) over() {
+	w.blobs.Before(nil)
+	w.x.Fail(nil)
+	w.x.OnCall(nil)
+	w.x.Unmute(w.muted...)
+	w.x.FailMedia("a.png", x.MediaFault{})
+	w.panics, w.version = "", "v2"
+	for i := range 10 {
+		time.Sleep(4 * time.Minute)
+		if i >= 6 {
+			time.Sleep(time.Hour)
 		}
+		w.mustTick()
+	}
+}
+
+// arrive makes a few posts; some are shown late, have media, are edits or are deleted.
+func (w *torture) arrive() {
+	for range 1 + w.dice.n(3) {
+		id := tortured[w.dice.n(5)/4]
+		if w.dice.n(8) == 0 {
+			w.edit(id)
+			continue
+		}
+		if w.dice.n(30) == 0 {
+			w.remove(id)
+			continue
+		}
+		p := corpus.Post{Text: "post"}
+		switch w.dice.n(8) {
+		case 0:
+			p.MediaKeys = []string{"3_a"}
+		case 1:
+			p.Refs = []corpus.Ref{{Type: "quoted", ID: "1700000000000000404"}}
+		case 2:
+			if w.dice.n(4) == 0 {
+				p.MediaKeys = []string{"3_boom"}
+			}
+		}
+		w.made(w.x.Post(id, p))
+	}
+}
+
+// made takes note of a post. Some are shown late.
+func (w *torture) made(p corpus.Post) {
+	w.mu.Lock()
+	w.posted = append(w.posted, p)
+	w.mu.Unlock()
+	if w.dice.n(8) == 0 {
+		until := time.Now().Add(time.Duration(w.dice.n(int(w.late.Seconds()))) * time.Second)
+		w.trace("post %s is shown from %s on", p.ID, until.Format("15:04:05"))
+		w.x.ShowLate(p.ID, until)
+	}
+}
+
+// some returns a post of the account that is not deleted nor edited, of the last so many.
+func (w *torture) some(id string, last int) (corpus.Post, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	replaced := map[string]bool{}
+	var own []corpus.Post
+	for _, p := range w.posted {
+		for _, version := range p.EditHistory {
+			replaced[version] = replaced[version] || version != p.ID
+		}
+	}
+	for _, p := range w.posted {
+		if p.AuthorID == id && !w.deleted[p.ID] && !replaced[p.ID] {
+			own = append(own, p)
+		}
+	}
+	own = own[max(0, len(own)-last):]
+	if len(own) == 0 {
+		return corpus.Post{}, false
+	}
+	return own[w.dice.n(len(own))], true
+}
+
+// edit makes a new version of a post. Some are such that the earlier version is looked
+// up, and of these some are muted.
+func (w *torture) edit(id string) {
+	p, ok := w.some(id, 5)
+	if !ok || len(p.EditHistory) > 5 {
+		return
+	}
+	version := corpus.NewID(time.Now(), 1<<20+w.dice.n(1<<20))
+	history := append(slices.Clone(p.EditHistory), version)
+	if len(p.EditHistory) == 0 {
+		history = []string{p.ID, version}
+	}
+	if w.dice.n(3) == 0 {
+		w.trace("look-ups of %s are muted", p.ID)
+		w.x.Mute(p.ID)
+		w.mu.Lock()
+		w.muted = append(w.muted, p.ID)
+		w.mu.Unlock()
+	}
+	w.trace("post %s is edited: %s", p.ID, version)
+	w.made(w.x.Post(id, corpus.Post{ID: version, Text: "edited", EditHistory: history, Refs: p.Refs, MediaKeys: p.MediaKeys}))
+}
+
+// remove deletes a post in all of its versions.
+func (w *torture) remove(id string) {
+	p, ok := w.some(id, 20)
+	if !ok {
+		return
+	}
+	w.trace("post %s is deleted", p.ID)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, version := range append(slices.Clone(p.EditHistory), p.ID) {
+		w.deleted[version] = true
+		w.x.Delete(version)
+	}
+}
+
+// leaveOut leaves posts out of X's next answer: a young one, which the overlap is there
+// for, or some that capture may know.
+func (w *torture) leaveOut() {
+	var ids []string
+	if p, ok := w.some(tortured[w.dice.n(2)], 3); ok && time.Since(p.CreatedAt) < w.late*4/5 {
+		ids = append(ids, p.ID)
+	}
+	w.trace("posts %v are left out", ids)
+	w.x.LeaveOut(1, ids...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.left = append(w.left, ids...)
+}
+
+// unhide ends what leaveOut began.
+func (w *torture) unhide() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.x.LeaveOut(0, w.left...)
+	w.left = nil
+}
+
+// deliver does what a task does that asks for everything: it waits for coverage, says
+// which window it delivers, and then lists the archive.
+func (w *torture) deliver(id string) {
+	a, err := w.state.Account(context.WithoutCancel(w.t.Context()), id)
+	if err != nil || len(a.Covered) == 0 {
+		return
+	}
+	window := state.Range{To: a.Covered.End()}
+	for _, part := range a.Covered.Missing(window) {
+		if len(a.Missing().Missing(part)) > 0 {
+			return
+		}
+	}
+	if err := w.state.AddDelivered(context.WithoutCancel(w.t.Context()), "job"+id, id, window); err != nil {
+		w.t.Errorf("a task of account %s: %v", id, err)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.begun[id] = w.begun[id].Add(window)
+	for _, key := range w.archivedOf(id) {
+		w.listed[key] = true
 	}
 }
 
 // troubled is a tick, or two at once, in which something goes wrong.
-func (w *world) troubled(d *dice) {
+func (w *torture) troubled() {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
-	at, how := d.n(60), d.n(10)
+	at, how, task := w.dice.n(80), w.dice.n(11), w.dice.n(160)
 	if how == 9 { // the tick is short, and storage slow
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, time.Duration(1+d.n(5000))*time.Millisecond)
+		ctx, stop = context.WithTimeout(ctx, time.Duration(1+w.dice.n(5000))*time.Millisecond)
 		defer stop()
 	}
 	var mu sync.Mutex
-	calls := 0
+	calls, killed := 0, false
 	w.blobs.Before(func(op blobs.Op) error {
+		if w.inside.Load() {
+			return nil
+		}
 		mu.Lock()
 		calls++
-		here := calls == at
+		here, delivers, dead := calls == at, calls == task, killed
 		mu.Unlock()
+		if delivers {
+			w.inside.Store(true)
+			w.deliver(tortured[w.dice.n(2)])
+			w.inside.Store(false)
+		}
 		if how == 9 {
 			time.Sleep(20 * time.Millisecond)
+		}
+		if dead {
+			return &blobs.Drop{Final: true}
 		}
 		if !here {
 			return nil
@@ -148,6 +334,11 @@ func (w *world) troubled(d *dice) {
 			return &blobs.Answer{Status: 503, Code: "ServerBusy"}
 		case 5:
 			cancel()
+		case 10: // this call takes effect, and then the process is no more
+			mu.Lock()
+			killed = true
+			mu.Unlock()
+			return &blobs.Drop{After: w.dice.n(2) == 0, Final: true}
 		}
 		return nil
 	})
@@ -157,9 +348,9 @@ func (w *world) troubled(d *dice) {
 		return x.Fault{}
 	})
 	if how == 6 || how == 7 {
-		when, fault := d.n(6), x.Fault{Status: []int{500, 503, 429, 404, 403, 401}[d.n(6)]}
+		when, fault := w.dice.n(6), x.Fault{Status: []int{500, 503, 429, 404, 403, 401}[w.dice.n(6)]}
 		if how == 7 {
-			fault = x.Fault{Drop: d.n(2) == 0, CutAfter: d.n(400)}
+			fault = x.Fault{Drop: w.dice.n(2) == 0, CutAfter: w.dice.n(400)}
 		}
 		w.x.Fail(func(*http.Request) x.Fault {
 			mu.Lock()
@@ -174,49 +365,19 @@ func (w *world) troubled(d *dice) {
 		w.x.ForgetTokens()
 	}
 	var instances sync.WaitGroup
-	for range 1 + d.n(2)*d.n(2) {
+	for range 1 + w.dice.n(2)*w.dice.n(2) {
 		instances.Go(func() {
 			_, err := w.capture().Run(ctx) // what goes wrong is reported, and made up for later
 			w.trace("tick ended: trouble %d at call %d: %v", how, at, err)
 		})
 	}
 	instances.Wait()
-}
-
-// nothingIsMissing checks what everything else is for.
-func (w *world) nothingIsMissing() {
-	w.t.Helper()
-	a := w.record()
-	have := w.archived()
-	gaps := a.Missing()
-	for _, p := range w.posted {
-		if slices.Contains(have, p.ID) || gaps.Contains(instant(p.CreatedAt)) {
-			continue
+	w.blobs.Before(nil)
+	for _, id := range tortured {
+		if w.dice.n(4) == 0 {
+			w.deliver(id)
 		}
-		w.t.Errorf("post %s of %s is not archived and in no gap: covered %v, gaps %v", p.ID, p.CreatedAt, a.Covered, a.Gaps)
 	}
-	if len(w.posted) < w.reach-20 && len(gaps) > 0 {
-		w.t.Errorf("a gap is recorded although X reaches all %d posts: %v", len(w.posted), a.Gaps)
-	}
-	if end := a.Covered.End(); end.Before(time.Now().Add(-time.Minute)) {
-		w.t.Errorf("covered only to %s at %s: %+v", end, time.Now(), a)
-	}
-	if a.Run != nil {
-		w.t.Errorf("a run is under way: %+v", *a.Run)
-	}
-	// Every message is in the manifest, and the other way round.
-	report, err := verify.Account(context.WithoutCancel(w.t.Context()), verify.Options{Archive: w.archive,
-		Manifests: manifest.New(w.storage.Container("archive")), Account: account, To: time.Now(), Newest: a.Manifest})
-	if err != nil || !report.Sound() || report.Unlisted > 0 || report.Messages != len(have) {
-		w.t.Errorf("the archive does not verify: %+v, %v", report, err)
-	}
-	// What a crash left behind is removed by the daily sweep once it is old enough.
-	time.Sleep(8 * 24 * time.Hour)
-	removed, ran, err := w.state.Sweep(w.t.Context(), time.Now())
-	if err != nil || !ran {
-		w.t.Errorf("the sweep: ran %v, removed %d, %v", ran, removed, err)
-	}
-	w.noPages()
 }
 
 // trace prints what happened, when a single seed is tried.

@@ -23,8 +23,9 @@ func (t *turn) bringUpToDate(ctx context.Context, first *twitter.Answer) error {
 		}
 	}
 	resumed := first == nil
-	for run := t.account.Run; !run.Checked; resumed = false {
-		if err := t.read(ctx, resumed); err != nil {
+	t.resumed = resumed
+	for run := t.account.Run; !run.Checked; {
+		if err := t.read(ctx, &resumed); err != nil {
 			return err
 		}
 		if err := t.reached(ctx); err != nil {
@@ -68,8 +69,18 @@ func (t *turn) begin(ctx context.Context, first twitter.Answer) error {
 	return t.keep(ctx, 0, first)
 }
 
-// keep retains a page and takes it into account.
+// keep retains a page and takes it into account. Meanwhile X is asked for the next
+// one; if the page cannot be retained, that answer is dropped, and the run ends.
 func (t *turn) keep(ctx context.Context, n int, answer twitter.Answer) error {
+	t.askAhead(ctx, n, answer.Page.Meta.NextToken)
+	if err := t.retain(ctx, n, answer); err != nil {
+		t.dropAhead()
+		return err
+	}
+	return nil
+}
+
+func (t *turn) retain(ctx context.Context, n int, answer twitter.Answer) error {
 	run := t.account.Run
 	if err := t.capture.opt.State.PutPage(ctx, t.account.ID, run.Key, n, answer.Raw); err != nil {
 		return err
@@ -86,17 +97,16 @@ func (t *turn) keep(ctx context.Context, n int, answer twitter.Answer) error {
 // archived, instead of being read again.
 const pageKept = 1 << 20
 
-// read keeps pages until X has no more. While a page is retained, X is asked for the
-// next one.
-func (t *turn) read(ctx context.Context, resumed bool) error {
+// read keeps pages until X has no more. resumed: no page was read in this turn yet.
+func (t *turn) read(ctx context.Context, resumed *bool) error {
 	run := t.account.Run
 	for !run.Complete {
 		if run.Pages >= t.maxPages() {
 			return fmt.Errorf("%w: it gives more pages than a timeline can have", twitter.ErrUnavailable)
 		}
 		// A run that was interrupted may have retained a page that it did not write down.
-		if resumed {
-			resumed = false
+		if *resumed {
+			*resumed = false
 			if found, err := t.takeRetained(ctx); err != nil || found {
 				if err != nil {
 					return err
@@ -135,10 +145,16 @@ func (t *turn) takeRetained(ctx context.Context) (found bool, err error) {
 	return true, t.save(ctx)
 }
 
+// query asks for a page of the run.
+func (t *turn) query(token string) twitter.Query {
+	run := t.account.Run
+	return twitter.Query{SinceID: run.SinceID, UntilID: run.UntilID, EndTime: run.EndTime, PageFrom: token, Size: t.capture.opt.PageSize}
+}
+
 // nextPage reads the run's next page from X.
 func (t *turn) nextPage(ctx context.Context) (twitter.Answer, error) {
 	run := t.account.Run
-	answer, err := t.timeline(ctx, twitter.Query{SinceID: run.SinceID, UntilID: run.UntilID, EndTime: run.EndTime, PageFrom: run.NextToken})
+	answer, err := t.timeline(ctx, t.query(run.NextToken))
 	switch {
 	case errors.Is(err, twitter.ErrInvalid) && run.NextToken != "":
 		// X no longer takes the token. The page is also named by the oldest post

@@ -22,6 +22,9 @@ func (t *turn) store(ctx context.Context) error {
 	for run.Stored < run.Pages {
 		n := run.Pages - 1 - run.Stored
 		page, err := t.page(ctx, n)
+		if errors.Is(err, state.ErrNotFound) {
+			return t.beginAgain(ctx, n)
+		}
 		if err != nil {
 			return err
 		}
@@ -36,6 +39,9 @@ func (t *turn) store(ctx context.Context) error {
 		t.addKnown(docs)
 		if to := newestTime(docs); !run.Uncovered && !to.IsZero() {
 			t.cover(state.Range{From: run.From, To: earliest(to, run.CoverTo)})
+			if run.CursorBefore == "" { // a first read is long, and has nothing known on its other pages
+				t.forgetKnown()
+			}
 		}
 		run.Stored, run.Within = run.Stored+1, 0
 		if run.Stored == run.Pages {
@@ -46,6 +52,15 @@ func (t *turn) store(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// beginAgain ends a run of which a page is no longer there, since somebody has removed
+// it: the run would stand still. What is archived of it is known and covered, and
+// the next run reads the rest again.
+func (t *turn) beginAgain(ctx context.Context, n int) error {
+	t.log.ErrorContext(ctx, "a retained page of X's timeline is gone from the state container; what it held is read again", "page", n)
+	t.account.Run = nil
+	return fmt.Errorf("page %d, which was retained, is gone from the state container; the run begins again", n)
 }
 
 // newestTime returns when the newest of a page's posts was posted: X gives whole
@@ -84,6 +99,7 @@ func (t *turn) storePage(ctx context.Context, page post.Page) error {
 			return err
 		}
 	}
+	page.Posts = t.ownVersions(ctx, page.Posts)
 	versions, err := t.earlierVersions(ctx, page.Posts, run.Key)
 	if err != nil {
 		return err
@@ -131,11 +147,18 @@ func (t *turn) archiveAll(ctx context.Context, docs []post.Document, done func(i
 			cancel(errNeighbour)
 		}
 	}
+	if failed == nil {
+		failed = t.countAside(ctx)
+	}
 	return failed
 }
 
-// errNeighbour stops the archiving of posts beside one that failed.
-var errNeighbour = errors.New("another post could not be archived")
+var (
+	// errNeighbour stops the archiving of posts beside one that failed.
+	errNeighbour = errors.New("another post could not be archived")
+	// errNotBegun: time was over before it was the post's turn.
+	errNotBegun = errors.New("its turn did not come")
+)
 
 // result is what came of the n-th post.
 type result struct {
@@ -159,16 +182,19 @@ func (t *turn) archiveEach(ctx context.Context, docs []post.Document) <-chan res
 		defer group.Wait()
 		for i, doc := range docs {
 			if err := t.capture.posts.Acquire(ctx, 1); err != nil {
-				results <- result{n: i, err: context.Cause(ctx)}
+				results <- result{n: i, err: fmt.Errorf("%w: %w", errNotBegun, context.Cause(ctx))}
 				return
 			}
 			group.Go(func() {
 				defer t.capture.posts.Release(1)
 				r := result{n: i}
-				r.err = panics.Catch(func() (err error) {
-					r.out, err = t.archivePost(ctx, doc, slow[i], waiting)
-					return err
+				panicked := panics.Catch(func() error {
+					r.out, r.err = t.archivePost(ctx, doc, slow[i], waiting)
+					return nil
 				})
+				if panicked != nil {
+					r.out, r.err = t.setAside(ctx, doc, panicked)
+				}
 				results <- r
 			})
 		}
@@ -179,7 +205,8 @@ func (t *turn) archiveEach(ctx context.Context, docs []post.Document) <-chan res
 // outcome is what came of archiving a post.
 type outcome struct {
 	added   bool           // its message is new in the archive
-	aside   bool           // it was set aside just now
+	aside   bool           // it is set aside
+	first   bool           // it was set aside just now
 	post    *post.Post     // nil if it was set aside
 	key     string         // of the message
 	name    string         // of the message
@@ -189,9 +216,9 @@ type outcome struct {
 
 // archived takes note of what came of a post.
 func (t *turn) archived(ctx context.Context, out outcome) error {
-	if out.aside {
-		t.account.SetAside.Posts++
-		t.account.SetAside.Version = t.capture.opt.Version
+	t.aside = t.aside || out.aside
+	if out.first {
+		t.asideIs(t.account.SetAside.Posts + 1)
 		t.capture.opt.Telemetry.SetAside(ctx, t.account.ID)
 	}
 	if out.post == nil {
@@ -209,10 +236,33 @@ func (t *turn) archived(ctx context.Context, out outcome) error {
 	return t.noteLate(ctx, out.post.CreatedAt, out.key, out.name)
 }
 
+// countAside counts the posts that are set aside, where there may be more than before. A
+// process that was killed may not have counted what it set aside.
+func (t *turn) countAside(ctx context.Context) error {
+	if !t.aside {
+		return nil
+	}
+	n, err := t.capture.opt.State.CountAside(ctx, t.account.ID)
+	if err != nil {
+		return err
+	}
+	t.asideIs(n)
+	t.aside = false
+	return nil
+}
+
+// asideIs notes how many posts are set aside.
+func (t *turn) asideIs(n int) {
+	if t.account.SetAside.Posts == 0 { // else those of an older version are still to be tried
+		t.account.SetAside.Version = t.capture.opt.Version
+	}
+	t.account.SetAside.Posts = n
+}
+
 // interrupted counts that a tick's end interrupted the archiving of a post.
 func (t *turn) interrupted(ctx context.Context, postID string, err error) {
 	var media *mediaError
-	if !errors.As(err, &media) && !errors.Is(err, context.DeadlineExceeded) || !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+	if errors.Is(err, errNotBegun) || !errors.As(err, &media) && !errors.Is(err, context.DeadlineExceeded) || !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		return // it failed, or a neighbour did, or the process is told to stop
 	}
 	if t.account.Slow == nil {
@@ -223,20 +273,16 @@ func (t *turn) interrupted(ctx context.Context, postID string, err error) {
 
 // noteLate notes a message for the job's next task if a task has already begun to
 // deliver the time that it belongs to. The message is in the archive by now, and
-// whoever delivers a window says so before listing it: one of the two sees the other.
+// whoever delivers a window says so before listing it: one of the two sees the other. So
+// the windows are read after each message, never remembered.
 func (t *turn) noteLate(ctx context.Context, created time.Time, key, name string) error {
-	if !created.Before(t.account.Covered.End()) {
-		return nil // no task can have delivered it
+	at := state.Range{From: created, To: created.Add(1)}
+	if !created.Before(t.account.Covered.End()) && !t.account.Missing().Contains(at) {
+		return nil // no task can have delivered it: tasks wait for coverage, but not for gaps
 	}
-	if t.delivered == nil {
-		ranges, err := t.capture.opt.State.Delivered(ctx, t.job.ID, t.account.ID)
-		if err != nil {
-			return err
-		}
-		t.delivered = &ranges
-	}
-	if !t.delivered.Contains(state.Range{From: created, To: created.Add(1)}) {
-		return nil
+	delivered, err := t.capture.opt.State.Delivered(ctx, t.job.ID, t.account.ID)
+	if err != nil || !delivered.Contains(at) {
+		return err
 	}
 	t.log.InfoContext(ctx, "archived into a time that is already delivered; the next task delivers it", "message", key)
 	return t.capture.opt.State.AddLate(ctx, t.job.ID, state.Late{AccountID: t.account.ID, Name: name, Key: key, Noted: t.now().UTC()})

@@ -22,15 +22,16 @@ type turn struct {
 	tasks   []state.Task   // that ask about posts of the account and have no answer yet
 	log     *slog.Logger
 
-	sinceID   string // below it nothing is read, where a run begins in this turn
-	x         X
-	fresh     bool              // X is asked with keys that were read from the vault just now
-	retained  bool              // raw answers were retained in this turn
-	pages     map[int]post.Page // of the run, read in this turn
-	coveredTo time.Time         // end of the covered time when the turn began
-	delivered *state.Ranges     // windows that tasks have begun to deliver; nil until asked for
-	listed    []manifest.Line   // messages that are not in the manifest yet
-	savedAt   time.Time
+	sinceID  string // below it nothing is read, where a run begins in this turn
+	x        X
+	fresh    bool              // X is asked with keys that were read from the vault just now
+	ahead    *ahead            // X's answer that is on its way while a page is retained
+	resumed  bool              // the run was begun in an earlier turn
+	retained bool              // raw answers were retained in this turn
+	pages    map[int]post.Page // of the run, read in this turn
+	aside    bool              // a post was set aside in this turn, and is not counted yet
+	listed   []manifest.Line   // messages that are not in the manifest yet
+	savedAt  time.Time
 }
 
 func newTurn(c *Capture, job state.Job, record *state.AccountRecord, tasks []state.Task) *turn {
@@ -58,15 +59,19 @@ func (t *turn) take(ctx context.Context) (err error) {
 	t.account.TriedAt = t.now().UTC()
 
 	var first *twitter.Answer
+	var asking error // the rest of the work does not need the timeline, and goes on
 	if t.account.Run == nil && !limited {
 		answer, err := t.askFirst(ctx)
-		if err != nil {
+		switch {
+		case err != nil && (!work || ctx.Err() != nil):
 			return t.ended(ctx, err)
-		}
-		first = &answer
-		if t.quiet(answer) && !work {
+		case err != nil:
+			asking = err
+		case t.quiet(answer) && !work:
 			t.nothingNew(answer)
 			return t.ended(ctx, t.save(ctx))
+		default:
+			first = &answer
 		}
 	}
 	claimed, err := t.record.Claim(ctx)
@@ -75,10 +80,10 @@ func (t *turn) take(ctx context.Context) (err error) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return t.ended(ctx, errors.Join(asking, err))
 	}
 	defer t.record.Release()
-	err = t.work(claimed, first)
+	err = joined([]error{asking, t.work(claimed, first)})
 	t.capture.opt.Telemetry.Lag(ctx, t.job.AccountID, t.account.Covered.End(), t.now())
 	if n := t.account.PostsTotal - before; n > 0 {
 		t.log.InfoContext(ctx, "posts archived", "posts", n, "cursor", t.account.Cursor, "coveredTo", t.account.Covered.End())
@@ -90,28 +95,17 @@ func (t *turn) take(ctx context.Context) (err error) {
 // and what tasks ask about follow, and their failing does not undo what came
 // before.
 func (t *turn) work(ctx context.Context, first *twitter.Answer) error {
-	var failed, later []error
-	took := func(err error) {
-		switch {
-		case errors.Is(err, errLater):
-			later = append(later, err)
-		case err != nil:
-			failed = append(failed, err)
-		}
-	}
+	var errs []error
 	if t.account.Run != nil || first != nil {
-		took(t.bringUpToDate(ctx, first))
+		errs = append(errs, t.bringUpToDate(ctx, first))
 	}
 	for _, do := range []func(context.Context) error{t.retryAside, t.askAgain, t.answerTasks, t.tidy} {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		took(do(ctx))
+		errs = append(errs, do(ctx))
 	}
-	if len(failed) == 0 {
-		return errors.Join(later...)
-	}
-	return errors.Join(failed...)
+	return joined(errs)
 }
 
 // tidy removes raw answers that nothing needs any more.

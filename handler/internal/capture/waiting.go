@@ -24,6 +24,9 @@ const (
 	waitFor    = 24 * time.Hour
 	firstPause = 4 * time.Minute // less than the time between two ticks
 	longPause  = time.Hour
+
+	// inVain is how long a turn asks again without anything coming.
+	inVain = time.Minute
 )
 
 // wait has something of a post asked for again.
@@ -119,7 +122,8 @@ func (t *turn) waitingDue() bool {
 	return false
 }
 
-// askAgain asks again for what is due.
+// askAgain asks again for what is due, the longest due first. Where nothing comes, it
+// soon stops: a media server that is down for a day must not cost every tick hours.
 func (t *turn) askAgain(ctx context.Context) error {
 	if !t.waitingDue() {
 		return nil
@@ -132,8 +136,9 @@ func (t *turn) askAgain(ctx context.Context) error {
 	}
 	slices.SortFunc(due, func(a, b state.Waiting) int { return a.Next.Compare(b.Next) })
 	var errs []error
+	useful := t.now()
 	for _, w := range due {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || t.now().Sub(useful) > inVain {
 			break
 		}
 		// Written down before the try: one that outlasts the tick counts as well.
@@ -147,8 +152,16 @@ func (t *turn) askAgain(ctx context.Context) error {
 		if err := panics.Catch(func() error { return try(ctx, w) }); err != nil {
 			errs = append(errs, fmt.Errorf("post %s: %w", w.PostID, err))
 		}
+		if left, ok := t.account.Waiting[w.Key()]; !ok || left.Done > w.Done || len(left.Versions) < len(w.Versions) {
+			useful = t.now()
+		}
+		if t.now().Sub(t.savedAt) >= saveEvery {
+			if err := t.save(ctx); err != nil {
+				return joined(append(errs, err))
+			}
+		}
 	}
-	return errors.Join(append(errs, t.save(ctx))...)
+	return joined(append(errs, t.save(ctx)))
 }
 
 // overdue reports whether something was asked for long enough.
@@ -163,54 +176,64 @@ func (t *turn) settled(ctx context.Context, w state.Waiting, lost bool) {
 	}
 }
 
+// giveUpOr gives up what is overdue, and otherwise returns why it did not come.
+func (t *turn) giveUpOr(ctx context.Context, w state.Waiting, err error) error {
+	if !t.overdue(w) {
+		return err
+	}
+	w.Why = err.Error()
+	t.settled(ctx, w, true)
+	return nil
+}
+
 // askForMedia asks again for media of an archived post. What comes is archived as
 // the post's next second message.
 func (t *turn) askForMedia(ctx context.Context, w state.Waiting) error {
 	m, err := t.ownMessage(ctx, w)
-	if errors.Is(err, archive.ErrNotFound) {
+	switch {
+	case errors.Is(err, archive.ErrNotFound):
 		t.settled(ctx, w, true)
 		return nil
-	}
-	if err != nil {
+	case err != nil && unreadable(ctx, err):
+		return t.giveUpOr(ctx, w, err)
+	case err != nil:
 		return err
 	}
-	var wanted []post.Media
-	for _, one := range m.Post.Shown() {
-		if slices.Contains(w.Media, one.Key) {
-			wanted = append(wanted, one)
-		}
+	if err := t.findSupplements(ctx, m.Post, &w); err != nil {
+		return err
 	}
-	opened := t.open(wanted)
+	t.account.Waiting[w.Key()] = w
+	opened := t.open(wanted(m.Post, w))
 	defer opened.close()
-	for {
+	for len(w.Media) > 0 {
 		if err := opened.connect(ctx); err != nil {
-			return err
+			return t.tooSlow(ctx, w, err)
 		}
-		var came []*mediaFile
+		var there []*mediaFile
 		for _, f := range opened.files {
 			if f.body != nil {
-				came = append(came, f)
+				there = append(there, f)
 			} else {
-				w.Why = f.missing()
+				w.Why = f.failed[len(f.failed)-1].Error()
 			}
 		}
-		if len(came) == 0 {
+		if len(there) == 0 {
 			break
 		}
-		err := t.supplement(ctx, m, "media", w.Done+1, nil, attachments(came))
+		err := t.supplement(ctx, m, numbered("media", w.Done+1), nil, attachments(there))
 		var broken *mediaError
 		if errors.As(err, &broken) && ctx.Err() == nil {
 			opened.next(broken)
 			continue
 		}
 		if err != nil {
-			return err
+			return t.tooSlow(ctx, w, err)
 		}
 		w.Done++
-		for _, f := range came {
-			w.Media = slices.DeleteFunc(w.Media, func(key string) bool { return key == f.media.Key })
+		for _, f := range there {
+			w.Media = without(w.Media, f.media.Key)
 		}
-		t.log.InfoContext(ctx, "media that were missing are archived as a second message", "post", w.PostID, "media", len(came))
+		t.log.InfoContext(ctx, "media that were missing are archived as a second message", "post", w.PostID, "media", len(there))
 		break
 	}
 	switch {
@@ -224,16 +247,103 @@ func (t *turn) askForMedia(ctx context.Context, w state.Waiting) error {
 	return nil
 }
 
-// supplement archives the n-th second message of its kind about a post, and notes
-// it for the next task if the post's time is delivered already. Repeating it is
-// harmless: a message that is there stands.
-func (t *turn) supplement(ctx context.Context, m *message.Message, kind string, n int, versions []message.MissingVersion, files []message.Attachment) error {
-	if n > 1 {
-		kind = fmt.Sprintf("%s.%d", kind, n)
+// tooSlow gives up media that are overdue and take longer than a tick. It returns err
+// otherwise.
+func (t *turn) tooSlow(ctx context.Context, w state.Waiting, err error) error {
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) && t.giveUpOr(ctx, w, errSlow) == nil {
+		return nil
 	}
-	p, key := m.Post, message.Key(m.Post.ID, kind)
+	return err
+}
+
+// wanted returns the media of a post that are waited for and that X names a file of.
+func wanted(p *post.Post, w state.Waiting) (list []post.Media) {
+	for _, one := range p.Shown() {
+		if slices.Contains(w.Media, one.Key) && len(one.Sources()) > 0 {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+func without(list []string, one string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == one })
+}
+
+// numbered is the name of the n-th second message of its kind.
+func numbered(kind string, n int) string {
+	if n > 1 {
+		return fmt.Sprintf("%s.%d", kind, n)
+	}
+	return kind
+}
+
+// findSupplements takes note of second messages that are archived but not written down:
+// the process was killed in between, or the media were given up and are asked for
+// again. What they hold is not waited for.
+func (t *turn) findSupplements(ctx context.Context, p *post.Post, w *state.Waiting) error {
+	for {
+		key := message.Key(p.ID, numbered("media", w.Done+1))
+		e, err := t.capture.opt.Archive.Find(ctx, archive.Name(t.account.ID, p.CreatedAt, key))
+		if errors.Is(err, archive.ErrNotFound) {
+			return nil
+		}
+		var held []string
+		if err == nil {
+			t.list(e)
+			held, err = t.mediaIn(ctx, p, e)
+		}
+		if err != nil && !unreadable(ctx, err) {
+			return err
+		}
+		if err != nil {
+			t.log.ErrorContext(ctx, "an archived message cannot be read; which media are in it is not known", "message", key, "error", err.Error())
+		} else if err := t.noteLate(ctx, p.CreatedAt, key, e.Name); err != nil {
+			return err
+		}
+		w.Done++
+		for _, media := range held {
+			w.Media = without(w.Media, media)
+		}
+	}
+}
+
+// mediaIn returns the keys of a post's media that a message about it holds.
+func (t *turn) mediaIn(ctx context.Context, p *post.Post, e archive.Entry) (keys []string, err error) {
+	body, err := t.capture.opt.Archive.Open(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	m, err := message.Read(body)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", e.Name, err)
+	}
+	for {
+		part, err := m.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", e.Name, err)
+		}
+		for _, one := range p.Shown() {
+			if slices.Contains(one.Sources(), part.Source) {
+				keys = append(keys, one.Key)
+			}
+		}
+	}
+	_, err = io.Copy(io.Discard, body) // its hash is compared at the end
+	return keys, err
+}
+
+// supplement archives a second message about a post, and notes it for the next task
+// if the post's time is delivered already. Repeating it is harmless: a message that
+// is there stands.
+func (t *turn) supplement(ctx context.Context, m *message.Message, name string, versions []message.MissingVersion, files []message.Attachment) error {
+	p, key := m.Post, message.Key(m.Post.ID, name)
 	e, _, err := t.capture.opt.Archive.Put(ctx, t.account.ID, messageOf(p, key), func(w io.Writer) error {
-		return t.capture.opt.Format.WriteSupplement(w, p, m.Document, message.Supplement{Name: kind, Versions: versions}, files)
+		return t.capture.opt.Format.WriteSupplement(w, p, m.Document, message.Supplement{Name: name, Versions: versions}, files)
 	})
 	if err != nil {
 		return err

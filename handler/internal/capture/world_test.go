@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,6 +44,7 @@ type world struct {
 	version string
 	page    int
 	reach   int
+	panics  string // part of the address of media over which the media client panics
 
 	mu     sync.Mutex
 	posted []corpus.Post // by all means
@@ -50,10 +52,13 @@ type world struct {
 
 // newWorld returns a world at noon of a day in June 2026. files are media by name, in
 // photos of that key.
-func newWorld(t *testing.T, media ...string) *world {
+func newWorld(t *testing.T, media ...string) *world { return newWorldOf(t, 10, 320, media...) }
+
+// newWorldOf is newWorld with X's page size and reach.
+func newWorldOf(t *testing.T, page, reach int, media ...string) *world {
 	t.Helper()
-	time.Sleep(time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC).Sub(time.Now()))
-	w := &world{t: t, version: "v1", page: 10, reach: 320, log: &logs{}}
+	time.Sleep(time.Until(time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC)))
+	w := &world{t: t, version: "v1", page: page, reach: reach, log: &logs{}}
 	w.blobs = blobs.New(blobs.Options{})
 	w.storage = blob.Account{ConnectionString: w.blobs.ConnectionString(), HTTP: w.blobs.Client(), Buffers: blob.NewBuffers(32 << 20)}
 	w.state, w.archive = state.New(w.storage.Container("state")), archive.New(w.storage.Container("archive"))
@@ -74,7 +79,7 @@ func newCorpus(t *testing.T, media []string) *corpus.Corpus {
 	}
 	users := []map[string]string{}
 	ids := []string{}
-	for i := range 30 {
+	for i := range 100 {
 		id := fmt.Sprint(7 + i)
 		ids = append(ids, id)
 		users = append(users, map[string]string{"id": id, "name": "Contoso " + id, "username": "contoso" + id})
@@ -121,6 +126,9 @@ func (w *world) job(account string) {
 // capture is an instance that remembers nothing.
 func (w *world) capture() *capture.Capture {
 	media := w.x.Client()
+	if w.panics != "" {
+		media.Transport = panicking{media.Transport, w.panics}
+	}
 	return capture.New(capture.Options{
 		State: w.state, Archive: w.archive, Manifest: manifest.New(w.storage.Container("archive")), Log: slog.New(slog.NewTextHandler(w.log, nil)), Version: w.version,
 		Now:    func() time.Time { return time.Now().Add(-w.skew) },
@@ -132,6 +140,19 @@ func (w *world) capture() *capture.Capture {
 		},
 		PageSize: w.page, Reach: w.reach,
 	})
+}
+
+// panicking panics over some requests.
+type panicking struct {
+	http.RoundTripper
+	over string
+}
+
+func (p panicking) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.Contains(r.URL.String(), p.over) {
+		panic("over " + r.URL.String())
+	}
+	return p.RoundTripper.RoundTrip(r)
 }
 
 // tick runs capture with no time limit.
@@ -156,27 +177,20 @@ func (w *world) post(n int) {
 	}
 }
 
-// record returns the account's record.
-func (w *world) record() state.Account {
+// record returns the first account's record.
+func (w *world) record() state.Account { return w.recordOf(account) }
+
+func (w *world) recordOf(id string) state.Account {
 	w.t.Helper()
-	a, err := w.state.Account(context.WithoutCancel(w.t.Context()), account)
+	a, err := w.state.Account(context.WithoutCancel(w.t.Context()), id)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return a
 }
 
-// archived returns the keys of all archived messages of the account, in order.
-func (w *world) archived() []string {
-	var keys []string
-	for _, name := range w.blobs.Names("archive") {
-		if rest, ok := strings.CutPrefix(name, account+"/"); ok && strings.HasSuffix(rest, ".eml") {
-			keys = append(keys, strings.TrimSuffix(rest[strings.LastIndex(rest, "/")+1:], ".eml"))
-		}
-	}
-	slices.SortFunc(keys, func(a, b string) int { return post.CompareIDs(a, b) })
-	return keys
-}
+// archived returns the keys of all archived messages of the first account, in order.
+func (w *world) archived() []string { return w.archivedOf(account) }
 
 // wantArchived checks that exactly the posts are archived.
 func (w *world) wantArchived(posts ...corpus.Post) {

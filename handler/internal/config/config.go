@@ -1,4 +1,4 @@
-// Package config reads the connector's settings, once, at start. The settings
+// Package config reads the connector's settings, once, when it starts. The settings
 // are environment variables: app settings in Azure, the Values of
 // local.settings.json on a developer's machine. README lists them.
 //
@@ -50,10 +50,10 @@ type Config struct {
 // It is the only fault that has to end the process.
 var ErrNoPort = errors.New("FUNCTIONS_CUSTOMHANDLER_PORT is not a port number: this program is started by the Azure Functions host, which sets it; run `make start`, or `func start --script-root build/app`")
 
-// Load reads and checks all settings. Its error joins one sentence for each
-// fault: which setting, what is wrong with it, what to do. The settings without
-// fault are in the Config even then, so that the process can listen, log and
-// answer that it is not configured.
+// Load reads and checks all settings. Its error joins one sentence for each fault:
+// which setting, what is wrong with it, what to do. The settings without a fault are
+// in the Config even then, so that the process can listen, log, and answer that it is
+// not set up.
 func Load(getenv func(string) string) (Config, error) {
 	s := &settings{getenv: getenv}
 	c := Config{
@@ -78,6 +78,16 @@ func Load(getenv func(string) string) (Config, error) {
 	if c.ArchiveContainer == c.StateContainer {
 		s.fault("ARCHIVE_CONTAINER and STATE_CONTAINER name the same container: mail and the connector's own state need two")
 	}
+	return c, errors.Join(s.faults...)
+}
+
+// LoadArchive reads and checks only what leads to the archive: the settings of the
+// storage account, ARCHIVE_CONTAINER and STATE_CONTAINER. Whoever only reads the archive needs no
+// others. Its error is like Load's; the other members of the Config are not set.
+func LoadArchive(getenv func(string) string) (Config, error) {
+	s := &settings{getenv: getenv}
+	c := Config{ArchiveContainer: s.container("ARCHIVE_CONTAINER", "archive"), StateContainer: s.container("STATE_CONTAINER", "connector-state")}
+	c.StorageAccountURL, c.StorageConnectionString = s.storage()
 	return c, errors.Join(s.faults...)
 }
 

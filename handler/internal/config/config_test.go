@@ -184,3 +184,18 @@ func TestFunctionTimeout(t *testing.T) {
 		}
 	}
 }
+
+// TestArchiveAlone: a reader of the archive needs the storage settings and no others.
+func TestArchiveAlone(t *testing.T) {
+	only := func(values map[string]string) func(string) string {
+		return func(name string) string { return values[name] }
+	}
+	c, err := LoadArchive(only(map[string]string{"STORAGE_ACCOUNT_URL": "https://contoso.blob.core.windows.net/"}))
+	if err != nil || c.StorageAccountURL != "https://contoso.blob.core.windows.net" || c.ArchiveContainer != "archive" {
+		t.Errorf("read %+v, %v, expected the account and the container archive", c, err)
+	}
+	_, err = LoadArchive(only(map[string]string{"ARCHIVE_CONTAINER": "Not A Name"}))
+	if err == nil || !strings.Contains(err.Error(), "ARCHIVE_CONTAINER") || !strings.Contains(err.Error(), "STORAGE_ACCOUNT_URL") {
+		t.Errorf("got %v, expected both faults", err)
+	}
+}

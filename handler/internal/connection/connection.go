@@ -1,6 +1,6 @@
 // Package connection tries the connector's connections, for the settings page and
 // for the terminal: X, Entra, storage and Key Vault, each by a real call that
-// changes nothing. What an error means for the administrator says package fault.
+// changes nothing. Package fault says what an error means to the administrator.
 package connection
 
 import (

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +16,8 @@ import (
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/secrets/secretstest"
+	"xarchive/tests/sandbox/corpus"
+	"xarchive/tests/sandbox/x"
 )
 
 const (
@@ -72,66 +73,65 @@ func expect(t *testing.T, what string, err error, parts ...string) {
 }
 
 func TestX(t *testing.T) {
-	const token = "oauth_token=a&oauth_token_secret=b&oauth_callback_confirmed=true"
-	var status int
-	var body, me string
-	var asked []string
-	x := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = append(asked, r.URL.Path)
-		if r.URL.Path == "/2/users/me" {
-			if me != "" && me[0] != '{' {
-				w.WriteHeader(status)
-			}
-			_, _ = io.WriteString(w, me)
-			return
-		}
-		if !strings.Contains(r.Header.Get("Authorization"), url.QueryEscape(callback)) {
-			t.Errorf("%s is asked without the callback", r.URL)
-		}
-		if body != token {
-			w.WriteHeader(status)
-		}
-		_, _ = io.WriteString(w, body)
-	}))
-	defer x.Close()
-	b := full(t)
-	c := New(Options{XAPIURL: x.URL, XHTTP: x.Client(), Secrets: store(b)})
-	try := func() error { return try(t, c, "X") }
-
-	body = token
-	expect(t, "good", try())
-	status, body = 401, `{"errors":[{"code":32,"message":"Could not authenticate you."}]}`
-	expect(t, "keys refused", try(), "Could not authenticate you", "twitter-api-key")
-	status, body = 403, `<errors><error code="415">Callback URL not approved for this client application.</error></errors>`
-	expect(t, "callback", try(), "exactly as it is written here: "+callback)
-	status, body = 401, `{"errors":[{"code":135,"message":"Timestamp out of bounds."}]}`
-	expect(t, "clock", try(), "clock")
-	status, body = 429, ``
-	expect(t, "limit", try(), "rate limit is used up")
-	status, body = 503, ``
-	expect(t, "down", try(), "cannot be reached")
-
-	body = token
-	b.Put(secrets.TwitterAccessToken, "token")
-	b.Put(secrets.TwitterAccessTokenSecret, "hush-token")
-	me = `{"data":{"id":"1","name":"n","username":"u"}}`
-	asked = nil
-	expect(t, "with a token", try())
-	if strings.Join(asked, " ") != "/oauth/request_token /2/users/me" {
-		t.Errorf("asked for %v", asked)
+	posts, err := corpus.Builtin()
+	if err != nil {
+		t.Fatal(err)
 	}
-	status, me = 401, " "
+	server := x.New(x.Options{Corpus: posts, ConsumerKey: "key", ConsumerSecret: "hush-x", CallbackURLs: []string{callback}})
+	b := full(t)
+	c := New(Options{XAPIURL: "https://api.x.com", XHTTP: server.Client(), Secrets: store(b)})
+	try := func() error { return try(t, c, "X") }
+	// answer has X answer one endpoint so.
+	answer := func(endpoint string, status int, body string) {
+		server.Fail(func(r *http.Request) x.Fault {
+			if r.URL.Path != endpoint {
+				return x.Fault{}
+			}
+			return x.Fault{Status: status, Body: body}
+		})
+	}
+	const begin, me = "/oauth/request_token", "/2/users/me"
+
+	expect(t, "good", try())
+	answer(begin, 401, `{"errors":[{"code":32,"message":"Could not authenticate you."}]}`)
+	expect(t, "keys refused", try(), "Could not authenticate you", "twitter-api-key")
+	answer(begin, 403, `<errors><error code="415">Callback URL not approved for this client application.</error></errors>`)
+	expect(t, "callback", try(), "exactly as it is written here: "+callback)
+	answer(begin, 401, `{"errors":[{"code":135,"message":"Timestamp out of bounds."}]}`)
+	expect(t, "clock", try(), "clock")
+	answer(begin, 429, "")
+	expect(t, "limit", try(), "rate limit is used up")
+	answer(begin, 503, "")
+	expect(t, "down", try(), "cannot be reached")
+	server.Fail(nil)
+	b.Put(secrets.TwitterAPISecretKey, "hush-wrong")
+	expect(t, "wrong keys", try(), "twitter-api-key")
+	b.Put(secrets.TwitterAPISecretKey, "hush-x")
+
+	token, secret := server.Token(corpus.PressAccount)
+	b.Put(secrets.TwitterAccessToken, token)
+	b.Put(secrets.TwitterAccessTokenSecret, secret)
+	before := server.Stats().ByPath
+	expect(t, "with a token", try())
+	after := server.Stats().ByPath
+	if after["POST "+begin]-before["POST "+begin] != 1 || after["GET "+me]-before["GET "+me] != 1 {
+		t.Errorf("asked for %v, before for %v; want one sign-in begun and the token tried", after, before)
+	}
+	server.Revoke(corpus.PressAccount)
 	expect(t, "token refused", try(), "not the Access Token")
-	status = 403
+	token, secret = server.Token(corpus.PressAccount)
+	b.Put(secrets.TwitterAccessToken, token)
+	b.Put(secrets.TwitterAccessTokenSecret, secret)
+	answer(me, 403, "")
 	expect(t, "no permission", try(), "read permission")
-	// The states of app and account are told apart; a space keeps the stand-in's status.
-	status, me = 402, ` {"title":"CreditsDepleted"}`
+	// The states of app and account are told apart.
+	answer(me, 402, `{"title":"CreditsDepleted"}`)
 	expect(t, "no credits", try(), "credits at X are used up", "Buy credits")
-	status, me = 429, ` {"title":"UsageCapExceeded","type":"https://api.x.com/2/problems/usage-capped","period":"Monthly"}`
+	answer(me, 429, `{"title":"UsageCapExceeded","type":"https://api.x.com/2/problems/usage-capped","period":"Monthly"}`)
 	expect(t, "monthly cap", try(), "cap on reads", "reset")
-	status, me = 403, ` {"reason":"client-not-enrolled","type":"https://api.x.com/2/problems/client-forbidden"}`
+	answer(me, 403, `{"reason":"client-not-enrolled","type":"https://api.x.com/2/problems/client-forbidden"}`)
 	expect(t, "not enrolled", try(), "no project or package")
-	status, me = 403, ` {"errors":[{"code":64,"message":"Your account is suspended and is not permitted to access this feature."}]}`
+	answer(me, 403, `{"errors":[{"code":64,"message":"Your account is suspended and is not permitted to access this feature."}]}`)
 	expect(t, "suspended", try(), "suspended or locked the account")
 	b.Put(secrets.TwitterAPIKey, "")
 	expect(t, "not set", try(), "twitter-api-key is not set")

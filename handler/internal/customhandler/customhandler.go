@@ -1,6 +1,6 @@
 // Package customhandler speaks the Azure Functions custom handler protocol: the
 // Functions host starts this program, waits until it answers HTTP on the port it
-// was told, and sends it what triggers its functions.
+// was given, and sends it what triggers its functions.
 //
 // There are two kinds of request. What reaches an HTTP function is forwarded
 // as it came from the Internet, and is handed to the HTTP handler. A timer's tick
@@ -21,6 +21,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"xarchive/handler/internal/logging"
@@ -51,6 +52,7 @@ type Server struct {
 type timer struct {
 	binding string
 	run     func(context.Context, Invocation) (Result, error)
+	busy    *atomic.Bool // whether it runs
 }
 
 // Invocation is one call of a function by the host.
@@ -74,8 +76,12 @@ func New(o Options) *Server {
 // into log lines and ends when the server is to end or the host hangs up. An
 // error or a panic of run fails the invocation: it is logged here, the host
 // learns only that it failed.
+//
+// run never runs twice at once in this process. The host may call it while it
+// runs, because a call through the admin API does not wait for the schedule's; such
+// an invocation does nothing and succeeds.
 func (s *Server) Timer(function, binding string, run func(context.Context, Invocation) (Result, error)) {
-	s.timers[function] = timer{binding, run}
+	s.timers[function] = timer{binding, run, &atomic.Bool{}}
 }
 
 const (
@@ -122,10 +128,15 @@ func (s *Server) serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// ServeHTTP sorts requests: invocations, and all the rest, which is for the HTTP
-// handler. To the rest belongs the `GET /` by which the host finds out that the
-// connector listens; any answer will do.
+// ServeHTTP runs invocations and passes everything else to the HTTP handler, also the
+// `GET /` by which the host finds out that the connector listens: any answer to that
+// will do.
+//
+// Every answer waits until the request's body has been read, see draining.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body := &draining{ResponseWriter: w, body: r.Body}
+	defer body.drain() // an answer without a body is written after this
+	w = body
 	r = r.WithContext(s.telem.Join(logging.With(r.Context(), "invocation", invocationID(r)), r.Header))
 	defer s.recoverPanic(w, r)
 	if name, isFunction := s.functionNamed(r.URL.Path); isFunction {
@@ -140,8 +151,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.http.ServeHTTP(w, r)
 }
 
-// functionNamed finds the function that a path means in any spelling: any case,
-// with needless slashes, encoded. Such a path never reaches the HTTP handler.
+// functionNamed returns the function that a path names in any spelling: any case, with
+// needless slashes, encoded. Such a path never reaches the HTTP handler.
 func (s *Server) functionNamed(path string) (string, bool) {
 	for name := range s.timers {
 		if strings.EqualFold(strings.Trim(path, "/"), name) {

@@ -39,6 +39,14 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 func (s *Server) run(ctx context.Context, w http.ResponseWriter, function timer, inv Invocation) {
+	if !function.busy.CompareAndSwap(false, true) {
+		const skipped = "the function runs already; this invocation does nothing"
+		s.log.InfoContext(ctx, skipped)
+		s.telem.Flush(ctx)
+		succeed(w, []string{skipped})
+		return
+	}
+	defer function.busy.Store(false)
 	var result Result
 	err := panics.Catch(func() (err error) {
 		result, err = function.run(ctx, inv)
@@ -51,11 +59,17 @@ func (s *Server) run(ctx context.Context, w http.ResponseWriter, function timer,
 		return
 	}
 	s.telem.Flush(ctx) // once the host has its answer, it may let the process stand still
+	succeed(w, result.Logs)
+}
+
+// succeed answers an invocation that succeeded. The body matters: after a 200
+// without one, the host waits for ever and calls the timer no more.
+func succeed(w http.ResponseWriter, logs []string) {
 	answer(w, http.StatusOK, struct {
 		Outputs     struct{}
 		Logs        []string
 		ReturnValue any
-	}{Logs: append([]string{}, result.Logs...)})
+	}{Logs: append([]string{}, logs...)})
 }
 
 // timerData is what the host says of a tick. The schedule's state is the host's
@@ -101,8 +115,8 @@ func bindingData(body []byte, binding string) (json.RawMessage, error) {
 	return value, nil
 }
 
-// refusal tells why a request whose path names a function is not the host's
-// invocation of it, or "" when it is.
+// refusal returns why a request whose path names a function is not the host's
+// invocation of it; "" if it is.
 //
 // The first wall against invocations from the Internet is the routes in
 // functions/*/function.json: none of them matches a function's name, so the
@@ -133,7 +147,7 @@ func refusal(r *http.Request, name string) string {
 	return ""
 }
 
-// Headers, in Go's canonical case, that a request has got on its way through
+// Headers, in Go's canonical case, that a request gets on its way through
 // App Service's front end (ARR), Azure Front Door, Application Gateway, another
 // proxy, or from a browser.
 var (
@@ -158,9 +172,12 @@ func fromInternet(header string) bool {
 	return false
 }
 
-// invocationID is the host's id of a request, as far as it looks like one.
+// invocationID is the host's id of a request, as far as it looks like one. The host
+// appends its id to what a client sent under that name, so only the last one is the
+// host's.
 func invocationID(r *http.Request) string {
-	id := r.Header.Get("X-Azure-Functions-InvocationId")
+	all := strings.Join(r.Header.Values("X-Azure-Functions-InvocationId"), ",")
+	id := strings.TrimSpace(all[strings.LastIndexByte(all, ',')+1:])
 	notID := func(c rune) bool {
 		return !(c == '-' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z')
 	}

@@ -1,9 +1,10 @@
-// Package deliver hands archived messages to the Office 365 Import service: for
-// each task of the Compliance Center one item a message of the task's window, and
-// what else the task is to have, then the event that says the task has ended.
+// Package deliver hands archived messages to the Office 365 Import service. For each
+// task of the Compliance Center it uploads an item for each message of the task's
+// window, for late messages, and for the posts that the task asks about; then it
+// sends the event that says that the task has ended.
 //
-// It reads the archive and the state, and calls nothing of X. What capture has not
-// done yet it waits for: a task is left alone until its window is covered and the
+// It reads the archive and the state, and calls nothing of X. It waits for what
+// capture has not done yet: a task is left alone until its window is covered and the
 // posts that it asks about are looked up.
 //
 // A task ends only when the Import service has taken its verdict (2xx), or refused
@@ -145,7 +146,7 @@ func (d *Deliver) Run(ctx context.Context) (Report, error) {
 		})
 	}
 	_ = group.Wait() // failures are collected one by one
-	d.Telemetry.Skipped(ctx, "task", report.Skipped)
+	d.Telemetry.Skipped(ctx, "tasks", report.Skipped)
 	return report, errors.Join(failures...)
 }
 
@@ -167,7 +168,7 @@ type candidate struct {
 }
 
 // due returns the tasks that get a turn: those that need not wait for capture or for
-// their next attempt, the one that had its last turn first of all first.
+// their next attempt, the one whose last turn is longest ago first.
 func (d *Deliver) due(ctx context.Context, tasks []state.Task, report *Report) ([]candidate, error) {
 	slices.SortFunc(tasks, func(a, b state.Task) int {
 		return cmp.Or(a.TriedAt.Compare(b.TriedAt), a.ReceivedAt.Compare(b.ReceivedAt), cmp.Compare(a.TaskID, b.TaskID))
@@ -204,8 +205,8 @@ func (d *Deliver) due(ctx context.Context, tasks []state.Task, report *Report) (
 	return out, errors.Join(failures...)
 }
 
-// setAside keeps the bytes of records that cannot be read. The error holds all of
-// them, each time: they stay until somebody acts.
+// setAside copies the bytes of records that cannot be read. Its error names all of
+// them at each call, because they stay until somebody acts.
 func (d *Deliver) setAside(ctx context.Context, damaged []state.Damaged) error {
 	var failures []error
 	for _, r := range damaged {

@@ -78,8 +78,8 @@ func (a *attempt) lookedUp(ctx context.Context) (state.Found, error) {
 	return *a.found, nil
 }
 
-// find returns the entries of those names. Names of which nothing can be delivered
-// are left.
+// find returns the entries of those names. It leaves names of which nothing can be
+// delivered.
 func (a *attempt) find(ctx context.Context, names []string) ([]archive.Entry, error) {
 	entries, failures := make([]archive.Entry, len(names)), make([]error, len(names))
 	group, finding := errgroup.WithContext(ctx)

@@ -27,8 +27,8 @@ const (
 type progress struct {
 	claim *state.TaskClaim
 
-	// settled are messages behind the task's position that are uploaded or left, in
-	// order, without a gap.
+	// settled are the messages that follow the task's position and are uploaded or
+	// left, in order, none left out.
 	settled  []settled
 	written  time.Time // when progress was last written down
 	uploaded int       // items that this attempt has uploaded

@@ -156,8 +156,9 @@ func (a *attempt) restart() {
 	a.progress.settled = nil
 }
 
-// conclude says what an attempt that ended with err means, and writes down how far
-// it came. It returns what is a failure.
+// conclude decides what it means that an attempt ended with err, and writes down how
+// far it came. It returns an error only for a failure: an interruption and a lost
+// claim are none.
 func (a *attempt) conclude(ctx context.Context, err error) error {
 	interrupted := ctx.Err() != nil
 	if err != nil && !a.lost(err) && !a.answered {

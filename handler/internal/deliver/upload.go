@@ -136,7 +136,7 @@ func (u *uploads) returned(ctx context.Context, it *item) error {
 	return nil
 }
 
-// advance settles what no older message holds up any more.
+// advance hands on the messages at the front of the walk that are settled.
 func (u *uploads) advance() {
 	for len(u.pending) > 0 && u.pending[0].settled {
 		it := u.pending[0]

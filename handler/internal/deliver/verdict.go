@@ -14,7 +14,7 @@ import (
 	"xarchive/handler/internal/state"
 )
 
-// named is how many of many are named in a verdict's reason.
+// named is how many things of one kind a verdict's reason names; it counts the rest.
 const named = 20
 
 // verdict is the outcome of a task whose items are uploaded as far as they can be.
@@ -27,7 +27,7 @@ func (a *attempt) verdict(ctx context.Context) (*state.Verdict, error) {
 	var reasons []string
 	if missing := gaps(a.wait.account, t); len(missing) > 0 {
 		status = importer.PermanentFailure
-		reasons = append(reasons, fmt.Sprintf("posts may be missing %s: X's timeline does not reach back there any more; the %d messages that are archived were uploaded",
+		reasons = append(reasons, fmt.Sprintf("posts may be missing %s: X no longer gives them, or left them out of its answers; the %d messages that are archived were uploaded",
 			listed(missing, len(missing), " and "), t.Uploads))
 	}
 	if len(t.Left) > 0 {
@@ -126,7 +126,7 @@ func (a *attempt) tell(ctx context.Context) error {
 	return err
 }
 
-// finish ends a task of which the Import service has the outcome.
+// finish ends a task whose outcome the Import service has taken, or refused for good.
 func (a *attempt) finish(ctx context.Context) error {
 	t := &a.claim.Task
 	// After a temporary failure the task is asked for again, and late messages are

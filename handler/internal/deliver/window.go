@@ -84,8 +84,8 @@ func (d *Deliver) look(ctx context.Context, seen *accounts, t state.Task) (wait,
 	return w, nil
 }
 
-// unreadable makes waiting of a record that is damaged, or of a newer version: somebody
-// may mend it. Any other error it returns.
+// unreadable has the task wait if a record is damaged, or of a newer version: somebody
+// may mend it. It returns any other error.
 func (w wait) unreadable(what string, err error) (wait, error) {
 	if isUnreadable(err) {
 		w.reason = fmt.Sprintf("the record of %s: %v", what, err)

@@ -71,8 +71,8 @@ func TestGap(t *testing.T) {
 		w := newWorld(t)
 		keys := w.posts(10)
 		w.account(func(a *state.Account) {
-			a.Covered = state.Ranges{}.Add(state.Range{To: at(2)}).Add(state.Range{From: at(5), To: at(9)})
 			a.AddGap(state.Gap{Range: state.Range{From: at(1), To: at(5)}, Why: state.BeyondReach})
+			a.Covered = state.Ranges{}.Add(state.Range{To: at(2)}).Add(state.Range{From: at(5), To: at(9)})
 		})
 		w.request("t", 0, 9)
 		if w.run(); w.service.calls != 0 {

@@ -109,14 +109,6 @@ func RefuseWith(cause Cause, sentence string, err error) error {
 	return &caused{cause: cause, text: err.Error(), sentence: sentence, parent: err}
 }
 
-// Wrap gives an error of another package a cause. It returns nil for nil.
-func Wrap(cause Cause, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &caused{cause: cause, text: err.Error(), parent: err}
-}
-
 type caused struct {
 	cause    Cause
 	text     string

@@ -73,8 +73,8 @@ type writerFunc func(p []byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// judge says what an error of the container means for the task. Its cause is not that
-// of the connector's own storage.
+// judge returns what an error of the container means for the task. Its cause is never
+// that of the connector's own storage.
 func (c *Container) judge(err error) error {
 	var answer *blob.StatusError
 	refused := errors.As(err, &answer) && (answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden)

@@ -136,6 +136,7 @@ func TestPanics(t *testing.T) {
 
 // TestRefused: errors say whether a SAS can ever be used, and never contain it.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	_, expired := task(t, -time.Hour)
 	owner, gone := task(t, time.Hour)
 	if _, err := owner.Delete(t.Context(), nil); err != nil {

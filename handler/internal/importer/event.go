@@ -41,13 +41,6 @@ type ItemMetadata struct {
 	FileName string    // in the task's folder, without a path; see FileName
 }
 
-// Change says what became of an item outside a task.
-type Change struct {
-	ID   string
-	Time time.Time // sent in UTC, to the millisecond
-	Type string    // such as created
-}
-
 // Complete tells the Import service that a task has ended. It returns nil only if
 // the service took the event (2xx).
 //
@@ -59,19 +52,6 @@ func (e *Events) Complete(ctx context.Context, jobID string, c Completion) error
 	err := e.send(ctx, e.address("/api/data/ondownloadcomplete/", jobID), func(w io.Writer) error { return writeCompletion(w, c) })
 	if err != nil {
 		return fmt.Errorf("sending the completion of task %s: %w", c.TaskID, err)
-	}
-	return nil
-}
-
-// Changed tells the Import service of changes outside a task. Without changes
-// nothing is sent. Its errors are those of [Events.Complete].
-func (e *Events) Changed(ctx context.Context, jobID string, changes []Change) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	err := e.send(ctx, e.address("/api/event/nativeconnector/", jobID), func(w io.Writer) error { return writeChanges(w, changes) })
-	if err != nil {
-		return fmt.Errorf("sending %d changes of job %s: %w", len(changes), jobID, err)
 	}
 	return nil
 }
@@ -118,27 +98,6 @@ func writeElement(w io.Writer, separator string, element any) error {
 		return err
 	}
 	text, err := json.Marshal(element)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(text)
-	return err
-}
-
-// writeChanges writes {"entry":[{"Id":"…","TimeStamp":"…","ChangeType":"…"}]}.
-func writeChanges(w io.Writer, changes []Change) error {
-	type entry struct {
-		ID        string `json:"Id"`
-		TimeStamp string
-		Change    string `json:"ChangeType"`
-	}
-	var body struct {
-		Entries []entry `json:"entry"`
-	}
-	for _, c := range changes {
-		body.Entries = append(body.Entries, entry{c.ID, formatTime(c.Time), c.Type})
-	}
-	text, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}

@@ -149,25 +149,6 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-func TestChanged(t *testing.T) {
-	events, s, _, _ := world(t)
-	if err := events.Changed(t.Context(), "j", nil); err != nil || len(s.bodies) != 0 {
-		t.Errorf("no changes: %v, %d requests, want none", err, len(s.bodies))
-	}
-	changes := []importer.Change{{ID: "1", Time: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), Type: "created"}, {ID: "1.media", Time: time.UnixMilli(1), Type: "created"}}
-	if err := events.Changed(t.Context(), "j", changes); err != nil {
-		t.Fatal(err)
-	}
-	const want = `{"entry":[{"Id":"1","TimeStamp":"2024-01-01T00:00:00.000Z","ChangeType":"created"},{"Id":"1.media","TimeStamp":"1970-01-01T00:00:00.001Z","ChangeType":"created"}]}`
-	if s.bodies[0] != want || s.uris[0] != "POST /api/event/nativeconnector/?jobId=j" {
-		t.Errorf("%s %s, want %s", s.uris[0], s.bodies[0], want)
-	}
-	s.statuses = []int{404}
-	if err := events.Changed(t.Context(), "j", changes); !errors.Is(err, importer.ErrRefused) {
-		t.Errorf("status 404: %v, want ErrRefused", err)
-	}
-}
-
 // TestAnswers: only 2xx takes the event, and what the service will never take is not
 // sent for ever. Each answer is to one request: no redirect is followed.
 func TestAnswers(t *testing.T) {

@@ -45,6 +45,7 @@ func TestKeysChanged(t *testing.T) {
 
 // TestEntraDown: nobody need act when Entra is only down.
 func TestEntraDown(t *testing.T) {
+	t.Parallel()
 	events, s, v, signIn := world(t)
 	signIn.Down(true)
 	if err := events.Complete(t.Context(), "j", completion); !errors.Is(err, importer.ErrNotTaken) || errors.Is(err, importer.ErrSignIn) ||

@@ -1,5 +1,6 @@
 // Package ingest is what the timer starts: capture (X → archive) and deliver
-// (archive → Import service), at the same time, with the archive between them.
+// (archive → Import service), at the same time, with archive and state between them;
+// and, once a day, the sweep that removes what nobody needs any more.
 package ingest
 
 import (
@@ -28,11 +29,17 @@ type Sweeper interface {
 	Sweep(ctx context.Context, now time.Time) (removed int, ran bool, err error)
 }
 
+// Recorder records that a tick begins; *state.Store.
+type Recorder interface {
+	Ticked(ctx context.Context, now time.Time) error
+}
+
 // Ingest runs both halves.
 type Ingest struct {
 	Capture Capture
 	Deliver Deliver
 	Sweep   Sweeper
+	Ticks   Recorder
 	Now     func() time.Time
 	Log     *slog.Logger
 
@@ -46,14 +53,17 @@ func Margin(functionTimeout time.Duration) time.Duration {
 	return min(functionTimeout/10, 30*time.Second)
 }
 
-// Tick runs capture and deliver once. Neither waits for the other, and neither's
-// error stops the other. Deliver goes over its tasks again once capture is
-// through, so that a window captured in this tick is delivered in it. The error
-// holds what failed on either side; the next tick makes up for it.
+// Tick runs capture and deliver. Neither waits for the other, and neither's error
+// stops the other. When capture has ended, deliver runs once more, unless there is
+// nothing new and no task, so that a window captured in this tick is delivered in it.
+// The error holds what failed on either side; later ticks try it again.
 func (i *Ingest) Tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, i.Limit)
 	defer cancel()
 	started := time.Now()
+	if err := i.Ticks.Ticked(ctx, i.Now()); err != nil {
+		i.Log.WarnContext(ctx, "that the timer ticks could not be recorded; the tick goes on", "error", err.Error())
+	}
 
 	var captured capture.Report
 	done := make(chan error, 1)
@@ -65,7 +75,7 @@ func (i *Ingest) Tick(ctx context.Context) error {
 	}()
 	delivered, deliverErr := i.deliver(ctx)
 	captureErr := <-done
-	if ctx.Err() == nil {
+	if news := captured.Posts > 0 || delivered.Open > 0 || captureErr != nil || deliverErr != nil; news && ctx.Err() == nil {
 		again, err := i.deliver(ctx)
 		deliverErr = errors.Join(deliverErr, err)
 		again.Ended, again.Items = again.Ended+delivered.Ended, again.Items+delivered.Items

@@ -1,7 +1,7 @@
 // Package logging makes the connector's logger: structured lines, each with what
-// the context says about the work in progress. Whoever starts a piece of work (an
-// invocation, a job, a task) names it once with [With]; every package that logs
-// with that context then says the same.
+// the context says about the work in progress. Whoever starts a piece of work, such
+// as an invocation, names it once with [With]; every package that logs with that
+// context then says the same.
 package logging
 
 import (

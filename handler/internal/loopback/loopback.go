@@ -1,4 +1,4 @@
-// Package loopback tells whether a host name means this machine. What must be
+// Package loopback reports whether a host name means this machine. What must be
 // TLS elsewhere may be plain there, for the stand-ins of local work.
 package loopback
 

@@ -12,7 +12,7 @@ import (
 // unique and fit for every file system. sources has the address that each was read
 // from, "" for one that was not read.
 func FileNames(media []post.Media, sources []string) []string {
-	taken := map[string]bool{DocumentName: true}
+	taken := map[string]bool{documentName: true}
 	names := make([]string, len(media))
 	for i, m := range media {
 		name := fileName(m, sources[i])

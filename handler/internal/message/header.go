@@ -47,7 +47,7 @@ func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, attachm
 	}
 	raw("X-Twitter-Post-ID", p.ID)
 	parent, references := thread(p)
-	id := ID(p)
+	id := messageID(p)
 	if s.Name != "" { // it answers the post's own message
 		parent, references, id = id, append(references, id), s.id(p)
 	}
@@ -70,9 +70,9 @@ func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, attachm
 // fieldKey is a media's key as a header field has it, without white space.
 func fieldKey(m post.Media) string { return strings.ReplaceAll(oneLine(m.Key), " ", "_") }
 
-// ID returns the Message-ID of a post's own message: <postId@x.com>, of the N-th
+// messageID returns the Message-ID of a post's own message: <postId@x.com>, of the N-th
 // version of an edited post <postId.N@x.com>.
-func ID(p *post.Post) string { return versionID(p.ID, p.Version()) }
+func messageID(p *post.Post) string { return versionID(p.ID, p.Version()) }
 
 func versionID(postID string, version int) string {
 	if version > 1 {
@@ -86,7 +86,7 @@ func versionID(postID string, version int) string {
 // conversation, for an edit the versions before it.
 func thread(p *post.Post) (parent string, references []string) {
 	add := func(id string) {
-		if id != "" && id != ID(p) && !slices.Contains(references, id) {
+		if id != "" && id != messageID(p) && !slices.Contains(references, id) {
 			references = append(references, id)
 		}
 	}
@@ -96,7 +96,7 @@ func thread(p *post.Post) (parent string, references []string) {
 	if ref := p.Ref(post.RepliedTo); ref != nil {
 		parent = versionID(ref.ID, 1)
 		if ref.Post != nil {
-			parent = ID(ref.Post)
+			parent = messageID(ref.Post)
 		}
 		add(parent)
 	}

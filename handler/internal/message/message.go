@@ -17,7 +17,7 @@
 //
 // A post has one message, and may have supplements: messages that are archived
 // later with what the first one lacks. A [Supplement] answers the post's message,
-// and is complete in itself: it has the same header, text and post.json.
+// and can be read by itself: it has the same header, text and post.json.
 //
 // The same post with the same media always gives the same bytes: nothing in a
 // message depends on the time or the machine it is written on.
@@ -66,8 +66,8 @@ type Attachment struct {
 // domain is that of Message-ID and Content-ID.
 const domain = "x.com"
 
-// DocumentName is the file name of the post's document in its message.
-const DocumentName = "post.json"
+// documentName is the file name of the post's document in its message.
+const documentName = "post.json"
 
 // Write writes the message of a post. document is the post's document, from which
 // p was parsed. Bodies are read once, in order, and are never held in memory. It
@@ -107,9 +107,9 @@ func (f Format) write(w io.Writer, p *post.Post, document []byte, s Supplement, 
 		return fmt.Errorf("writing the text of post %s: %w", p.ID, err)
 	}
 	json := part("application/json", nil)
-	json.SetContentDisposition("attachment", map[string]string{"filename": DocumentName})
+	json.SetContentDisposition("attachment", map[string]string{"filename": documentName})
 	if err := writePart(out, json, strings.NewReader(string(document))); err != nil {
-		return fmt.Errorf("writing %s of post %s: %w", DocumentName, p.ID, err)
+		return fmt.Errorf("writing %s of post %s: %w", documentName, p.ID, err)
 	}
 	for _, a := range attachments {
 		if a.Body == nil {

@@ -55,7 +55,7 @@ func Read(r io.Reader) (*Message, error) {
 	for {
 		part, err := parts.NextPart()
 		if err == io.EOF {
-			return nil, fmt.Errorf("reading a message: it has no %s", DocumentName)
+			return nil, fmt.Errorf("reading a message: it has no %s", documentName)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading a message: %w", err)
@@ -64,15 +64,15 @@ func Read(r io.Reader) (*Message, error) {
 		if !ok {
 			continue // the text, which is made of the document
 		}
-		if name, err := header.Filename(); err != nil || name != DocumentName {
-			return nil, fmt.Errorf("reading a message: %q is where %s should be", name, DocumentName)
+		if name, err := header.Filename(); err != nil || name != documentName {
+			return nil, fmt.Errorf("reading a message: %q is where %s should be", name, documentName)
 		}
 		m.Document, err = io.ReadAll(io.LimitReader(part.Body, maxDocument+1))
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", DocumentName, err)
+			return nil, fmt.Errorf("reading %s: %w", documentName, err)
 		}
 		if len(m.Document) > maxDocument {
-			return nil, fmt.Errorf("reading %s: it is longer than %d bytes", DocumentName, maxDocument)
+			return nil, fmt.Errorf("reading %s: it is longer than %d bytes", documentName, maxDocument)
 		}
 		m.Post, err = post.Parse(m.Document)
 		return m, err

@@ -1,7 +1,6 @@
-// Package outbound makes the HTTP clients with which the connector reaches
-// others: X, Azure, the Import service. It decides what all of them have in
-// common: whom to trust, how long to wait, and, where a client must reach a few
-// hosts only, which.
+// Package outbound makes the HTTP clients with which the connector reaches X, Azure
+// and the Import service. It decides which certificates they trust, how long they
+// wait, and, for a client that must reach a few hosts only, which hosts.
 package outbound
 
 import (
@@ -27,9 +26,15 @@ type Options struct {
 	CAFile string
 }
 
-// New returns a client that uses the proxy of HTTPS_PROXY and NO_PROXY. It has no
-// limit on the length of an answer in time, videos take long; connecting and
-// waiting for an answer's beginning have. Its error says what is wrong with CAFile.
+// idlePerHost is how many connections to a host are kept for the next request: as
+// many as there are posts being archived (16), items being uploaded (16) and records
+// being read (16) at the same time. With fewer, most requests to the storage
+// account would begin with a TLS handshake.
+const idlePerHost = 48
+
+// New returns a client that uses the proxy of HTTPS_PROXY and NO_PROXY. Connecting,
+// and waiting for an answer to begin, are limited in time; reading an answer is not,
+// because videos take long. Its error says what is wrong with CAFile.
 func New(o Options) (*http.Client, error) {
 	roots, err := roots(o.CAFile)
 	if err != nil {
@@ -43,7 +48,7 @@ func New(o Options) (*http.Client, error) {
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: time.Minute,
 		IdleConnTimeout:       90 * time.Second,
-		MaxIdleConnsPerHost:   8,
+		MaxIdleConnsPerHost:   idlePerHost,
 		ForceAttemptHTTP2:     true,
 	}}, nil
 }

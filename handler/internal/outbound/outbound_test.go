@@ -3,11 +3,15 @@ package outbound_test
 import (
 	"encoding/pem"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"xarchive/handler/internal/outbound"
@@ -87,5 +91,52 @@ func TestCAFile(t *testing.T) {
 	}
 	if _, err := outbound.New(outbound.Options{CAFile: file + ".absent"}); err == nil || !strings.Contains(err.Error(), "SSL_CERT_FILE") {
 		t.Errorf("an absent file: %v", err)
+	}
+}
+
+// TestConnectionsAreKept: as many requests at once as the connector makes to its
+// storage account need their connections once only.
+func TestConnectionsAreKept(t *testing.T) {
+	const atOnce = 48
+	var opened atomic.Int32
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-answer
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	client, err := outbound.New(outbound.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		var group sync.WaitGroup
+		for range atOnce {
+			group.Go(func() {
+				resp, err := client.Get(server.URL)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, resp.Body) // or the connection cannot be used again
+				resp.Body.Close()
+			})
+		}
+		for range atOnce {
+			<-arrived
+		}
+		for range atOnce { // all are there
+			answer <- struct{}{}
+		}
+		group.Wait()
+	}
+	if n := opened.Load(); n != atOnce {
+		t.Errorf("%d connections were opened, expected %d", n, atOnce)
 	}
 }

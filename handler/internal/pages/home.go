@@ -72,6 +72,12 @@ func (q *request) overview() homePage {
 			page.Todo = append(page.Todo, newTodo(h, f))
 		}
 	}
+	if last, err := q.pages.opt.Records.LastTick(q.r.Context()); err == nil { // what keeps it from being read is said above
+		f := health.Timer(last, q.pages.opt.Now().UTC())
+		if f.Level == health.NeedsYou || f.Level == health.Working && page.Last.IsZero() {
+			page.Todo = append(page.Todo, todo{Level: f.Level, Title: f.Title, Text: f.Text})
+		}
+	}
 	page.LastRun = lasting(q.pages.opt.Now().UTC(), page.Last)
 	page.sumUp()
 	return page

@@ -39,8 +39,14 @@ type Records interface {
 	Jobs(ctx context.Context) (list []state.Job, damaged []state.Damaged, err error)
 	// Account returns an empty account for one that was never read.
 	Account(ctx context.Context, id string) (state.Account, error)
+	Ticks
 	// RecentTasks returns the n tasks that changed last, the newest first.
 	RecentTasks(ctx context.Context, n int) (list []state.Task, damaged []state.Damaged, err error)
+}
+
+// Ticks says when the timer last ticked; *state.Store. The zero time means never.
+type Ticks interface {
+	LastTick(ctx context.Context) (time.Time, error)
 }
 
 // Options is what the pages need.

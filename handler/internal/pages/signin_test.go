@@ -74,6 +74,36 @@ func TestSetUpFromBeginningToEnd(t *testing.T) {
 	}
 }
 
+// TestReturnRepeated: the Functions host sends the request again with which the browser
+// returns from X, if the connection closed before the answer. The account that has
+// signed in stays so, and a sign-in that was cancelled stays cancelled.
+func TestReturnRepeated(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.signIn(jobURL)
+	back := w.atX(b.toX(jobURL), jobstest.Press)
+	cookies := b.http.Jar.Cookies(b.resp.Request.URL) // an answer that got lost changes none
+	b.get(back, 303)
+	for range 3 {
+		b.http.Jar.SetCookies(b.resp.Request.URL, cookies)
+		b.get(back, 400, "used already")
+	}
+	if w.Account("j-1") != jobstest.Press || w.Exchanges() != 1 || w.SignIns() != 0 {
+		t.Errorf("kept is %q, after %d exchanges, %d sign-ins are left", w.Account("j-1"), w.Exchanges(), w.SignIns())
+	}
+	b.get(jobURL, 200, "Is this the account?", "@ContosoEnergy")
+
+	token := b.toX(jobURL)
+	cookies = b.http.Jar.Cookies(b.resp.Request.URL)
+	for range 4 {
+		b.http.Jar.SetCookies(b.resp.Request.URL, cookies)
+		b.get("/Views/TwitterOAuth?denied="+token, 200, "You cancelled at X")
+	}
+	if w.Account("j-1") != jobstest.Press || w.SignIns() != 0 {
+		t.Errorf("after cancelling: kept is %q, %d sign-ins are left", w.Account("j-1"), w.SignIns())
+	}
+}
+
 func TestSignInWindow(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -15,6 +16,7 @@ type statusPage struct {
 	Tasks   []taskLine
 	Damaged []string // names of records that cannot be read
 	Problem string
+	Timer   health.Finding
 }
 
 // shownTasks is how many recent tasks are listed.
@@ -31,6 +33,13 @@ func (q *request) status() {
 		page.Jobs, page.Damaged = jobs, damaged
 		page.Tasks, damaged, err = q.tasks(shownTasks)
 		page.Damaged = append(page.Damaged, damaged...)
+	}
+	if err == nil {
+		var last time.Time
+		if last, err = q.pages.opt.Records.LastTick(q.r.Context()); errors.Is(err, state.ErrDamaged) {
+			err = nil // the next tick replaces it
+		}
+		page.Timer = health.Timer(last, q.pages.opt.Now().UTC())
 	}
 	code := http.StatusOK
 	if err != nil {

@@ -23,7 +23,7 @@ func TestOverview(t *testing.T) {
 	}
 	b.get("/", 200, "One thing needs you", "Enter the Entra app's ID")
 	w.Vault.Put(secrets.AADApplicationURI, "x")
-	b.get("/", 200, "Ready for the first job")
+	b.get("/", 200, "Ready for the first job", "Waiting for the timer", "INGEST_SCHEDULE")
 
 	now := w.Now()
 	w.Save(state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso <News>", Handle: "contoso", CreatedAt: now.Add(-time.Hour)})
@@ -42,6 +42,31 @@ func TestOverview(t *testing.T) {
 		t.Error("the page shows internals")
 	}
 	b.get("/Status", 503, "at reference")
+}
+
+// TestTimer: while the timer is off, every page answers; so the pages say when it last
+// ticked, and that it must be looked after.
+func TestTimer(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.signIn("/Status")
+	b.has("The timer has not ticked yet", "INGEST_SCHEDULE")
+	if err := w.State.Ticked(t.Context(), w.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/Status", 200, "The timer last ticked 1 hour ago.")
+	b.get("/", 200)
+	if strings.Contains(b.page, "timer") {
+		t.Error("the overview speaks of a timer that ticks")
+	}
+	if err := w.State.Ticked(t.Context(), w.Now().Add(-time.Hour-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/Status", 200, "Nothing is read from X until it ticks again", "INGEST_SCHEDULE")
+	if !strings.Contains(b.page, `role="alert"`) {
+		t.Error("it is no alert")
+	}
+	b.get("/", 200, "The timer does not tick", "things need you")
 }
 
 func TestStatus(t *testing.T) {

@@ -17,9 +17,9 @@ var (
 	// 2010, which holds no time. It cannot be given a place in time.
 	ErrNoTime = fault.New(fault.SetAside, "the post has no time: X sent no created_at, and its id holds none")
 
-	// ErrUnreadable: an element of data is no post that could be told apart
-	// from others: no JSON object, no usable id, or a second post of the same
-	// id with other content.
+	// ErrUnreadable: an element of data is not a post that can be kept by its id:
+	// it is no JSON object, has no usable id, or has the id of another post of the
+	// page and other content.
 	ErrUnreadable = fault.New(fault.SetAside, "X sent something that is not a post")
 )
 
@@ -71,8 +71,6 @@ type Page struct {
 // Meta is the page's place in a timeline. It is empty for look-ups.
 type Meta struct {
 	ResultCount int    `json:"result_count"`
-	NewestID    string `json:"newest_id"`
-	OldestID    string `json:"oldest_id"`
 	NextToken   string `json:"next_token"`
 }
 

@@ -38,7 +38,7 @@ const (
 	Quote   Kind = "Quote"
 )
 
-// Kinds lists every kind.
+// Kinds returns every kind.
 func Kinds() []Kind { return []Kind{Tweet, Retweet, Reply, Quote} }
 
 // Post is one post as X described it.
@@ -286,4 +286,15 @@ func IDTime(id string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.UnixMilli(int64(n>>22) + snowflakeEpoch).UTC(), true
+}
+
+// IDAt returns the smallest id that a post of that time can have: every post of the
+// time or later has it or a greater one, every earlier post a smaller one. It
+// returns "" for times before November 2010.
+func IDAt(at time.Time) string {
+	n := uint64(max(0, at.UnixMilli()-snowflakeEpoch)) << 22
+	if n < firstSnowflake {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
 }

@@ -4,8 +4,8 @@
 // or, where no vault is set, from the environment, which cannot be written.
 //
 // What was read is kept in memory for a while (see [Store.Get]), so that a vault
-// that is slow or down for a moment does not matter. Nothing is written anywhere
-// else, and no error or log line holds a value.
+// that is slow or down for a moment does not matter. Values are written nowhere but to
+// the vault, and no error or log line holds one.
 package secrets
 
 import (
@@ -160,8 +160,9 @@ func (s *Store) Refresh(ctx context.Context, name string) (string, error) {
 	return s.read(ctx, name, time.Time{})
 }
 
-// read asks the source, once for all who ask at the same time. A value that another
-// has read since a time will do; the zero time takes none.
+// read asks the source, once for all callers that ask at the same time. It returns a
+// value that another caller has read since the time since, if there is one; the zero
+// time always asks.
 func (s *Store) read(ctx context.Context, name string, since time.Time) (string, error) {
 	s.mu.Lock()
 	generation := s.generation[name]
@@ -241,7 +242,7 @@ func (s *Store) Forget(names ...string) {
 	}
 }
 
-// Writable is nil, or ErrReadOnly where Set and Delete would fail with it.
+// Writable returns nil, or ErrReadOnly if Set and Delete would return that.
 func (s *Store) Writable() error { return s.source.writable() }
 
 // Set saves a secret. Errors: ErrReadOnly, ErrUnavailable, the context's.

@@ -17,7 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/security/keyvault/azsecrets"
 )
 
-// Credential is the connector's own identity in Azure, with which it reaches Key
+// Credential returns the connector's own identity in Azure, with which it reaches Key
 // Vault and storage: in Azure (IDENTITY_ENDPOINT is set) the app's managed identity,
 // or the user-assigned one that AZURE_CLIENT_ID names; on a developer's machine
 // whoever is signed in with az or azd. No token is asked for yet.

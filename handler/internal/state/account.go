@@ -13,8 +13,7 @@ import (
 )
 
 // Account is what the connector knows of an account on X: how far it has read the
-// account's posts, which times are archived without a gap, and what is still to
-// be had.
+// account's posts, which times are covered, and what X did not give yet.
 type Account struct {
 	V  int    `json:"v"`
 	ID string `json:"id"`
@@ -104,14 +103,14 @@ type Run struct {
 	LastPage time.Time `json:"last,omitzero"`    // UTC, X's clock; when X gave the last page so far
 	CoverTo  time.Time `json:"coverTo,omitzero"` // UTC; up to where the run covers once it is archived
 
-	Pages        int       `json:"pages"`                  // pages kept so far
+	Pages        int       `json:"pages"`                  // pages retained so far
 	Posts        int       `json:"posts"`                  // posts read so far
 	Returned     []string  `json:"returned,omitempty"`     // ids of Recent that the answers have held so far
 	NewestID     string    `json:"newestId,omitempty"`     // the newest post read so far
 	CursorBefore string    `json:"cursorBefore,omitempty"` // the account's cursor when the run began
 	OldestID     string    `json:"oldestId,omitempty"`     // the oldest post read so far
 	Oldest       time.Time `json:"oldest,omitzero"`        // UTC; when it was posted
-	Complete     bool      `json:"complete"`               // every page is kept; archiving goes from the oldest page to the newest
+	Complete     bool      `json:"complete"`               // every page is retained; archiving goes from the oldest page to the newest
 	From         time.Time `json:"from,omitzero"`          // UTC; once complete: from when on nothing is missing
 	Checked      bool      `json:"checked,omitempty"`      // it is decided what the run covers
 	Uncovered    bool      `json:"uncovered,omitempty"`    // X's answers lacked known posts: their time is not covered
@@ -179,10 +178,17 @@ func (a *Account) CountPost(created time.Time) {
 	}
 }
 
-// AddGap records a time of which posts may be missing.
-func (a *Account) AddGap(g Gap) {
+// AddGap records a time of which posts may be missing, and which is not covered for that.
+// It reports whether that is new: a run that is interrupted before it is checked
+// finds its gap again.
+func (a *Account) AddGap(g Gap) bool {
+	if slices.ContainsFunc(a.Gaps, func(x Gap) bool { return x.Range == g.Range && x.Why == g.Why }) {
+		return false
+	}
 	a.Gaps = append(a.Gaps, g)
+	a.Covered = a.Covered.Without(g.Range)
 	slices.SortFunc(a.Gaps, func(x, y Gap) int { return cmp.Or(x.From.Compare(y.From), x.To.Compare(y.To)) })
+	return true
 }
 
 // Missing returns the gaps' times as a set.
@@ -196,12 +202,14 @@ func (a *Account) Missing() Ranges {
 
 func (a *Account) belongs(name string) bool { return name == accountName(a.ID) }
 
-// upgrade: gaps had no reason, the last error was a text that could be empty, and
-// a run covered up to the end that it had asked X for.
+// upgrade: in the older format gaps had no reason, the last error was a text that
+// could be empty, and a run covered up to the end that it had asked X for.
 func (a *Account) upgrade() {
+	covered := a.Covered // such gaps were beside it, as far as they were any
 	for _, r := range a.Unreachable {
 		a.AddGap(Gap{Range: r, Why: BeyondReach})
 	}
+	a.Covered = covered
 	a.Unreachable = nil
 	a.Problem = a.Problem.orNil()
 	if a.Run != nil && a.Run.CoverTo.IsZero() {
@@ -233,6 +241,8 @@ type AccountRecord struct {
 
 // LoadAccount reads an account, to work on it; one never seen is empty but for its
 // id.
+//
+// A record that cannot be read is a *[Damaged].
 func (s *Store) LoadAccount(ctx context.Context, id string) (*AccountRecord, error) {
 	r := &AccountRecord{store: s}
 	info, err := s.read(ctx, accountName(id), &r.Account)
@@ -250,8 +260,8 @@ func (s *Store) LoadAccount(ctx context.Context, id string) (*AccountRecord, err
 // read.
 func (r *AccountRecord) Claimed() bool { return r.leased }
 
-// Claim takes the account's lease, once and returns a context that ends, with cause
-// ErrLost, when it is lost. It returns ErrClaimed if another instance has the
+// Claim takes the account's lease. It returns a context that ends, with cause
+// ErrLost, when the lease is lost. It returns ErrClaimed if another instance has the
 // account, or has changed it since it was read. [AccountRecord.Release] gives
 // the lease back.
 func (r *AccountRecord) Claim(ctx context.Context) (context.Context, error) {

@@ -67,13 +67,14 @@ var format = map[string]any{
 	"aside-post": state.AsidePost{V: 1, AccountID: "7", PostID: "1800", Problem: problem, First: now, Version: "1.2.0", Raw: []byte("{")},
 	"sign-in":    state.SignIn{V: 1, Token: "x", Sealed: []byte("sealed"), RedirectURL: "https://app", Page: true, CreatedAt: now, ExpiresAt: now},
 	"sweep":      state.Sweep{V: 1, At: now},
+	"tick":       state.Tick{V: 1, At: now},
 }
 
 // names are the blobs that the records of format are kept in.
 var names = map[string]string{
 	"job": "jobs/j.json", "account": "accounts/7.json", "owner": "owners/7.json", "task": "tasks/open/j/t.json", "items": "tasks/items/j/t/000000.json",
 	"found": "tasks/found/j/t.json", "delivered": "delivered/j.json", "late": "late/j/1800.json", "aside-post": "set-aside/posts/7/1800.json",
-	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json",
+	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json",
 }
 
 // TestFormat: what is written does not change unnoticed.

@@ -24,7 +24,7 @@ type Job struct {
 
 func (j *Job) belongs(name string) bool { return j.ID != "" && name == jobName(j.ID) }
 
-// upgrade: V 0 is a job that there is not, see [Store.UpdateJob].
+// upgrade sets V: 0 stands for a job that does not exist, see [Store.UpdateJob].
 func (j *Job) upgrade() { j.V = Version }
 
 const jobs = "jobs/"
@@ -59,8 +59,7 @@ func (s *Store) UpdateJob(ctx context.Context, id string, change func(*Job) erro
 	})
 }
 
-// updates is how often a record that others change meanwhile is tried to be
-// changed.
+// updates is how often a change is tried while others change the same record.
 const updates = 10
 
 // update reads a record, has it changed, and writes it if nobody else has
@@ -89,7 +88,7 @@ func update[T any, P pointer[T]](ctx context.Context, s *Store, name string, cha
 	}
 }
 
-// DeleteJob removes a job, its open tasks, and its hold on the account. It
+// DeleteJob removes a job, its open tasks, and its ownership of the account. It
 // returns ErrNotFound if there is no such job, and ErrNewer, removing nothing, if a
 // newer version wrote it. The account's cursor and coverage stay: a later job for
 // the account goes on where this one stopped. A task that is being delivered just

@@ -10,7 +10,7 @@ import (
 )
 
 // Owner says which job archives an account. It is made create-only, so that of two
-// jobs that choose the account at the same moment one gets it.
+// jobs that choose the account at the same moment only one gets it.
 type Owner struct {
 	V     int       `json:"v"`
 	JobID string    `json:"jobId"`

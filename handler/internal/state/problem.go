@@ -23,8 +23,8 @@ func NewProblem(err error, at time.Time) *Problem {
 	return &Problem{Cause: fault.CauseOf(err), Text: err.Error(), At: at.UTC()}
 }
 
-// orNil returns nil for a problem without a text, as records from before the format
-// was versioned hold it where there was none.
+// orNil returns nil for a problem without a text. Records from before the format was
+// versioned hold one where there was no problem.
 func (p *Problem) orNil() *Problem {
 	if p != nil && p.Text == "" {
 		return nil

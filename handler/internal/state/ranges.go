@@ -41,6 +41,18 @@ func (rs Ranges) Add(r Range) Ranges {
 	return out
 }
 
+// Without returns the set but for a range.
+func (rs Ranges) Without(r Range) Ranges {
+	if r.Empty() {
+		return rs
+	}
+	var out Ranges
+	for _, x := range rs {
+		out = append(out, Ranges{r}.Missing(x)...)
+	}
+	return out
+}
+
 // Missing returns the parts of a range that are not in the set, in order.
 func (rs Ranges) Missing(r Range) Ranges {
 	var out Ranges

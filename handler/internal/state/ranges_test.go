@@ -2,6 +2,7 @@ package state
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -58,5 +59,24 @@ func TestRangesFromTheBeginning(t *testing.T) {
 	}
 	if set.End() != day || (Ranges{}).End() != (time.Time{}) {
 		t.Error("wrong end")
+	}
+}
+
+func TestWithout(t *testing.T) {
+	at := func(n int) time.Time { return time.Unix(int64(n), 0).UTC() }
+	set := Ranges{{From: at(0), To: at(10)}, {From: at(20), To: at(30)}}
+	for _, c := range []struct {
+		r    Range
+		want Ranges
+	}{
+		{Range{From: at(10), To: at(20)}, set},
+		{Range{From: at(5), To: at(5)}, set},
+		{Range{From: at(5), To: at(25)}, Ranges{{From: at(0), To: at(5)}, {From: at(25), To: at(30)}}},
+		{Range{From: at(22), To: at(24)}, Ranges{{From: at(0), To: at(10)}, {From: at(20), To: at(22)}, {From: at(24), To: at(30)}}},
+		{Range{To: at(40)}, nil},
+	} {
+		if got := set.Without(c.r); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("without %v: %v, want %v", c.r, got, c.want)
+		}
 	}
 }

@@ -58,6 +58,12 @@ func (s *Store) Aside(ctx context.Context, accountID string) (list []AsidePost, 
 	return all[AsidePost, *AsidePost](ctx, s, asidePosts(accountID))
 }
 
+// CountAside returns how many posts of an account are set aside.
+func (s *Store) CountAside(ctx context.Context, accountID string) (int, error) {
+	names, err := s.names(ctx, asidePosts(accountID))
+	return len(names), err
+}
+
 // RetriedAside notes that a version of the connector has tried a post again, in
 // vain.
 func (s *Store) RetriedAside(ctx context.Context, p AsidePost) error {

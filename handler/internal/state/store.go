@@ -14,6 +14,7 @@
 //	set-aside/…                          what could not be understood, byte for byte
 //	signins/<hash>.json                  SignIn
 //	sweep.json                           Sweep: when leftovers were last removed
+//	tick.json                            Tick: when the timer last ticked
 //
 // [New] opens the store. What people and the Compliance Center ask for goes through
 // [Store.Job], [Store.UpdateJob], [Store.TakeAccount] and [Store.AddTask]; capture
@@ -44,6 +45,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
@@ -85,13 +87,15 @@ type Container interface {
 
 // Store is the state container.
 type Store struct {
-	blobs Container
+	blobs     Container
+	lastSweep atomic.Pointer[Sweep] // as this process last read or wrote it
 }
 
 // New returns the store in a container. Nothing is sent yet.
-func New(c Container) *Store { return &Store{c} }
+func New(c Container) *Store { return &Store{blobs: c} }
 
-// Damaged is a record that cannot be read. Everything else goes on.
+// Damaged is a record that cannot be read. Everything else goes on. It is also the
+// error of reading that record alone.
 type Damaged struct {
 	Name string // of the blob
 	Raw  []byte // its bytes
@@ -99,11 +103,11 @@ type Damaged struct {
 }
 
 // Error implements error: a single record that cannot be read is returned as
-// *Damaged.
-func (d *Damaged) Error() string { return d.Err.Error() }
+// Damaged.
+func (d Damaged) Error() string { return d.Err.Error() }
 
 // Unwrap returns what is wrong with the record.
-func (d *Damaged) Unwrap() error { return d.Err }
+func (d Damaged) Unwrap() error { return d.Err }
 
 // record is what is kept under a name. belongs reports whether what was read is a
 // record of that name: JSON such as null or {} is not. upgrade turns a record from
@@ -136,14 +140,15 @@ func parse(name string, data []byte, into record) error {
 	return nil
 }
 
-// read reads a record and returns the ETag and the lease state it was read with.
+// read reads a record and returns the ETag and the lease state it was read with. Its
+// error is a Damaged where the record cannot be read.
 func (s *Store) read(ctx context.Context, name string, into record) (blob.Info, error) {
 	data, info, err := s.blobs.Read(ctx, name)
 	if err != nil {
 		return blob.Info{}, err
 	}
 	if err := parse(name, data, into); err != nil {
-		return info, &Damaged{name, data, err}
+		return info, Damaged{name, data, err}
 	}
 	return info, nil
 }

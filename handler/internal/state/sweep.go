@@ -18,6 +18,9 @@ type Sweep struct {
 func (w *Sweep) belongs(string) bool { return !w.At.IsZero() }
 func (w *Sweep) upgrade()            {}
 
+// recent reports whether the sweep was made within the last day, by whichever clock.
+func (w *Sweep) recent(now time.Time) bool { return now.Sub(w.At).Abs() < sweepEvery }
+
 const (
 	sweepName = "sweep.json"
 
@@ -69,12 +72,16 @@ func (s *Store) leftovers(now time.Time) []leftover {
 // are gone. It returns how many blobs it removed; ran is false if a sweep was
 // made within the last day. After an error the rest waits for the next day.
 func (s *Store) Sweep(ctx context.Context, now time.Time) (removed int, ran bool, err error) {
+	if last := s.lastSweep.Load(); last != nil && last.recent(now) {
+		return 0, false, nil // no need to read it at every tick
+	}
 	var last Sweep
 	info, err := s.read(ctx, sweepName, &last)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return 0, false, err
 	}
-	if age := now.Sub(last.At); err == nil && age > -sweepEvery && age < sweepEvery {
+	if err == nil && last.recent(now) {
+		s.lastSweep.Store(&last)
 		return 0, false, nil
 	}
 	// Before the record is there, see unrecordedOwner.
@@ -82,13 +89,15 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) (removed int, ran bool
 		return 0, false, err
 	}
 	// Whoever writes this first sweeps; the others see that it is done.
-	_, err = s.write(ctx, sweepName, Sweep{Version, now.UTC()}, blob.Condition{ETag: info.ETag, Absent: info.ETag == ""})
+	mine := Sweep{Version, now.UTC()}
+	_, err = s.write(ctx, sweepName, mine, blob.Condition{ETag: info.ETag, Absent: info.ETag == ""})
 	if errors.Is(err, ErrClaimed) || errors.Is(err, ErrExists) {
 		return 0, false, nil
 	}
 	if err != nil {
 		return 0, false, err
 	}
+	s.lastSweep.Store(&mine)
 	for _, kind := range s.leftovers(now) {
 		n, err := s.sweepKind(ctx, kind, now)
 		removed += n

@@ -106,10 +106,10 @@ func (v *Verdict) reopens() bool {
 // adds is how often AddTask begins again because the task ends meanwhile.
 const adds = 5
 
-// AddTask makes a task durable. A task already open stays one task, as far as
-// it has come; if the newer request has another SAS, that one is taken, which may
-// outlive the first, and all items go there. A task that has ended stays ended.
-// added is false then. A task that ended as a temporary failure and is asked for
+// AddTask makes a task durable. A task that is open already stays one task and
+// keeps its progress; a newer request with another SAS replaces the SAS, and all
+// items go to the new container. A task that has ended stays ended. In both cases
+// added is false. A task that ended as a temporary failure and is asked for
 // again is open again. It returns ErrClaimed if the task is in work and the newer
 // request cannot be taken in now: it has another SAS, or the task is just ending
 // as a temporary failure.

@@ -111,7 +111,7 @@ func (c *TaskClaim) move(ctx context.Context) error {
 	return c.remove(ctx, work)
 }
 
-// Drop removes the task without a trace: its job is gone.
+// Drop removes the task, whose job is gone. It does not become an ended one.
 func (c *TaskClaim) Drop(ctx context.Context) error {
 	work, err := c.store.work(ctx, c.Task.JobID, c.Task.TaskID)
 	if err != nil {

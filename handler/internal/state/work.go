@@ -25,8 +25,8 @@ func itemsName(jobID, taskID string, n int) string {
 	return fmt.Sprintf("tasks/items/%s/%s/%06d.json", jobID, taskID, n)
 }
 
-// PutItems writes a chunk of the task's items. It is written before the task says
-// that it is there, so that a chunk that is not counted is none. It returns ErrLost
+// PutItems writes a chunk of the task's items. It is written before the task
+// counts it, and a chunk that no task counts is ignored. It returns ErrLost
 // if the claim is lost: what the next holder has written must stand.
 //
 // A chunk has no lease of its own. So it is made create-only; one that is there

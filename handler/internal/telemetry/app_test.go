@@ -24,7 +24,7 @@ func TestConnector(t *testing.T) {
 	}
 	server, c := ingestiontest.StartPlain(t), startCollector(t, httptest.NewServer)
 	var log strings.Builder
-	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: app, Stderr: &log,
+	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: app, InMemory: true, Stderr: &log,
 		Env: map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": server.ConnectionString(), "OTEL_EXPORTER_OTLP_ENDPOINT": c.URL, "WEBSITE_SITE_NAME": "func-connector"}})
 	if err != nil {
 		t.Fatal(err)

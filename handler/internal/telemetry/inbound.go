@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"time"
@@ -18,16 +19,26 @@ func (t *Telemetry) HTTP(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !t.traced.take(time.Now()) {
-			next.ServeHTTP(w, r)
-			return
+		method, started := method(r.Method), time.Now()
+		begin := func(ctx context.Context) (context.Context, trace.Span) {
+			return t.tracer.Start(ctx, method, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(started),
+				trace.WithAttributes(attribute.String("http.request.method", method), attribute.String("url.path", r.URL.Path)))
 		}
-		method := method(r.Method)
-		ctx, span := t.tracer.Start(r.Context(), method, trace.WithSpanKind(trace.SpanKindServer),
-			trace.WithAttributes(attribute.String("http.request.method", method), attribute.String("url.path", r.URL.Path)))
-		defer span.End()
+		ctx, span := r.Context(), trace.Span(nil)
+		if t.traced.take(started) {
+			ctx, span = begin(ctx)
+		}
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusInternalServerError} // unless next panics, this changes
 		defer func() {
+			if span == nil {
+				// An alert counts the answers that say the connector failed. A stranger must
+				// not be able to hide them by using the budget up.
+				if seen.status < 500 || !t.errors.take(started) {
+					return
+				}
+				_, span = begin(ctx)
+			}
+			defer span.End()
 			if seen.status != http.StatusNotFound { // a path that does not exist must not become a name
 				span.SetName(method + " " + r.URL.Path)
 			}

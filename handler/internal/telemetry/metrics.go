@@ -33,9 +33,9 @@ func newMetrics(meter metric.Meter) (metrics, error) {
 	m.setAside, errs[1] = meter.Int64Counter("xarchive.set_aside", metric.WithUnit("{post}"),
 		metric.WithDescription("Posts that could not be made into messages and were set aside."))
 	m.gaps, errs[2] = meter.Int64Counter("xarchive.gaps", metric.WithUnit("{gap}"),
-		metric.WithDescription("Times from which X no longer sends the posts, so that some may be missing."))
+		metric.WithDescription("Times of which posts may be missing: beyond X's reach, or left out of its answers."))
 	m.lag, errs[3] = meter.Float64Gauge("xarchive.lag", metric.WithUnit("s"),
-		metric.WithDescription("Time from the end of what is archived of an account without a gap until now."))
+		metric.WithDescription("Time from the end of an account's covered time until now."))
 	m.xBudget, errs[4] = meter.Int64Gauge("xarchive.x.budget", metric.WithUnit("{call}"),
 		metric.WithDescription("Calls of X left in the present window, by X's last answer."))
 	m.clockSkew, errs[5] = meter.Float64Gauge("xarchive.clock_skew", metric.WithUnit("s"),
@@ -45,7 +45,7 @@ func newMetrics(meter metric.Meter) (metrics, error) {
 	m.skipped, errs[7] = meter.Int64Counter("xarchive.skipped", metric.WithUnit("{item}"),
 		metric.WithDescription("Accounts and tasks that a tick had no time for."))
 	m.failures, errs[8] = meter.Int64Counter("xarchive.failures", metric.WithUnit("{failure}"),
-		metric.WithDescription("Work that failed and is tried again later."))
+		metric.WithDescription("Work that failed."))
 	return m, errors.Join(errs[:]...)
 }
 
@@ -70,7 +70,7 @@ func (t *Telemetry) SetAside(ctx context.Context, accountID string) {
 	t.metrics.setAside.Add(ctx, 1, account(accountID))
 }
 
-// Gap counts a time from which X no longer sends the posts of an account.
+// Gap counts a time of which posts of an account may be missing.
 func (t *Telemetry) Gap(ctx context.Context, accountID string) {
 	if t == nil {
 		return
@@ -78,8 +78,8 @@ func (t *Telemetry) Gap(ctx context.Context, accountID string) {
 	t.metrics.gaps.Add(ctx, 1, account(accountID))
 }
 
-// Lag reports that an account is archived without a gap up to covered. The zero
-// time, which means that nothing is archived yet, is not reported.
+// Lag reports up to when the time of an account is covered. The zero time, which
+// means that nothing is covered yet, is not reported.
 func (t *Telemetry) Lag(ctx context.Context, accountID string, covered, now time.Time) {
 	if t == nil || covered.IsZero() {
 		return

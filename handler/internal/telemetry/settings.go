@@ -131,6 +131,7 @@ func open(s settings, web *http.Client, log *slog.Logger) (destinations, error) 
 			to.spans = append(to.spans, appinsights.Spans{Sender: sender})
 			to.metrics = append(to.metrics, appinsights.Metrics{Sender: sender})
 			to.logs = append(to.logs, appinsights.Logs{Sender: sender})
+			to.insights = true
 		}
 	}
 	for _, t := range s.otlp {

@@ -45,11 +45,13 @@ type Options struct {
 
 // Telemetry takes reports. A nil one does nothing.
 type Telemetry struct {
-	tracer  trace.Tracer
-	metrics metrics
-	lines   *sdklog.LoggerProvider
-	traced  budget // of requests
-	pipes   []pipe
+	tracer   trace.Tracer
+	metrics  metrics
+	lines    *sdklog.LoggerProvider
+	traced   budget // of requests
+	errors   budget // of requests that fail here, beyond those
+	insights bool
+	pipes    []pipe
 }
 
 // pipe is what leads one kind of telemetry to one destination.
@@ -107,6 +109,8 @@ type destinations struct {
 	spans   []sdktrace.SpanExporter
 	metrics []sdkmetric.Exporter
 	logs    []sdklog.Exporter
+
+	insights bool // whether Application Insights is among them
 }
 
 func (d destinations) none() bool { return len(d.spans)+len(d.metrics)+len(d.logs) == 0 }
@@ -114,7 +118,7 @@ func (d destinations) none() bool { return len(d.spans)+len(d.metrics)+len(d.log
 // start gives each destination a queue of its own, so that one which does not
 // answer delays no other.
 func start(to destinations, from *resource.Resource) (*Telemetry, error) {
-	t := &Telemetry{}
+	t := &Telemetry{insights: to.insights}
 	// The host's choice of what to sample, in traceparent, is ignored: it repeats what
 	// a caller from the Internet says, and often says no without meaning it.
 	spans := []sdktrace.TracerProviderOption{sdktrace.WithResource(from), sdktrace.WithSampler(sdktrace.AlwaysSample())}
@@ -142,9 +146,17 @@ func start(to destinations, from *resource.Resource) (*Telemetry, error) {
 // Logger returns the connector's logger. It writes lines to stdout and stderr as
 // package logging does, and sends those of level INFO and above as telemetry, with
 // the ids of the trace that they belong to.
+//
+// The Functions host copies what is written to Application Insights, stderr as errors
+// (host.json keeps stdout out of it). So that no line is there twice, all of them go
+// to stdout where they are sent to Application Insights anyway, and stderr is left to
+// what is said before and after, and by Go itself when the process crashes.
 func (t *Telemetry) Logger(stdout, stderr io.Writer, level slog.Level) *slog.Logger {
 	if t == nil {
 		return logging.New(stdout, stderr, level)
+	}
+	if t.insights {
+		stderr = stdout
 	}
 	return logging.New(stdout, stderr, level, atLeast{max(level, slog.LevelInfo), otelslog.NewHandler(scope, otelslog.WithLoggerProvider(t.lines))})
 }

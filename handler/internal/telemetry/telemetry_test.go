@@ -291,6 +291,73 @@ func TestStrangersDoNotDecideTheBill(t *testing.T) {
 	}
 }
 
+// TestErrorsAreNotHidden: whoever uses the budget up hides no answer that says the
+// connector failed; those have a bound of their own.
+func TestErrorsAreNotHidden(t *testing.T) {
+	report, server := on(t)
+	handler := report.HTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/fails" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	for _, path := range []string{"/", "/fails"} {
+		for range 1000 {
+			handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil))
+		}
+	}
+	report.Flush(t.Context())
+	failed := 0
+	for _, i := range server.Of("RequestData") {
+		if i.Base["responseCode"] == "503" {
+			failed++
+			if i.Base["name"] != "GET /fails" || i.Base["success"] != false || !strings.HasPrefix(i.Tags["ai.internal.sdkVersion"], "xarchive:") {
+				t.Errorf("%s", i.Raw)
+			}
+		}
+	}
+	// A new minute may begin in between.
+	if failed < 120 || failed > 480 {
+		t.Errorf("%d failed requests are recorded, want 120 a minute", failed)
+	}
+}
+
+// TestConsole: a line that is sent to Application Insights must not get there from
+// stderr, too. By OTLP alone, the host's copy is the only one.
+func TestConsole(t *testing.T) {
+	for name, c := range map[string]struct {
+		make           func() *telemetry.Telemetry
+		stdout, stderr string
+	}{
+		"off":                  {func() *telemetry.Telemetry { return nil }, "news", "trouble"},
+		"Application Insights": {func() *telemetry.Telemetry { report, _ := on(t); return report }, "news trouble", ""},
+		"OTLP": {func() *telemetry.Telemetry {
+			env := map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": startCollector(t, httptest.NewServer).URL}
+			report, err := telemetry.New(telemetry.Options{Getenv: func(name string) string { return env[name] }, Log: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { report.Shutdown(context.Background()) })
+			return report
+		}, "news", "trouble"},
+	} {
+		var stdout, stderr strings.Builder
+		log := c.make().Logger(&stdout, &stderr, slog.LevelInfo)
+		log.Info("news")
+		log.Error("trouble")
+		for _, out := range []struct{ what, got, want string }{{"stdout", stdout.String(), c.stdout}, {"stderr", stderr.String(), c.stderr}} {
+			var said []string
+			for _, word := range []string{"news", "trouble"} {
+				if strings.Contains(out.got, "msg="+word) {
+					said = append(said, word)
+				}
+			}
+			if got := strings.Join(said, " "); got != out.want {
+				t.Errorf("%s: want %q on %s, got %q", name, out.want, out.what, got)
+			}
+		}
+	}
+}
+
 // TestOutbound: a call of X becomes a dependency, named without ids and without its
 // query, which can hold tokens. X learns nothing of the trace.
 func TestOutbound(t *testing.T) {

@@ -7,17 +7,19 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"sort"
 	"strings"
 	"testing"
+	"time"
+
+	"xarchive/tests/sandbox/corpus"
+	"xarchive/tests/sandbox/x"
 )
 
 var (
-	signInApp     = App{Key: "app key", Secret: "app&secret"}
+	signInApp     = App{Key: "app key", Secret: "app&secret"} // what OAuth must encode
 	signInRequest = Token{Token: "req/1", Secret: "req secret"}
 	signInAccess  = Token{Token: "77-access", Secret: "access secret"}
 )
@@ -62,49 +64,35 @@ func oauthParams(r *http.Request, tokenSecret string) (map[string]string, error)
 	return params, nil
 }
 
-// signInX is X's side of a sign-in; it takes one verifier.
-func signInX(t *testing.T) *httptest.Server {
-	mux := http.NewServeMux()
-	answer := func(pattern, tokenSecret, want string, body string) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			p, err := oauthParams(r, tokenSecret)
-			got := strings.Join([]string{p["oauth_consumer_key"], p["oauth_token"], p["oauth_callback"], p["oauth_verifier"]}, "|")
-			if err != nil || got != want {
-				t.Errorf("%s: %v; parameters %q, want %q", pattern, err, got, want)
-				w.WriteHeader(http.StatusUnauthorized)
-				return
-			}
-			_, _ = io.WriteString(w, body)
-		})
-	}
-	answer("POST /oauth/request_token", "", "app key||"+signInCallback+"|",
-		"oauth_token=req%2F1&oauth_token_secret=req%20secret&oauth_callback_confirmed=true")
-	answer("POST /oauth/access_token", signInRequest.Secret, "app key|req/1||the verifier",
-		"oauth_token=77-access&oauth_token_secret=access%20secret&user_id=77&screen_name=contoso\n")
-	answer("GET /2/users/me", signInAccess.Secret, "app key|77-access||",
-		`{"data":{"id":"77","name":"Contoso Ltd","username":"contoso"}}`)
-	srv := httptest.NewServer(mux)
-	t.Cleanup(srv.Close)
-	return srv
-}
-
 func TestSignIn(t *testing.T) {
-	x, ctx := signInX(t), context.Background()
-
-	request, err := RequestToken(ctx, x.Client(), x.URL, signInApp, signInCallback)
-	if err != nil || request != signInRequest {
+	w, ctx := newWorld(t), t.Context()
+	w.x.Register(signInCallback)
+	request, err := RequestToken(ctx, w.http, w.url, signInApp, signInCallback)
+	if err != nil || request.Token == "" || request.Secret == "" {
 		t.Fatalf("request token %+v, %v", request, err)
 	}
-	if got, want := AuthenticateURL(x.URL, request), x.URL+"/oauth/authenticate?oauth_token=req%2F1"; got != want {
+	back, err := x.SignIn(ctx, w.http, AuthenticateURL(w.url, request), corpus.PressAccount)
+	if err != nil {
+		t.Fatalf("signing in at X: %v", err)
+	}
+	address, err := url.Parse(back)
+	if err != nil || !strings.HasPrefix(back, signInCallback+"?") || address.Query().Get("oauth_token") != request.Token {
+		t.Fatalf("X sends the browser back to %s, %v", back, err)
+	}
+	account, err := AccessToken(ctx, w.http, w.url, signInApp, request, address.Query().Get("oauth_verifier"))
+	token, secret := w.x.Token(corpus.PressAccount)
+	if want := (Account{Token{token, secret}, corpus.PressAccount, "ContosoEnergy"}); err != nil || account != want {
+		t.Fatalf("account %+v, %v, want %+v", account, err, want)
+	}
+	me, err := Me(ctx, w.http, w.url, signInApp, account.Token)
+	if want := (User{ID: corpus.PressAccount, Name: "Contoso Energy ⚡", Username: "ContosoEnergy"}); err != nil || me != want {
+		t.Fatalf("me %+v, %v, want %+v", me, err, want)
+	}
+}
+
+func TestAuthenticateURL(t *testing.T) {
+	if got, want := AuthenticateURL("https://api.x.com", signInRequest), "https://api.x.com/oauth/authenticate?oauth_token=req%2F1"; got != want {
 		t.Errorf("want the browser sent to %s, got %s", want, got)
-	}
-	account, err := AccessToken(ctx, x.Client(), x.URL, signInApp, request, "the verifier")
-	if want := (Account{signInAccess, "77", "contoso"}); err != nil || account != want {
-		t.Fatalf("account %+v, %v", account, err)
-	}
-	me, err := Me(ctx, x.Client(), x.URL, signInApp, account.Token)
-	if want := (User{ID: "77", Name: "Contoso Ltd", Username: "contoso"}); err != nil || me != want {
-		t.Fatalf("me %+v, %v", me, err)
 	}
 }
 
@@ -130,13 +118,10 @@ func TestSignInRefused(t *testing.T) {
 		{"too long", 200, strings.Repeat("x", maxAnswer+1), ErrUnavailable, "longer", "longer"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			x := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.WriteHeader(c.status)
-				_, _ = io.WriteString(w, c.body)
-			}))
-			defer x.Close()
-			_, begin := RequestToken(context.Background(), x.Client(), x.URL, signInApp, signInCallback)
-			_, end := AccessToken(context.Background(), x.Client(), x.URL, signInApp, signInRequest, "v")
+			w := newWorld(t)
+			w.answers(c.status, c.body)
+			_, begin := RequestToken(t.Context(), w.http, w.url, signInApp, signInCallback)
+			_, end := AccessToken(t.Context(), w.http, w.url, signInApp, signInRequest, "v")
 			for _, got := range []struct {
 				err  error
 				want string
@@ -153,9 +138,9 @@ func TestSignInRefused(t *testing.T) {
 }
 
 func TestSignInRateLimit(t *testing.T) {
-	x := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(429) }))
-	defer x.Close()
-	_, err := RequestToken(context.Background(), x.Client(), x.URL, signInApp, signInCallback)
+	w := newWorld(t)
+	w.answers(http.StatusTooManyRequests, "")
+	_, err := RequestToken(t.Context(), w.http, w.url, signInApp, signInCallback)
 	var limit *RateLimitError
 	if !errors.As(err, &limit) {
 		t.Errorf("want a rate limit, got %v", err)
@@ -163,15 +148,14 @@ func TestSignInRateLimit(t *testing.T) {
 }
 
 func TestSignInEndsWithItsContext(t *testing.T) {
-	asked := make(chan struct{})
-	x := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		close(asked)
-		<-r.Context().Done()
-	}))
-	defer x.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() { <-asked; cancel() }()
-	if _, err := RequestToken(ctx, x.Client(), x.URL, signInApp, signInCallback); !errors.Is(err, context.Canceled) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	w.x.Fail(func(*http.Request) x.Fault {
+		cancel()
+		return x.Fault{Delay: time.Hour}
+	})
+	if _, err := RequestToken(ctx, w.http, w.url, signInApp, signInCallback); !errors.Is(err, context.Canceled) {
 		t.Errorf("want the context's end, got %v", err)
 	}
 }

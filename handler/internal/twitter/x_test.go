@@ -23,6 +23,8 @@ type world struct {
 	x      *x.Server
 	corpus *corpus.Corpus
 	client *Client
+	http   *http.Client
+	url    string
 }
 
 func newWorld(t testing.TB) *world {
@@ -34,6 +36,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{corpus: c, x: x.New(x.Options{Corpus: c, ConsumerKey: signInApp.Key, ConsumerSecret: signInApp.Secret})}
 	srv := httptest.NewServer(w.x)
 	t.Cleanup(srv.Close)
+	w.http, w.url = srv.Client(), srv.URL
 	token, secret := w.x.Token(corpus.PressAccount)
 	w.client = NewClient(srv.Client(), srv.URL, signInApp, Token{token, secret})
 	return w

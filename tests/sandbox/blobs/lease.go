@@ -32,6 +32,20 @@ func (l lease) state(now time.Time) string {
 	return leased
 }
 
+// ExpireLeases ends every lease, as if its time had run out.
+func (s *Server) ExpireLeases() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.opt.Now()
+	for _, c := range s.containers {
+		for _, b := range c.blobs {
+			if b.lease.state(now) == leased {
+				b.lease.until, b.lease.duration = now, time.Nanosecond
+			}
+		}
+	}
+}
+
 // show adds a lease's state to an answer's header.
 func (l lease) show(h http.Header, now time.Time) {
 	state, status, duration := l.words(now)

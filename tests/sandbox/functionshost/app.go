@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,6 +21,7 @@ type app struct {
 	workingDir  string
 	routePrefix string
 	timeout     time.Duration // functionTimeout; 0 is none
+	console     slog.Level    // from which on the handler's lines are passed on
 	functions   []*function
 }
 
@@ -48,8 +50,8 @@ type timerTrigger struct {
 // https://learn.microsoft.com/azure/azure-functions/functions-host-json#functiontimeout
 const defaultTimeout = 30 * time.Minute
 
-// loadApp reads and checks dir. The real host would log a faulty function
-// and go on without it; here every fault is an error, all of them at once.
+// loadApp reads and checks dir. Every fault is an error, all of them at once; the
+// app is usable if the faults are only those of functions, which it leaves out.
 func loadApp(dir string, env map[string]string) (*app, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -93,6 +95,7 @@ func loadApp(dir string, env map[string]string) (*app, error) {
 type hostJSON struct {
 	Version         string
 	FunctionTimeout *string
+	Logging         struct{ LogLevel map[string]string }
 	Extensions      struct {
 		HTTP struct{ RoutePrefix *string }
 	}
@@ -103,6 +106,8 @@ type hostJSON struct {
 			Arguments             []string
 		}
 		EnableForwardingHttpRequest bool
+		// EnableProxyingHttpRequest, which newer hosts put first, is passed over, as
+		// older hosts do: those buffer answers, which is the harder case.
 	}
 }
 
@@ -126,6 +131,7 @@ func (a *app) readHostJSON(env map[string]string) error {
 	if p := h.Extensions.HTTP.RoutePrefix; p != nil {
 		a.routePrefix = strings.Trim(*p, "/")
 	}
+	a.console = consoleLevel(h.Logging.LogLevel)
 	limit := h.FunctionTimeout
 	if override, ok := env["AzureFunctionsJobHost__functionTimeout"]; ok {
 		limit = &override

@@ -31,7 +31,8 @@ func (t *timer) envelope(now time.Time) []byte {
 	var body struct {
 		Data     map[string]any
 		Metadata struct {
-			Sys struct{ MethodName, UtcNow, RandGuid string } `json:"sys"`
+			Timer string                                        `json:"timer"`
+			Sys   struct{ MethodName, UtcNow, RandGuid string } `json:"sys"`
 		}
 	}
 	var value struct {
@@ -48,6 +49,7 @@ func (t *timer) envelope(now time.Time) []byte {
 		}
 	}
 	body.Data = map[string]any{t.function.timer.binding: value}
+	body.Metadata.Timer = `""` // as the host has it
 	body.Metadata.Sys.MethodName = t.function.name
 	body.Metadata.Sys.UtcNow = now.UTC().Format(sysTime)
 	body.Metadata.Sys.RandGuid = uuid.NewString()
@@ -58,8 +60,12 @@ func (t *timer) envelope(now time.Time) []byte {
 	return text
 }
 
+// killDelay is how long after functionTimeout the handler is killed. The invocation
+// has failed by then.
+const killDelay = 2 * time.Second
+
 // post sends an invocation and checks the answer. It lasts functionTimeout at
-// most; then the handler is restarted. It ends with the handler.
+// most; then the handler is killed and started again. It ends with the handler.
 func (h *Host) post(function, id string, envelope []byte) (status int, logs []string, err error) {
 	ctx, cancel := context.Background(), context.CancelFunc(func() {})
 	if h.app.timeout > 0 {
@@ -91,7 +97,7 @@ func (h *Host) post(function, id string, envelope []byte) (status int, logs []st
 		}
 	}
 	if ctx.Err() != nil {
-		worker.recycle()
+		go worker.recycleAfter(killDelay, h.stopping)
 		return status, nil, context.Cause(ctx)
 	}
 	return status, nil, fmt.Errorf("the handler broke off the invocation: %w", err)
@@ -99,7 +105,8 @@ func (h *Host) post(function, id string, envelope []byte) (status int, logs []st
 
 // checkAnswer is strict about what
 // https://learn.microsoft.com/azure/azure-functions/functions-custom-handlers#response-payload
-// documents: 200, JSON, an object with Outputs (an object), Logs (a list of strings) and
+// documents, stricter than the host, which waits for ever after an empty 200 and passes
+// over unknown outputs: 200, JSON, an object with Outputs (an object), Logs (a list of strings) and
 // ReturnValue (anything, null as well), and nothing else.
 func checkAnswer(resp *http.Response, answer []byte) ([]string, error) {
 	violation := func(format string, args ...any) ([]string, error) {

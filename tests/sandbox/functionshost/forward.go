@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,6 +20,10 @@ const frontEndLimit = 230 * time.Second
 
 // ServeHTTP answers a request from outside.
 func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if status := tooLarge(r); status != 0 {
+		w.WriteHeader(status)
+		return
+	}
 	raw := r.URL.EscapedPath()
 	if target, _, _ := strings.Cut(r.RequestURI, "?"); strings.HasPrefix(target, "/") {
 		raw = target // as it came over the wire
@@ -27,42 +33,33 @@ func (h *Host) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "", http.StatusBadRequest)
 		return
 	}
-	if status := hostsOwn(path); status != 0 {
+	if status := hostsOwn(r.Method, path); status != 0 {
 		w.WriteHeader(status)
 		return
 	}
 	f := h.app.find(r.Method, path)
-	home := path == "/"
 	switch {
-	case home && !strings.EqualFold(h.env["AzureWebJobsDisableHomepage"], "true"):
+	case f == nil && path == "/" && !isTrue(h.env["AzureWebJobsDisableHomepage"]):
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, "<!DOCTYPE html><title>Your Functions app is up and running</title><p>This is the host's own page; set AzureWebJobsDisableHomepage to true.")
-	case f == nil && home:
+	case f == nil && path == "/":
 		w.WriteHeader(http.StatusNoContent)
 	case f == nil || f.disabled:
 		w.WriteHeader(http.StatusNotFound)
 	case !f.http.anonymous:
 		w.WriteHeader(http.StatusUnauthorized) // there are no function keys here
 	default:
+		if status := unforwardable(r); status != 0 {
+			h.log.WarnContext(r.Context(), "a request cannot be forwarded", "path", path, "status", status)
+			w.WriteHeader(status)
+			return
+		}
 		h.forward(w, r, path)
 	}
 }
 
-// hostsOwn is the status of what the host keeps for itself, 0 for other paths.
-// Without the host's keys there is nothing to be had at either.
-func hostsOwn(path string) int {
-	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	switch strings.ToLower(first) {
-	case "admin":
-		return http.StatusUnauthorized
-	case "runtime":
-		return http.StatusNotFound
-	}
-	return 0
-}
-
-// forward hands a request to the handler and its answer back, neither following
-// redirects nor reading the body into memory.
+// forward hands a request to the handler and its whole answer back. It follows no
+// redirects.
 func (h *Host) forward(w http.ResponseWriter, r *http.Request, path string) {
 	limit := h.app.timeout
 	if !h.options.NoFrontEnd && (limit == 0 || limit > h.frontLimit) {
@@ -74,19 +71,8 @@ func (h *Host) forward(w http.ResponseWriter, r *http.Request, path string) {
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
-	worker, err := h.await(ctx)
-	if err != nil {
-		h.log.WarnContext(ctx, "no handler for a request", "path", path, "error", err.Error())
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	out, err := h.outgoing(ctx, worker, r, path)
-	if err != nil {
-		w.WriteHeader(http.StatusBadRequest)
-		return
-	}
 	h.forwarded.Add(1)
-	resp, err := h.client.Transport.RoundTrip(out)
+	resp, answer, err := h.deliver(ctx, r, path)
 	if err != nil {
 		status := http.StatusInternalServerError
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
@@ -96,30 +82,82 @@ func (h *Host) forward(w http.ResponseWriter, r *http.Request, path string) {
 		w.WriteHeader(status)
 		return
 	}
-	defer resp.Body.Close()
 	header := w.Header()
 	for name, values := range resp.Header {
-		if !hopByHop[name] {
+		if !dropped[name] {
 			header[name] = values
 		}
 	}
-	w.WriteHeader(resp.StatusCode)
-	if _, err := io.Copy(flushing{w}, resp.Body); err != nil {
-		h.log.WarnContext(ctx, "the handler's answer broke off", "path", path, "error", err.Error())
-		panic(http.ErrAbortHandler) // or the caller would take it for whole
+	if r.Method != http.MethodHead {
+		header.Set("Content-Length", strconv.Itoa(len(answer)))
 	}
+	w.WriteHeader(resp.StatusCode)
+	_, _ = w.Write(answer)
+}
+
+// sends is how often a request without a body is sent at most, if the handler
+// closes the connection before it answers: .NET's HTTP client repeats it.
+const sends = 4
+
+// largeBody is the size from which on an answer before the whole body was sent is
+// lost; what is smaller lies in buffers by then. Seen from 300 KB on, at times, and
+// from 5 MiB on always.
+const largeBody = 300 << 10
+
+// deliver sends a request to the handler, and returns the answer once all of it is
+// there. What is broken off is an error, and so is an answer before the whole
+// of a large body has been sent.
+func (h *Host) deliver(ctx context.Context, r *http.Request, path string) (*http.Response, []byte, error) {
+	id := uuid.NewString()
+	var failed error
+	for range sends {
+		worker, err := h.await(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		body := &counted{from: r.Body}
+		out, err := h.outgoing(ctx, worker, r, path, id, body)
+		if err != nil {
+			return nil, nil, err
+		}
+		resp, err := h.client.Transport.RoundTrip(out)
+		if err == nil {
+			answer, err := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if err == nil && r.ContentLength >= largeBody && r.ContentLength > body.read.Load() {
+				err = errors.New("the handler answered before it had read the body")
+			}
+			return resp, answer, err
+		}
+		var unreachable *net.OpError
+		if failed = err; r.ContentLength > 0 || ctx.Err() != nil || errors.As(err, &unreachable) && unreachable.Op == "dial" {
+			break
+		}
+	}
+	return nil, nil, failed
+}
+
+// counted counts the bytes that were read of a body.
+type counted struct {
+	from io.Reader
+	read atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	c.read.Add(int64(n))
+	return n, err
 }
 
 // outgoing is the request that the handler gets.
-func (h *Host) outgoing(ctx context.Context, to *worker, r *http.Request, path string) (*http.Request, error) {
+func (h *Host) outgoing(ctx context.Context, to *worker, r *http.Request, path, id string, from io.Reader) (*http.Request, error) {
 	uri := to.url + forwardedPath(path)
 	if query := forwardedQuery(r.URL.RawQuery); query != "" {
 		uri += "?" + query
 	}
-	// Without a Content-Length the host passes on no body.
 	var body io.Reader
 	if r.ContentLength > 0 {
-		body = r.Body
+		body = from
 	}
 	out, err := http.NewRequestWithContext(ctx, r.Method, uri, body)
 	if err != nil {
@@ -129,7 +167,7 @@ func (h *Host) outgoing(ctx context.Context, to *worker, r *http.Request, path s
 		out.ContentLength = r.ContentLength
 	}
 	for name, values := range r.Header {
-		if !hopByHop[name] {
+		if !dropped[name] && name != "Content-Encoding" {
 			out.Header[name] = append([]string(nil), values...)
 		}
 	}
@@ -143,7 +181,7 @@ func (h *Host) outgoing(ctx context.Context, to *worker, r *http.Request, path s
 		out.Header.Set(name, strings.Join(append(out.Header.Values(name), value), ", "))
 	}
 	add("X-Azure-Functions-HostVersion", Version)
-	add("X-Azure-Functions-InvocationId", uuid.NewString())
+	add("X-Azure-Functions-InvocationId", id)
 	out.Header.Set("User-Agent", strings.TrimSpace(r.UserAgent()+" Azure-Functions-Host/"+Version))
 	return out, nil
 }
@@ -183,19 +221,9 @@ func (h *Host) passFrontEnd(out *http.Request, r *http.Request) {
 	}
 }
 
-// hopByHop are headers of one connection: RFC 9110 section 7.6.1.
-var hopByHop = map[string]bool{
-	"Connection": true, "Keep-Alive": true, "Proxy-Connection": true, "Proxy-Authenticate": true, "Proxy-Authorization": true,
-	"Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Expect": true,
-}
-
-// flushing hands every piece of an answer on at once.
-type flushing struct{ to http.ResponseWriter }
-
-func (f flushing) Write(p []byte) (int, error) {
-	n, err := f.to.Write(p)
-	if err == nil {
-		err = http.NewResponseController(f.to).Flush()
-	}
-	return n, err
+// dropped are the headers of one connection that the host does not pass on. The
+// others of RFC 9110, section 7.6.1, it does: Keep-Alive, TE, Proxy-Authorization.
+var dropped = map[string]bool{
+	"Connection": true, "Proxy-Connection": true, "Proxy-Authenticate": true,
+	"Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
 }

@@ -3,24 +3,36 @@
 // host.json and one folder for each function, whose program is a custom handler:
 // https://learn.microsoft.com/azure/azure-functions/functions-custom-handlers
 //
-// [Start] reads the app and checks it as the host would, starts the handler with
-// the host's environment, waits until it answers HTTP, and then
+// [Start] reads the app and checks it, starts the handler with the host's
+// environment, waits until it answers HTTP, and then
 //
 //   - serves HTTP at [Host.URL]: what a function's route matches is forwarded as
 //     the host does it, all else the handler never sees;
-//   - fires timers by their schedules, and on [Host.Tick];
-//   - starts a handler that died anew, up to the host's limit.
+//   - fires timers by their schedules, and on [Host.Tick], also while one runs;
+//   - starts a handler that ended again, at once and on the same port, unless it
+//     ended with 0 or for the third time; after that the host ends, too.
 //
-// It is as strict as the host, and where the host is lenient about what a handler
-// answers, stricter: a wrong answer is a failed invocation with a reason. How the
-// host changes a request on its way is modelled closely, because what an attacker
-// can make of it matters: the path is decoded, matched and then written anew
-// (see forwardedPath), headers of the host's names are added to forged ones, and
-// a body without a Content-Length is dropped.
+// It does what was seen in the real host, version 4.1037, with the harder case where
+// that depends on chance. How the host changes a request on its way is modelled
+// closely, because what an attacker can make of it matters: the path is decoded,
+// matched and then written again (see forwardedPath), and headers of the host's names
+// are added to forged ones. What the real host fails to hand on it refuses, too (see
+// unforwardable); an answer that comes before the whole body was sent becomes a 500;
+// a request that gets no answer is sent up to four times; answers are buffered.
+//
+// It differs where the real host would only hide a fault from a test:
+//
+//   - after an empty 200 the real host waits for ever; here the invocation fails, as
+//     it does for unknown outputs;
+//   - a function with faults stops the start, unless [Options.LeaveOutFaulty] is set;
+//   - a handler whose tick outlasts the host's end is killed and not left behind as an
+//     orphan, and where the kernel can it dies with the host;
+//   - headers of more than about 40 KiB, or more than the web server's limits in
+//     number, get the answer of Go's own server.
 //
 // What is not here: other triggers and bindings, extension bundles, function keys,
-// the admin API, invocations of HTTP functions in an envelope, and state of
-// schedules that outlives the host.
+// the admin API, invocations of HTTP functions in an envelope, answers that stream
+// (enableProxyingHttpRequest), and state of schedules that outlives the host.
 package functionshost
 
 import (
@@ -60,9 +72,19 @@ type Options struct {
 	PublicHost string
 	// NoTimers has no timer fire by itself: they run on Tick only.
 	NoTimers bool
-	// Stdout and Stderr get the handler's output, line by line. Without a Stdout it
-	// goes to Stderr; without both it is dropped.
+	// Stdout and Stderr get the handler's output, line by line, as far as host.json
+	// lets it pass. Without a Stdout it goes to Stderr; without both it is dropped.
 	Stdout, Stderr io.Writer
+	// Console, if set, gets the same lines with the level that the host gives them,
+	// which is what goes to Application Insights. Calls follow one another.
+	Console func(level slog.Level, line string)
+	// LeaveOutFaulty leaves out functions with faults, a timer with a faulty schedule
+	// among them, and serves the rest, as the real host does. Otherwise Start names
+	// the faults and fails.
+	LeaveOutFaulty bool
+	// Terminal leaves the handler in this process's group, so that a Ctrl-C in the
+	// terminal reaches it too, as with Core Tools.
+	Terminal bool
 	// Log gets what the host has to say; nil drops it.
 	Log *slog.Logger
 	// CrashLimit is the crash at which the handler is given up; 0 is 3, as the host
@@ -79,11 +101,10 @@ type Host struct {
 	client     *http.Client
 	server     *http.Server
 	address    string
-	stdout     *lines
-	stderr     *lines
+	console    *lines
+	port       int // the handler's
 	crashLimit int
 	readyLimit time.Duration
-	backoff    time.Duration
 	frontLimit time.Duration
 	restarts   atomic.Int64
 	forwarded  atomic.Int64
@@ -92,6 +113,7 @@ type Host struct {
 	mu      sync.Mutex
 	worker  *worker
 	gone    error
+	ticking int           // invocations under way
 	changed chan struct{} // closed when worker or gone change, or an invocation ended
 
 	cancel     context.CancelFunc
@@ -110,7 +132,10 @@ var errStopped = errors.New("the host is stopping")
 // says what kept the handler from starting.
 func Start(ctx context.Context, o Options) (*Host, error) {
 	a, err := loadApp(o.Dir, o.Env)
-	if err != nil {
+	if a != nil && o.LeaveOutFaulty && err != nil && o.Log != nil {
+		o.Log.ErrorContext(ctx, "functions are left out", "faults", err.Error())
+	}
+	if err != nil && (a == nil || !o.LeaveOutFaulty) {
 		return nil, fmt.Errorf("the Functions app cannot be run: %w", err)
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)))
@@ -134,11 +159,6 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 		_ = h.Stop(ended)
 		return nil, fmt.Errorf("the Functions app cannot be run: %w", err)
 	}
-	h.server = &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 30 * time.Second,
-		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
-	}
 	h.running.Go(func() { _ = h.server.Serve(listener) })
 	for _, t := range h.timers {
 		if !t.function.disabled && !o.NoTimers {
@@ -151,19 +171,22 @@ func Start(ctx context.Context, o Options) (*Host, error) {
 func newHost(a *app, o Options, address string) *Host {
 	h := &Host{
 		app: a, env: o.Env, options: o, log: o.Log, address: address,
-		stderr:     &lines{to: writerOr(o.Stderr, io.Discard)},
-		crashLimit: o.CrashLimit, readyLimit: readyLimit, backoff: 100 * time.Millisecond, frontLimit: frontEndLimit,
+		crashLimit: o.CrashLimit, readyLimit: readyLimit, frontLimit: frontEndLimit,
 		timers: map[string]*timer{}, changed: make(chan struct{}), stopping: make(chan struct{}), supervised: make(chan struct{}),
 	}
-	h.stdout = h.stderr
-	if o.Stdout != nil {
-		h.stdout = &lines{to: o.Stdout}
-	}
+	stderr := writerOr(o.Stderr, io.Discard)
+	h.console = &lines{stdout: writerOr(o.Stdout, stderr), stderr: stderr, from: a.console, line: o.Console}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
 	if h.crashLimit == 0 {
 		h.crashLimit = crashLimit
+	}
+	h.server = &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 30 * time.Second,
+		MaxHeaderBytes:    maxRequestLine + maxHeaders,
+		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
 	}
 	h.client = &http.Client{
 		// No jar: cookies are not kept. Redirects go to the caller as they are.
@@ -274,36 +297,53 @@ func (h *Host) Functions() []Function {
 	return all
 }
 
-// stopLimit is how long Stop waits for a handler to end by itself.
-const stopLimit = 20 * time.Second
+// tickLimit is how long Stop waits for invocations that run.
+const tickLimit = 16 * time.Second
 
-// Stop ends timers and HTTP, asks the handler to end (SIGTERM), and kills it if it
-// has not by ctx's end, or after 20 seconds. When it returns, nothing is left
-// running. The error says what did not end by itself; a second call returns the
-// same.
+// Stop ends timers and HTTP and kills the handler (SIGKILL), which gets no other
+// sign; invocations that run have until ctx's end, or 16 seconds. When it returns,
+// nothing is left running. The error says that an invocation did not end by itself:
+// the real host would then leave the handler behind, at work and listening. A second
+// call returns the same.
 func (h *Host) Stop(ctx context.Context) error {
 	h.stopOnce.Do(func() { h.stopErr = h.stop(ctx) })
 	return h.stopErr
 }
 
 func (h *Host) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	ctx, cancel := context.WithTimeout(ctx, tickLimit)
 	defer cancel()
 	close(h.stopping)
 	h.cancel()
 	<-h.supervised
+	err := h.awaitInvocations(ctx)
 	h.mu.Lock()
 	w := h.worker
 	h.mu.Unlock()
-	var err error
 	if w != nil {
-		err = w.terminate(ctx)
+		err = errors.Join(err, w.kill())
 	}
-	if h.server != nil {
-		if shutdownErr := h.server.Shutdown(ctx); shutdownErr != nil {
-			_ = h.server.Close()
-		}
+	if shutdownErr := h.server.Shutdown(ctx); shutdownErr != nil {
+		_ = h.server.Close()
 	}
 	h.running.Wait()
 	return err
+}
+
+// awaitInvocations waits until none runs, or ctx ends.
+func (h *Host) awaitInvocations(ctx context.Context) error {
+	for {
+		h.mu.Lock()
+		ticking, changed, w := h.ticking, h.changed, h.worker
+		h.mu.Unlock()
+		if ticking == 0 || w == nil || w.gone() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-w.exited:
+		case <-ctx.Done():
+			return fmt.Errorf("an invocation still runs; the real host would leave the handler (process %d) behind: %w", w.pid(), context.Cause(ctx))
+		}
+	}
 }

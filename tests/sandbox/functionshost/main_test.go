@@ -81,6 +81,21 @@ func runHandler() {
 			fmt.Fprint(w, most)
 		case "/api/env":
 			_ = json.NewEncoder(w).Encode(os.Environ())
+		case "/api/cut": // the connection is closed without an answer
+			fmt.Fprintln(os.Stderr, "cut", r.Method, r.Header.Get("X-Azure-Functions-InvocationId"))
+			panic(http.ErrAbortHandler)
+		case "/api/hasty": // answers without reading the body
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		case "/api/pieces":
+			for _, piece := range []string{"one ", "two"} {
+				fmt.Fprint(w, piece)
+				_ = http.NewResponseController(w).Flush()
+			}
+		case "/api/out":
+			fmt.Println("news")
+		case "/api/errors":
+			fmt.Fprint(os.Stderr, "fatal: it broke\nlevel=WARN be careful\n")
 		case "/api/broken":
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, "half")

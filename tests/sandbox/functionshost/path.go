@@ -115,7 +115,8 @@ func forwardedPath(decoded string) string {
 	if i := strings.IndexAny(decoded, "?#"); i >= 0 {
 		decoded = decoded[:i]
 	}
-	decoded = strings.ReplaceAll(decoded, `\`, "/")
+	// .NET's Uri drops a line's end at its own end.
+	decoded = strings.ReplaceAll(strings.TrimRight(decoded, "\n"), `\`, "/")
 	var plain strings.Builder
 	for i := 0; i < len(decoded); i++ {
 		if decoded[i] == '%' && i+2 < len(decoded) {
@@ -180,7 +181,7 @@ func forwardedQuery(raw string) string {
 	}
 	out := make([]string, len(all))
 	for i, p := range all {
-		out[i] = escape(p.name) + "=" + escape(p.value)
+		out[i] = escape(p.name) + "=" + strings.ReplaceAll(escape(p.value), "%2C", ",")
 	}
 	return strings.Join(out, "&")
 }

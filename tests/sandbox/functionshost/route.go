@@ -181,6 +181,7 @@ func parseConstraint(text string) (constraint, error) {
 		return nil, fmt.Errorf("the constraint %q is not a regular expression: %w", text, err)
 	}
 	return func(v string) bool {
+		v = strings.ReplaceAll(v, "ſ", "\uFFFD") // for Go it is an s, for .NET it is none
 		// In .NET, $ also matches before a line feed at the end.
 		return expression.MatchString(v) || expression.MatchString(strings.TrimSuffix(v, "\n"))
 	}, nil

@@ -18,7 +18,8 @@ const (
 	crashWindow = 30 * time.Minute
 )
 
-// supervise keeps one handler running until ctx ends or it has crashed too often.
+// supervise keeps one handler running until ctx ends or it has crashed too often,
+// which ends the host. A handler that has ended is started again at once.
 // first gets what the first start came to.
 func (h *Host) supervise(ctx context.Context, first chan<- error) {
 	defer close(h.supervised)
@@ -57,25 +58,27 @@ func (h *Host) supervise(ctx context.Context, first chan<- error) {
 		h.log.WarnContext(ctx, "the handler has crashed", "error", err.Error(), "crashes", crashes)
 		if crashes >= h.crashLimit {
 			h.giveUp(fmt.Errorf("it crashed %d times: %w", crashes, err))
+			h.end()
 			return
 		}
 		h.restarts.Add(1)
-		select {
-		case <-ctx.Done():
-		case <-time.After(h.backoff << (crashes - 1)):
-		}
 	}
 }
 
 var (
 	errRecycled     = errors.New("the host restarts the handler")
-	errEndedQuietly = errors.New("the handler ended by itself with exit code 0, and the host does not start it anew after that")
+	errEndedQuietly = errors.New("the handler ended by itself with exit code 0, and the host never starts it again after that")
 )
 
 // runWorker starts a handler, makes it the current one once it is ready, and
 // returns why it ended.
-func (h *Host) runWorker(ctx context.Context, tell func(error)) error {
-	w, err := startWorker(h.app, h.env, h.stdout, h.stderr)
+func (h *Host) runWorker(ctx context.Context, tell func(error)) (err error) {
+	if h.port == 0 { // kept from one handler to the next
+		if h.port, err = freePort(); err != nil {
+			return err
+		}
+	}
+	w, err := startWorker(h.app, h.env, h.port, !h.options.Terminal, h.console)
 	if err != nil {
 		return err
 	}
@@ -114,6 +117,13 @@ func (h *Host) giveUp(err error) {
 	h.gone = fmt.Errorf("%w: %w", ErrHandlerGone, err)
 	h.mu.Unlock()
 	h.setWorker(nil)
+}
+
+// end ends the host by itself: it listens no more and fires no timers. In Azure the
+// platform would start another.
+func (h *Host) end() {
+	_ = h.server.Close()
+	h.cancel()
 }
 
 // await returns the current handler, waiting while there is none.

@@ -26,11 +26,10 @@ type Invocation struct {
 // host restarts the handler then.
 var ErrTimeout = errors.New("functionTimeout exceeded")
 
-// timer fires one function. It never runs it twice at once.
+// timer fires one function. By its schedule it never runs it twice at once.
 type timer struct {
 	host     *Host
 	function *function
-	turn     chan struct{} // holds one token: who has it may invoke
 
 	mu     sync.Mutex
 	status scheduleStatus
@@ -41,9 +40,8 @@ type timer struct {
 type scheduleStatus struct{ Last, Next, LastUpdated time.Time }
 
 func newTimer(h *Host, f *function) *timer {
-	t := &timer{host: h, function: f, turn: make(chan struct{}, 1)}
+	t := &timer{host: h, function: f}
 	t.status.Next = f.timer.schedule.next(time.Now())
-	t.turn <- struct{}{}
 	return t
 }
 
@@ -77,9 +75,7 @@ func (t *timer) loop(ctx context.Context) {
 
 // fire runs the function as the schedule wants and moves the schedule on.
 func (t *timer) fire(ctx context.Context) bool {
-	select {
-	case <-t.turn:
-	case <-ctx.Done():
+	if ctx.Err() != nil {
 		return false
 	}
 	at := time.Now()
@@ -90,12 +86,11 @@ func (t *timer) fire(ctx context.Context) bool {
 		at = t.status.Next // fired a moment early: or it would fire again at once
 	}
 	t.status = scheduleStatus{Last: at, Next: t.function.timer.schedule.next(at), LastUpdated: at}
-	t.turn <- struct{}{}
 	return true
 }
 
 // Tick runs a timer function now, as the host's admin API does, and waits for its
-// end. A run under way is waited for first. The error is the invocation's, or
+// end. It does not wait for a run under way. The error is the invocation's, or
 // says why there was none. If ctx ends, the invocation goes on.
 func (h *Host) Tick(ctx context.Context, function string) (Invocation, error) {
 	var t *timer
@@ -106,18 +101,12 @@ func (h *Host) Tick(ctx context.Context, function string) (Invocation, error) {
 		return Invocation{}, fmt.Errorf("there is no timer function %q", function)
 	}
 	select {
-	case <-t.turn:
-	case <-ctx.Done():
-		return Invocation{}, fmt.Errorf("waiting for the run before of %s: %w", t.function.name, context.Cause(ctx))
 	case <-h.stopping:
 		return Invocation{}, errStopped
+	default:
 	}
 	result := make(chan Invocation, 1)
-	go func() {
-		inv := t.invoke()
-		t.turn <- struct{}{}
-		result <- inv
-	}()
+	go func() { result <- t.invoke() }()
 	select {
 	case inv := <-result:
 		return inv, inv.Err
@@ -149,8 +138,11 @@ func (h *Host) WaitInvocations(ctx context.Context, n int) (all []Invocation, er
 	return all, err
 }
 
-// invoke runs the function and records it. The caller has the turn.
+// invoke runs the function and records it.
 func (t *timer) invoke() Invocation {
+	t.host.mu.Lock()
+	t.host.ticking++
+	t.host.mu.Unlock()
 	inv := Invocation{ID: uuid.NewString(), Function: t.function.name, Start: time.Now()}
 	log := t.host.log.With("function", t.function.name, "invocation", inv.ID)
 	log.Info("executing")
@@ -172,6 +164,7 @@ func (t *timer) invoke() Invocation {
 	t.mu.Unlock()
 	t.host.mu.Lock()
 	defer t.host.mu.Unlock()
+	t.host.ticking--
 	t.host.notify()
 	return inv
 }

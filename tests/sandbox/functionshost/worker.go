@@ -1,7 +1,6 @@
 package functionshost
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,24 +34,22 @@ type worker struct {
 	exited chan struct{} // closed once the process is gone and its output copied
 	err    error         // of Wait; read after exited
 
+	ownGroup bool // it leads a process group
+
 	mu       sync.Mutex
 	recycled bool // ended by the host itself: that is no crash
 }
 
 // startWorker runs the handler's executable. The process does not end with a
 // context: kill or terminate ends it.
-func startWorker(a *app, env map[string]string, stdout, stderr *lines) (*worker, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
-	w := &worker{url: "http://127.0.0.1:" + strconv.Itoa(port), exited: make(chan struct{})}
+func startWorker(a *app, env map[string]string, port int, ownGroup bool, console *lines) (*worker, error) {
+	w := &worker{url: "http://127.0.0.1:" + strconv.Itoa(port), exited: make(chan struct{}), ownGroup: ownGroup}
 	w.cmd = exec.Command(a.executable, a.arguments...)
 	w.cmd.Dir = a.workingDir
 	w.cmd.Env = workerEnv(a, env, port)
-	out, errs := &lineWriter{to: stdout}, &lineWriter{to: stderr}
+	out, errs := &lineWriter{lines: console, level: stdoutLevel}, &lineWriter{lines: console, level: stderrLevel, errors: true}
 	w.cmd.Stdout, w.cmd.Stderr = out, errs
-	w.cmd.SysProcAttr = processAttributes()
+	w.cmd.SysProcAttr = processAttributes(ownGroup)
 	// A descendant that keeps the output open must not make Wait hang.
 	w.cmd.WaitDelay = 2 * time.Second
 	started := make(chan error)
@@ -165,7 +162,20 @@ func (w *worker) exitText() string {
 	return w.err.Error()
 }
 
-// recycle kills the process, to be started anew without counting as a crash.
+// recycleAfter recycles the process after a while, unless it has ended by then or
+// the host stops.
+func (w *worker) recycleAfter(d time.Duration, stopping <-chan struct{}) {
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		w.recycle()
+	case <-w.exited:
+	case <-stopping:
+	}
+}
+
+// recycle kills the process, to be started again without counting as a crash.
 func (w *worker) recycle() {
 	w.mu.Lock()
 	w.recycled = true
@@ -179,7 +189,7 @@ func (w *worker) wasRecycled() bool {
 	return w.recycled
 }
 
-// kill ends the process's whole group and waits until the process is gone.
+// kill ends the process, with its whole group if it has one of its own, and waits until the process is gone.
 func (w *worker) kill() error {
 	if err := w.signal(syscall.SIGKILL); err != nil {
 		return err
@@ -188,69 +198,16 @@ func (w *worker) kill() error {
 	return nil
 }
 
-// terminate asks the process to end, waits until it has or ctx ends, and then
-// kills it.
-func (w *worker) terminate(ctx context.Context) error {
-	if err := w.signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	select {
-	case <-w.exited:
-		return nil
-	case <-ctx.Done():
-		return errors.Join(fmt.Errorf("the handler (process %d) did not end by itself: %w", w.pid(), context.Cause(ctx)), w.kill())
-	}
-}
-
 func (w *worker) signal(s syscall.Signal) error {
 	if w.gone() {
 		return nil // the id may be another process's by now
 	}
-	if err := syscall.Kill(-w.pid(), s); err != nil && !errors.Is(err, syscall.ESRCH) {
+	target := w.pid()
+	if w.ownGroup {
+		target = -target
+	}
+	if err := syscall.Kill(target, s); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("signalling the handler: %w", err)
 	}
 	return nil
-}
-
-// lines writes whole lines, of several workers and both their outputs, to one
-// writer.
-type lines struct {
-	mu sync.Mutex
-	to io.Writer
-}
-
-// lineWriter cuts an output into lines. One that does not end is cut at 1 MiB.
-type lineWriter struct {
-	to   *lines
-	kept []byte
-}
-
-func (l *lineWriter) Write(p []byte) (int, error) {
-	l.kept = append(l.kept, p...)
-	end := bytes.LastIndexByte(l.kept, '\n') + 1
-	if end == 0 && len(l.kept) < 1<<20 {
-		return len(p), nil
-	}
-	if end == 0 {
-		l.flush()
-		return len(p), nil
-	}
-	l.write(l.kept[:end])
-	l.kept = append(l.kept[:0], l.kept[end:]...)
-	return len(p), nil
-}
-
-// flush writes what the process left without a line's end.
-func (l *lineWriter) flush() {
-	if len(l.kept) > 0 {
-		l.write(append(l.kept, '\n'))
-		l.kept = l.kept[:0]
-	}
-}
-
-// write never fails: a process must not be ended by its reader's trouble.
-func (l *lineWriter) write(p []byte) {
-	l.to.mu.Lock()
-	defer l.to.mu.Unlock()
-	_, _ = l.to.to.Write(p)
 }

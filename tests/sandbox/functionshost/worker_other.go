@@ -4,8 +4,8 @@ package functionshost
 
 import "syscall"
 
-// processAttributes puts the handler into a process group of its own, so that a
-// terminal's Ctrl-C reaches the host alone.
-func processAttributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true}
+// processAttributes puts the handler into a process group of its own, if a terminal's
+// Ctrl-C is to reach the host alone.
+func processAttributes(ownGroup bool) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: ownGroup}
 }

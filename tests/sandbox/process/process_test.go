@@ -73,6 +73,7 @@ func run(t *testing.T, as string) *process.Child {
 }
 
 func TestStop(t *testing.T) {
+	t.Parallel()
 	for _, as := range []string{"serve", "stubborn"} {
 		c := run(t, as)
 		if err := c.WaitReady(t.Context(), says(c, "serving")); err != nil {

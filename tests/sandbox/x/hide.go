@@ -68,6 +68,15 @@ func (s *Server) Mute(postIDs ...string) {
 	}
 }
 
+// Unmute ends that.
+func (s *Server) Unmute(postIDs ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range postIDs {
+		delete(s.hidden.muted, id)
+	}
+}
+
 // muted returns which of the posts are muted.
 func (s *Server) muted(ids []string) map[string]bool {
 	s.mu.Lock()

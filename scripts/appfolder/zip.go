@@ -1,4 +1,4 @@
-package main
+package appfolder
 
 import (
 	"archive/zip"
@@ -8,17 +8,15 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"xarchive/scripts/appfolder"
 )
 
 // stamp is the time of every file in the zip: the earliest that the format knows.
 var stamp = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// writeZip packs a folder: paths from its top, in the order of their names, with
-// nothing in it that the machine or the hour has a say in. Only the handler is
-// executable.
-func writeZip(folder, dest string) (err error) {
+// Pack writes a staged folder as a zip to dest: paths from its top, in the order of
+// their names, with nothing in it that the machine or the hour has a say in. The
+// handler, and nothing else, is executable, also where the zip is made on Windows.
+func Pack(folder, dest string) (err error) {
 	file, err := os.Create(dest)
 	if err != nil {
 		return fmt.Errorf("packing: %w", err)
@@ -36,7 +34,7 @@ func writeZip(folder, dest string) (err error) {
 		}
 		header := &zip.FileHeader{Name: filepath.ToSlash(name), Method: zip.Deflate, Modified: stamp}
 		header.SetMode(0o644)
-		if name == appfolder.Executable {
+		if name == Executable {
 			header.SetMode(0o755)
 		}
 		w, err := packed.CreateHeader(header)

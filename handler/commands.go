@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const usage = `This program is started by the Azure Functions host, without arguments. For a terminal there are
+
+  handler check [-url https://<app>]
+` + checkUsage + `
+  handler export --account ID --format FORMAT [--from TIME] [--to TIME] [--kind KIND] [--text TEXT] DEST
+` + exportUsage + `
+  handler verify --account ID [--from TIME] [--to TIME]
+` + verifyUsage + `
+A command ends with 0 when all is well, with 1 when something is wrong, with 2 for
+arguments that it does not know.
+`
+
+// Exit codes of every command.
+const (
+	exitWell  = 0
+	exitWrong = 1
+	exitUsage = 2
+)
+
+// command does what the arguments ask for and returns the process's exit code.
+func command(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	switch args[0] {
+	case "check":
+		return checkCommand(ctx, args[1:])
+	case "export":
+		return exportCommand(ctx, args[1:])
+	case "verify":
+		return verifyCommand(ctx, args[1:])
+	}
+	fmt.Fprint(os.Stderr, usage)
+	return exitUsage
+}

@@ -1,0 +1,126 @@
+package export_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"xarchive/handler/internal/export"
+)
+
+// TestPythonReadsMaildir: Python's mailbox module has every message, with its bytes.
+func TestPythonReadsMaildir(t *testing.T) {
+	w := newWorld(t)
+	w.fill(t)
+	dest := filepath.Join(t.TempDir(), "out")
+	run(t, w.options(export.Maildir, dest))
+	out := python(t, `
+import hashlib, mailbox, sys
+box = mailbox.Maildir(sys.argv[1], create=False)
+for key in box.keys():
+    box[key]  # parses
+    print(hashlib.sha256(open(box._path + "/" + box._lookup(key), "rb").read()).hexdigest())
+`, dest)
+	got := strings.Fields(out)
+	slices.Sort(got)
+	if want := w.hashes(t); !slices.Equal(got, want) {
+		t.Errorf("Python has %d messages, expected the %d that are archived\n%s", len(got), len(want), out)
+	}
+}
+
+// TestPythonReadsMbox: Python's mailbox module finds the same messages in the same
+// order, and each is the archived one once its quoting is taken off. mailbox leaves that to its
+// caller.
+func TestPythonReadsMbox(t *testing.T) {
+	w := newWorld(t)
+	w.fill(t)
+	dest := filepath.Join(t.TempDir(), "out")
+	run(t, w.options(export.Mbox, dest))
+	out := python(t, `
+import hashlib, json, mailbox, re, sys
+box = mailbox.mbox(sys.argv[1], create=False)
+lines = [json.loads(l) for l in open(sys.argv[1] + ".manifest.jsonl")]
+for key, line in zip(box.keys(), lines, strict=True):
+    message = box[key]
+    assert re.fullmatch(r"\S+ \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}", message.get_from()), message.get_from()
+    with open(sys.argv[1], "rb") as f:
+        start, end = box._toc[key]
+        f.seek(start); f.readline()
+        data = re.sub(rb"(?m)^>(>*From )", rb"\1", f.read(end - f.tell()))
+    print(hashlib.sha256(data[:line["size"]]).hexdigest())
+`, dest)
+	var want []string
+	for _, e := range w.entries(t) {
+		want = append(want, e.SHA256)
+	}
+	if got := strings.Fields(out); !slices.Equal(got, want) {
+		t.Errorf("Python has %d messages, expected the %d that are archived, in their order\n%s", len(got), len(want), out)
+	}
+}
+
+// TestPythonReadsZip: Python's zipfile finds no fault, and the manifest's hashes are those of
+// the files, as docs/operations.md shows it.
+func TestPythonReadsZip(t *testing.T) {
+	w := newWorld(t)
+	w.fill(t)
+	dest := filepath.Join(t.TempDir(), "out.zip")
+	run(t, w.options(export.Zip, dest))
+	out := python(t, `
+import csv, hashlib, io, sys, zipfile
+z = zipfile.ZipFile(sys.argv[1])
+assert z.testzip() is None
+rows = list(csv.DictReader(io.TextIOWrapper(z.open("manifest.csv"))))
+for r in rows:
+    assert hashlib.sha256(z.read(r["path"])).hexdigest() == r["sha256"], r
+    y, m, d, *_ = z.getinfo(r["path"]).date_time
+    assert r["posted"].startswith("%04d-%02d-%02d" % (y, m, d)), r
+assert [i.filename for i in z.infolist()[:len(rows)]] == [r["path"] for r in rows]
+print(len(rows))
+`, dest)
+	if got := strings.TrimSpace(out); got != fmt.Sprint(len(w.names)) {
+		t.Errorf("Python has %s messages, expected %d", got, len(w.names))
+	}
+}
+
+// TestNotmuch: notmuch finds the posts of an exported Maildir.
+func TestNotmuch(t *testing.T) {
+	program, err := exec.LookPath("notmuch")
+	if err != nil {
+		t.Skip("notmuch is not installed")
+	}
+	w := newWorld(t)
+	for i := range 8 {
+		w.post(t, i, []string{"about Überraschung", "about nothing"}[i%2])
+	}
+	dest := filepath.Join(t.TempDir(), "out")
+	run(t, w.options(export.Maildir, dest))
+	settings := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(settings, []byte("[database]\npath="+dest+"\n[user]\nprimary_email=a@contoso.example\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	notmuch := func(args ...string) string {
+		c := exec.CommandContext(t.Context(), program, args...)
+		c.Env = []string{"HOME=" + t.TempDir(), "NOTMUCH_CONFIG=" + settings, "PATH=/usr/bin:/bin"}
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Fatalf("notmuch %q: %v\n%s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	notmuch("new")
+	for query, want := range map[string]string{
+		"*":                                     "8",
+		"Überraschung":                          "4",
+		"from:contoso":                          "8",
+		"date:2023-12-31..2023-12-31":           "3",
+		"attachment:post.json and überraschung": "4",
+	} {
+		if got := notmuch("count", query); got != want {
+			t.Errorf("%s finds %s, expected %s", query, got, want)
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package ingest_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"xarchive/handler/internal/capture"
+	"xarchive/handler/internal/deliver"
+	"xarchive/handler/internal/ingest"
+)
+
+type captured capture.Report
+
+func (c captured) Run(context.Context) (capture.Report, error) { return capture.Report(c), nil }
+
+// delivers counts its runs.
+type delivers struct {
+	report deliver.Report
+	runs   int
+}
+
+func (d *delivers) Run(context.Context) (deliver.Report, error) {
+	d.runs++
+	return d.report, nil
+}
+
+type noSweep struct{}
+
+func (noSweep) Sweep(context.Context, time.Time) (int, bool, error) { return 0, false, nil }
+
+// TestSecondLook: tasks are looked at again once capture is through, unless there was
+// nothing to do on either side.
+func TestSecondLook(t *testing.T) {
+	for _, c := range []struct {
+		what        string
+		posts, open int
+		runs        int
+	}{
+		{"nothing to do", 0, 0, 1},
+		{"new posts", 3, 0, 2}, // while they were read, a task may have been added
+		{"an open task", 0, 1, 2},
+	} {
+		d := &delivers{report: deliver.Report{Open: c.open}}
+		i := &ingest.Ingest{Capture: captured{Posts: c.posts}, Deliver: d, Sweep: noSweep{}, Now: time.Now, Log: slog.New(slog.DiscardHandler), Limit: time.Minute}
+		if err := i.Tick(t.Context()); err != nil {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		if d.runs != c.runs {
+			t.Errorf("%s: tasks were looked at %d times, expected %d", c.what, d.runs, c.runs)
+		}
+	}
+}

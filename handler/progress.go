@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"xarchive/handler/internal/export"
+)
+
+// progress shows how far an export is: on a terminal in one line that is written
+// over, elsewhere in a plain line now and then.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	now      func() time.Time
+
+	shown time.Time // when it was shown last
+	last  export.Status
+	width int // of the line that is on the terminal, in characters
+}
+
+const (
+	terminalEvery = 200 * time.Millisecond
+	lineEvery     = 30 * time.Second
+	linePer       = 1000 // messages
+)
+
+func newProgress(f *os.File) *progress {
+	info, err := f.Stat()
+	return &progress{w: f, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0, now: time.Now, shown: time.Now()}
+}
+
+// update shows a status, unless one was shown a moment ago.
+func (p *progress) update(s export.Status) {
+	now := p.now()
+	since := now.Sub(p.shown)
+	if p.terminal && since < terminalEvery || !p.terminal && since < lineEvery && s.Messages-p.last.Messages < linePer {
+		return
+	}
+	p.shown, p.last = now, s
+	text := fmt.Sprintf("%s, %s, up to %s", count(s.Messages, "message"), size(s.Bytes), s.At.Format(time.DateOnly))
+	if s.LeftOut > 0 {
+		text += fmt.Sprintf(", %d left out", s.LeftOut)
+	}
+	if !p.terminal {
+		fmt.Fprintln(p.w, text)
+		return
+	}
+	fmt.Fprintf(p.w, "\r%-*s", p.width, text)
+	p.width = len(text)
+}
+
+// line shows a line that stays.
+func (p *progress) line(text string) {
+	p.end()
+	fmt.Fprintln(p.w, text)
+}
+
+// end takes away the line that is written over.
+func (p *progress) end() {
+	if p.width > 0 {
+		fmt.Fprintf(p.w, "\r%*s\r", p.width, "")
+		p.width = 0
+	}
+}
