@@ -56,6 +56,9 @@ func (t *turn) take(ctx context.Context) (err error) {
 	before := t.account.PostsTotal
 	ctx, span := t.capture.opt.Telemetry.Capture(ctx, t.job.ID, t.job.AccountID)
 	defer func() { span.End(err) }()
+	defer func() {
+		t.capture.opt.Telemetry.Lag(ctx, t.job.AccountID, t.account.Covered.End(), t.now())
+	}()
 	t.account.TriedAt = t.now().UTC()
 
 	var first *twitter.Answer
@@ -84,7 +87,6 @@ func (t *turn) take(ctx context.Context) (err error) {
 	}
 	defer t.record.Release()
 	err = joined([]error{asking, t.work(claimed, first)})
-	t.capture.opt.Telemetry.Lag(ctx, t.job.AccountID, t.account.Covered.End(), t.now())
 	if n := t.account.PostsTotal - before; n > 0 {
 		t.log.InfoContext(ctx, "posts archived", "posts", n, "cursor", t.account.Cursor, "coveredTo", t.account.Covered.End())
 	}
