@@ -149,10 +149,14 @@ const namedInSummary = 20
 
 // summarize says what is in DEST and what is not.
 func summarize(w io.Writer, q export.Query, dest string, s export.Status, leftOut []export.LeftOut) {
-	fmt.Fprintf(w, "%s of account %s in %s, %s. Each has the SHA-256 that it was archived with.\n",
-		count(s.Messages, "message"), q.Account, dest, size(s.Bytes))
-	if s.Looked == 0 {
-		fmt.Fprintln(w, "The archive has messages of this account, but none of this time and kind.")
+	switch {
+	case s.Messages > 0:
+		fmt.Fprintf(w, "%s of account %s in %s, %s. Each has the SHA-256 that it was archived with.\n",
+			count(s.Messages, "message"), q.Account, dest, size(s.Bytes))
+	case s.Looked == 0:
+		fmt.Fprintf(w, "No message in %s: the archive has messages of account %s, but none of this time and kind.\n", dest, q.Account)
+	default:
+		fmt.Fprintf(w, "No message in %s: of %s looked at, none was to be written.\n", dest, count(s.Looked, "message"))
 	}
 	if s.Kept > 0 {
 		fmt.Fprintf(w, "Of these %d had been written before.\n", s.Kept)
