@@ -40,6 +40,10 @@ const exportUsage = `
 // exportCommand is `handler export`.
 func exportCommand(ctx context.Context, args []string) int {
 	q, dest, err := exportArguments(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(os.Stderr, usage)
+		return exitUsage
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n\n%s", err, usage)
 		return exitUsage
@@ -147,8 +151,11 @@ const namedInSummary = 20
 func summarize(w io.Writer, q export.Query, dest string, s export.Status, leftOut []export.LeftOut) {
 	fmt.Fprintf(w, "%s of account %s in %s, %s. Each has the SHA-256 that it was archived with.\n",
 		count(s.Messages, "message"), q.Account, dest, size(s.Bytes))
+	if s.Looked == 0 {
+		fmt.Fprintln(w, "The archive has messages of this account, but none of this time and kind.")
+	}
 	if s.Kept > 0 {
-		fmt.Fprintf(w, "%s of these there already.\n", wereThere(s.Kept))
+		fmt.Fprintf(w, "Of these %d had been written before.\n", s.Kept)
 	}
 	if q.Format == export.Zip {
 		fmt.Fprintln(w, "The manifest is inside: manifest.csv and manifest.jsonl.")
@@ -189,13 +196,6 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func wereThere(n int) string {
-	if n == 1 {
-		return "1 was"
-	}
-	return fmt.Sprintf("%d were", n)
 }
 
 // size is a number of bytes for people.

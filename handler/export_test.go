@@ -243,7 +243,7 @@ func TestEnded(t *testing.T) {
 					}
 				}
 			}
-			if r := w.export(t, nil, args...); r.code != 0 || !strings.Contains(r.out, "there already") {
+			if r := w.export(t, nil, args...); r.code != 0 || !strings.Contains(r.out, "had been written before") {
 				t.Errorf("%s after %v: %v", format, signal, r)
 			}
 			got := files(t, dest)

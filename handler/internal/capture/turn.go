@@ -29,7 +29,7 @@ type turn struct {
 	resumed  bool              // the run was begun in an earlier turn
 	retained bool              // raw answers were retained in this turn
 	pages    map[int]post.Page // of the run, read in this turn
-	aside    bool              // a post was set aside in this turn, and is not counted yet
+	aside    bool              // it is not certain how many posts are set aside
 	listed   []manifest.Line   // messages that are not in the manifest yet
 	savedAt  time.Time
 }
@@ -110,6 +110,11 @@ func (t *turn) work(ctx context.Context, first *twitter.Answer) error {
 
 // tidy removes raw answers that nothing needs any more.
 func (t *turn) tidy(ctx context.Context) error {
+	if t.aside { // by a look-up
+		if err := errors.Join(t.countAside(ctx), t.save(ctx)); err != nil {
+			return err
+		}
+	}
 	if !t.retained || t.account.Run != nil {
 		return nil
 	}

@@ -99,7 +99,20 @@ func (f *folder) add(m message, r *record) error {
 	return os.Rename(m.file.Name(), f.full(path))
 }
 
-func (f *folder) finish(context.Context, *journal) error { return nil }
+// finish has the system write everything to the disk, so that a power cut takes
+// nothing away from an export that says it is complete.
+func (f *folder) finish(ctx context.Context, j *journal) error {
+	return j.each(func(r record) error {
+		if r.Path == "" || ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		file, err := os.Open(f.full(r.Path))
+		if err != nil {
+			return err
+		}
+		return errors.Join(file.Sync(), file.Close())
+	})
+}
 
 func (f *folder) close() {}
 

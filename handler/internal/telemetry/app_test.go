@@ -1,14 +1,17 @@
 package telemetry_test
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"xarchive/handler/internal/appinsights/ingestiontest"
 	"xarchive/handler/internal/post"
+	"xarchive/scripts/appfolder"
 	"xarchive/tests/sandbox"
 	"xarchive/tests/sandbox/corpus"
 	"xarchive/tests/sandbox/importservice"
@@ -128,7 +131,7 @@ func TestConnector(t *testing.T) {
 		}
 	}
 
-	// Spans of HTTP calls are sent at the end at the latest.
+	// The host kills the handler; what was before the tick was sent with it.
 	stop()
 	if len(c.spans) == 0 || len(c.metrics) == 0 || len(c.lines) == 0 {
 		t.Errorf("the collector got %d spans, %d metrics, %d lines, want some of each", len(c.spans), len(c.metrics), len(c.lines))
@@ -156,6 +159,58 @@ func TestConnector(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(log.String())
+	}
+}
+
+// TestEachLineOnce: with the deployed host.json, what the handler writes gets to
+// Application Insights either from its own exporter or from the host's copy of its
+// console, never from both.
+func TestEachLineOnce(t *testing.T) {
+	app := filepath.Join(t.TempDir(), "app")
+	if err := appfolder.Stage(t.Context(), "../../..", app, runtime.GOOS, runtime.GOARCH); err != nil {
+		t.Fatal(err)
+	}
+	server := ingestiontest.StartPlain(t)
+	for name, c := range map[string]struct {
+		env              map[string]string
+		exported, copied bool
+	}{
+		"sent":     {map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": server.ConnectionString()}, true, false},
+		"not sent": {map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": "faulty"}, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var console strings.Builder
+			s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: app, Stderr: &console, Env: c.env})
+			if err != nil {
+				t.Fatal(err)
+			}
+			account := s.Corpus.Accounts()[0]
+			if err := s.Connect(t.Context(), "job-1", account); err != nil {
+				t.Fatal(err)
+			}
+			s.X.Down(true) // so that there are lines of every level
+			if _, err := s.Host.Tick(t.Context(), "ingest"); err == nil {
+				t.Error("the tick succeeds without X")
+			}
+			if err := s.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			lines := map[string]int{}
+			for _, m := range server.Of("MessageData") {
+				lines[fmt.Sprint(m.Base["message"])]++
+			}
+			for _, line := range []string{"tick done", "invocation failed"} {
+				if c.exported && lines[line] != 1 {
+					t.Errorf("%q is exported %d times, want once", line, lines[line])
+				}
+			}
+			if copied := strings.Contains(console.String(), "invocation failed"); copied != c.copied {
+				t.Errorf("the host copies the handler's errors: %t, want %t", copied, c.copied)
+			}
+			if strings.Contains(console.String(), "level=INFO") || !c.copied && strings.Contains(console.String(), "level=") {
+				t.Errorf("the host copies too much:\n%s", console.String())
+			}
+		})
 	}
 }
 

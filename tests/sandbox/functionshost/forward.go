@@ -109,12 +109,12 @@ const largeBody = 300 << 10
 // of a large body has been sent.
 func (h *Host) deliver(ctx context.Context, r *http.Request, path string) (*http.Response, []byte, error) {
 	id := uuid.NewString()
+	worker, err := h.await(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	var failed error
 	for range sends {
-		worker, err := h.await(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
 		body := &counted{from: r.Body}
 		out, err := h.outgoing(ctx, worker, r, path, id, body)
 		if err != nil {
