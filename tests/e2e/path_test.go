@@ -170,5 +170,5 @@ m = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.defaul
 assert not any(p.defects for p in m.walk())
 print(json.dumps({"From": m["from"].addresses[0].addr_spec, "Date": m["date"].datetime.isoformat(),
   "Text": m.get_body(("plain",)).get_content(),
-  "Files": {a.get_filename(): a.get_content_type() for a in m.iter_attachments()}}))
+  "Files": {a.get_filename(): a.get_content_type() for a in m.walk() if a.get_filename()}}))
 `
