@@ -43,7 +43,7 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 			return out, err
 		}
 	}
-	opened := t.open(media)
+	opened := t.open(append(media, p.Stills()...))
 	defer opened.close()
 	if slow >= slowTicks {
 		opened.patience = t.patience(ctx)
