@@ -146,6 +146,9 @@ func (r *report) count(eml io.Reader) error {
 			return err
 		}
 		header, ok := part.Header.(*mail.AttachmentHeader)
+		if picture, inline := part.Header.(*mail.InlineHeader); inline {
+			header, ok = &mail.AttachmentHeader{Header: picture.Header}, picture.Has("Content-Id")
+		}
 		if !ok {
 			continue
 		}

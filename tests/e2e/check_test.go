@@ -16,6 +16,7 @@ import (
 	"xarchive/tests/sandbox/corpus"
 	"xarchive/tests/sandbox/importservice"
 
+	"github.com/emersion/go-message"
 	"github.com/emersion/go-message/mail"
 )
 
@@ -32,11 +33,43 @@ func (w *world) user(id string) user {
 	return u
 }
 
-// plain is the text of a post as its author wrote it: X escapes three characters.
-func plain(p corpus.Post) string { return html.UnescapeString(p.Text) }
+// plain is the text of a post as X's page shows it: unescaped, with the short form of
+// each address in its place, and without those that only stand for its media.
+func plain(p corpus.Post) string {
+	type entities struct {
+		URLs []struct {
+			URL     string `json:"url"`
+			Display string `json:"display_url"`
+			Key     string `json:"media_key"`
+		} `json:"urls"`
+	}
+	var post struct {
+		Entities entities `json:"entities"`
+		Note     struct {
+			Entities entities `json:"entities"`
+		} `json:"note_tweet"`
+	}
+	_ = json.Unmarshal(p.Raw, &post) // the corpus has checked it
+	found := post.Entities.URLs
+	if len(post.Note.Entities.URLs) > 0 {
+		found = post.Note.Entities.URLs
+	}
+	text := p.Text
+	for _, u := range found {
+		display := u.Display
+		if display == "" {
+			continue
+		}
+		if strings.HasPrefix(display, "pic.") && len(p.MediaKeys) > 0 || u.Key != "" && slices.Contains(p.MediaKeys, u.Key) {
+			display = ""
+		}
+		text = strings.ReplaceAll(text, u.URL, display)
+	}
+	return html.UnescapeString(text)
+}
 
 // files are the media files that a reader of the post sees and that X has: its own,
-// and those of the post that it repeats or quotes.
+// and those of the post that it repeats, quotes or answers.
 func (w *world) files(p corpus.Post) map[string][]byte {
 	out := map[string][]byte{}
 	add := func(p corpus.Post) {
@@ -53,7 +86,7 @@ func (w *world) files(p corpus.Post) map[string][]byte {
 	}
 	add(p)
 	for _, r := range p.Refs {
-		if original, ok := w.Corpus.Post(r.ID); ok && r.Type != "replied_to" {
+		if original, ok := w.Corpus.Post(r.ID); ok {
 			add(original)
 		}
 	}
@@ -107,28 +140,35 @@ func (w *world) checkMessage(p corpus.Post, eml []byte) {
 		if err != nil {
 			wrong("%v", err)
 		}
-		switch h := part.Header.(type) {
-		case *mail.InlineHeader:
+		h := partHeader(part)
+		disposition, _, _ := h.ContentDisposition()
+		name, _ := (&mail.AttachmentHeader{Header: h}).Filename()
+		switch {
+		case disposition == "":
 			if kind, _, _ := h.ContentType(); kind == "text/plain" && !strings.Contains(normal(string(body)), normal(plain(p))) {
 				wrong("its text does not hold the post's:\n%s\nwanted\n%s", body, plain(p))
 			}
-		case *mail.AttachmentHeader:
-			name, _ := h.Filename()
-			switch {
-			case name == "post.json":
-				if !bytes.Contains(body, p.Raw) {
-					wrong("post.json does not hold X's bytes of the post:\n%s\nwanted\n%s", body, p.Raw)
-				}
-			case !w.known(want, h.Get("Content-Location"), body):
-				wrong("attachment %s of %s is none of the post's", name, h.Get("Content-Location"))
-			default:
-				delete(want, path.Base(strings.SplitN(h.Get("Content-Location"), "?", 2)[0]))
+		case name == "post.json":
+			if !bytes.Contains(body, p.Raw) {
+				wrong("post.json does not hold X's bytes of the post:\n%s\nwanted\n%s", body, p.Raw)
 			}
+		case !w.known(want, h.Get("Content-Location"), body):
+			wrong("attachment %s of %s is none of the post's", name, h.Get("Content-Location"))
+		default:
+			delete(want, path.Base(strings.SplitN(h.Get("Content-Location"), "?", 2)[0]))
 		}
 	}
 	for name := range want {
 		wrong("%s is not attached", name)
 	}
+}
+
+// partHeader returns a part's header, whatever the mail package takes the part for.
+func partHeader(part *mail.Part) message.Header {
+	if h, ok := part.Header.(*mail.InlineHeader); ok {
+		return h.Header
+	}
+	return part.Header.(*mail.AttachmentHeader).Header
 }
 
 // known tells whether an attachment is one that is wanted; another bit rate of a
@@ -147,8 +187,17 @@ func (w *world) known(want map[string][]byte, source string, body []byte) bool {
 	return err == nil && bytes.Equal(data, body)
 }
 
-// normal has one kind of line end and white space.
-func normal(s string) string { return strings.Join(strings.Fields(s), " ") }
+// normal has one kind of line end and white space, and nothing that turns the direction
+// of writing.
+func normal(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
+			return -1
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}
 
 // item is what of an item is held against the corpus.
 type item struct {

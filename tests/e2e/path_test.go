@@ -179,5 +179,5 @@ for line in sys.stdin:
   print(json.dumps({"Date": m["date"].datetime.isoformat(),
     "Text": m.get_body(("plain",)).get_content(),
     "Defects": [repr(d) for p in m.walk() for d in p.defects],
-    "Files": {a.get_filename(): a.get_content_type() for a in m.iter_attachments()}}))
+    "Files": {a.get_filename(): a.get_content_type() for a in m.walk() if a.get_filename()}}))
 `

@@ -54,7 +54,7 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 			return outcome{}, err
 		}
 	}
-	opened := t.open(media)
+	opened := t.open(append(media, p.Stills()...))
 	defer opened.close()
 	opened.bounded = slow >= slowTicks
 	for {

@@ -54,7 +54,7 @@ func (t *turn) wait(w state.Waiting) {
 func (t *turn) waitingFor(p *post.Post, name string, m *media) *state.Waiting {
 	w := state.Waiting{PostID: p.ID, Name: name}
 	for _, f := range m.files {
-		if f.exhausted() && f.passing() {
+		if f.media.Type != post.Still && f.exhausted() && f.passing() {
 			w.Media = append(w.Media, f.media.Key)
 			w.Why = f.failed[len(f.failed)-1].Error()
 		}
