@@ -97,8 +97,8 @@ func (c *Checker) Words(ctx context.Context) (sentence string, wrong, unknown bo
 }
 
 // x begins a sign-in that nobody will end: X then judges the app's keys and whether
-// the callback address is registered. Where the settings have an access token, X is
-// also asked whose it is.
+// the callback address is registered. Where the settings have an access token, a read
+// is tried with it, too. Neither costs anything.
 func (c *Checker) x(ctx context.Context, callback string) error {
 	values, err := c.read(ctx, secrets.TwitterAPIKey, secrets.TwitterAPISecretKey)
 	if err != nil {
@@ -115,7 +115,7 @@ func (c *Checker) x(ctx context.Context, callback string) error {
 	if err != nil {
 		return err
 	}
-	_, err = twitter.Me(ctx, c.opt.XHTTP, c.opt.XAPIURL, app, twitter.Token{Token: values[0], Secret: values[1]})
+	err = twitter.Try(ctx, c.opt.XHTTP, c.opt.XAPIURL, app, twitter.Token{Token: values[0], Secret: values[1]})
 	switch {
 	case errors.Is(err, twitter.ErrUnauthorized):
 		return fault.RefuseWith(fault.XUnauthorized, "X accepts the app's keys but not the Access Token of the settings. Create it again in X's developer portal (Keys and tokens), after the API Key, and enter both of its parts.", err)

@@ -90,7 +90,7 @@ func TestX(t *testing.T) {
 			return x.Fault{Status: status, Body: body}
 		})
 	}
-	const begin, me = "/oauth/request_token", "/2/users/me"
+	const begin, read = "/oauth/request_token", "/2/tweets/1"
 
 	expect(t, "good", try())
 	answer(begin, 401, `{"errors":[{"code":32,"message":"Could not authenticate you."}]}`)
@@ -114,24 +114,24 @@ func TestX(t *testing.T) {
 	before := server.Stats().ByPath
 	expect(t, "with a token", try())
 	after := server.Stats().ByPath
-	if after["POST "+begin]-before["POST "+begin] != 1 || after["GET "+me]-before["GET "+me] != 1 {
-		t.Errorf("asked for %v, before for %v; want one sign-in begun and the token tried", after, before)
+	if after["POST "+begin]-before["POST "+begin] != 1 || after["GET /2/tweets/:id"]-before["GET /2/tweets/:id"] != 1 || server.Stats().PostReads != 0 {
+		t.Errorf("asked for %v, before for %v; want one sign-in begun and the token tried, at no cost", after, before)
 	}
 	server.Revoke(corpus.PressAccount)
 	expect(t, "token refused", try(), "not the Access Token")
 	token, secret = server.Token(corpus.PressAccount)
 	b.Put(secrets.TwitterAccessToken, token)
 	b.Put(secrets.TwitterAccessTokenSecret, secret)
-	answer(me, 403, "")
+	answer(read, 403, "")
 	expect(t, "no permission", try(), "read permission")
 	// The states of app and account are told apart.
-	answer(me, 402, `{"title":"CreditsDepleted"}`)
+	answer(read, 402, `{"title":"CreditsDepleted"}`)
 	expect(t, "no credits", try(), "credits at X are used up", "Buy credits")
-	answer(me, 429, `{"title":"UsageCapExceeded","type":"https://api.x.com/2/problems/usage-capped","period":"Monthly"}`)
+	answer(read, 429, `{"title":"UsageCapExceeded","type":"https://api.x.com/2/problems/usage-capped","period":"Monthly"}`)
 	expect(t, "monthly cap", try(), "cap on reads", "reset")
-	answer(me, 403, `{"reason":"client-not-enrolled","type":"https://api.x.com/2/problems/client-forbidden"}`)
+	answer(read, 403, `{"reason":"client-not-enrolled","type":"https://api.x.com/2/problems/client-forbidden"}`)
 	expect(t, "not enrolled", try(), "no project or package")
-	answer(me, 403, `{"errors":[{"code":64,"message":"Your account is suspended and is not permitted to access this feature."}]}`)
+	answer(read, 403, `{"errors":[{"code":64,"message":"Your account is suspended and is not permitted to access this feature."}]}`)
 	expect(t, "suspended", try(), "suspended or locked the account")
 	b.Put(secrets.TwitterAPIKey, "")
 	expect(t, "not set", try(), "twitter-api-key is not set")

@@ -115,6 +115,21 @@ func Me(ctx context.Context, hc *http.Client, baseURL string, app App, token Tok
 	return User{ID: u.ID, Name: u.Name, Username: u.Username}, nil
 }
 
+// nobodys is an id that X gave no post.
+const nobodys = "1"
+
+// Try makes a read that costs nothing: X bills what it sends, and sends nothing of a
+// post that there is not. It returns nil if X answers, else [ErrUnauthorized],
+// [ErrForbidden], a [*RateLimitError] or another of this package's errors: X refuses
+// whom it serves nothing before it looks for the post.
+func Try(ctx context.Context, hc *http.Client, baseURL string, app App, token Token) error {
+	_, err := NewClient(hc, baseURL, app, token).Lookup(ctx, []string{nobodys})
+	if err != nil {
+		return fmt.Errorf("trying a read: %w", err)
+	}
+	return nil
+}
+
 // signInTimeout bounds one step; a person is waiting for it.
 const signInTimeout = 20 * time.Second
 

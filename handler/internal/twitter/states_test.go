@@ -32,7 +32,9 @@ func TestStates(t *testing.T) {
 		_, timeline := w.client.Timeline(t.Context(), corpus.PressAccount, Query{})
 		_, lookup := w.client.Lookup(t.Context(), []string{"20"})
 		_, user := w.client.User(t.Context(), corpus.PressAccount)
-		for _, err := range []error{timeline, lookup, user} {
+		token, secret := w.x.Token(corpus.PressAccount)
+		try := Try(t.Context(), w.x.Client(), "https://api.x.com", signInApp, Token{token, secret})
+		for _, err := range []error{timeline, lookup, user, try} {
 			if !errors.Is(err, c.want) || fault.CauseOf(err) != c.cause {
 				t.Errorf("%v with cause %s, want %v", err, fault.CauseOf(err), c.want)
 			}
@@ -49,5 +51,20 @@ func TestStates(t *testing.T) {
 		if got := w.x.Stats().PostReads; got > 0 {
 			t.Errorf("%v: %d posts were read", c.want, got)
 		}
+	}
+}
+
+// TestTry: it says whether X serves the token, and costs nothing.
+func TestTry(t *testing.T) {
+	w := newWorld(t)
+	token, secret := w.x.Token(corpus.PressAccount)
+	if err := Try(t.Context(), w.x.Client(), "https://api.x.com", signInApp, Token{token, secret}); err != nil {
+		t.Error(err)
+	}
+	if err := Try(t.Context(), w.x.Client(), "https://api.x.com", signInApp, Token{token, "wrong"}); !errors.Is(err, ErrUnauthorized) {
+		t.Errorf("with a wrong token: %v, want unauthorized", err)
+	}
+	if got := w.x.Stats().PostReads; got != 0 {
+		t.Errorf("%d posts were read", got)
 	}
 }

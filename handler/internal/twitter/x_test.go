@@ -410,6 +410,7 @@ func FuzzReadAnswer(f *testing.F) {
 	f.Add(a.Raw)
 	f.Add([]byte(`{"errors":[{"resource_id":"20"}]}`))
 	f.Add([]byte(`{"data":[null],"meta":{"result_count":1}}`))
+	f.Add([]byte(`[{"data":[{"id":"21","referenced_posts":[{"type":"quoted","id":"20"}]}]},{"data":[{"id":"20"}]}]`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		page, err := ReadAnswer(raw)
 		if err != nil {
