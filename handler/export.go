@@ -40,6 +40,10 @@ const exportUsage = `
 // exportCommand is `handler export`.
 func exportCommand(ctx context.Context, args []string) int {
 	q, dest, err := exportArguments(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(os.Stderr, usage)
+		return exitUsage
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n\n%s", err, usage)
 		return exitUsage
@@ -145,10 +149,17 @@ const namedInSummary = 20
 
 // summarize says what is in DEST and what is not.
 func summarize(w io.Writer, q export.Query, dest string, s export.Status, leftOut []export.LeftOut) {
-	fmt.Fprintf(w, "%s of account %s in %s, %s. Each has the SHA-256 that it was archived with.\n",
-		count(s.Messages, "message"), q.Account, dest, size(s.Bytes))
+	switch {
+	case s.Messages > 0:
+		fmt.Fprintf(w, "%s of account %s in %s, %s. Each has the SHA-256 that it was archived with.\n",
+			count(s.Messages, "message"), q.Account, dest, size(s.Bytes))
+	case s.Looked == 0:
+		fmt.Fprintf(w, "No message in %s: the archive has messages of account %s, but none of this time and kind.\n", dest, q.Account)
+	default:
+		fmt.Fprintf(w, "No message in %s: of %s looked at, none was to be written.\n", dest, count(s.Looked, "message"))
+	}
 	if s.Kept > 0 {
-		fmt.Fprintf(w, "%s of these there already.\n", wereThere(s.Kept))
+		fmt.Fprintf(w, "Of these %d had been written before.\n", s.Kept)
 	}
 	if q.Format == export.Zip {
 		fmt.Fprintln(w, "The manifest is inside: manifest.csv and manifest.jsonl.")
@@ -189,13 +200,6 @@ func count(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-func wereThere(n int) string {
-	if n == 1 {
-		return "1 was"
-	}
-	return fmt.Sprintf("%d were", n)
 }
 
 // size is a number of bytes for people.

@@ -134,6 +134,12 @@ func TestExportCommand(t *testing.T) {
 	if got := len(files(t, dest)); r.code != 0 || got != 8+3 {
 		t.Errorf("a day: %d files, expected 8 messages and 3 beside; %v", got, r)
 	}
+	for _, none := range [][]string{{"--from", "2030-01-01"}, {"--kind", "Quote"}} {
+		r = w.export(t, nil, append(none, "--account", account, "--format", "mbox", filepath.Join(t.TempDir(), "out"))...)
+		if r.code != 0 || !strings.Contains(r.out, "none of this time and kind") {
+			t.Errorf("%q: %v", none, r)
+		}
+	}
 	calls := w.server.Calls()
 	if calls.Write+calls.Delete+calls.Lease > 0 {
 		t.Errorf("the account was written to: %+v", calls)
@@ -243,7 +249,7 @@ func TestEnded(t *testing.T) {
 					}
 				}
 			}
-			if r := w.export(t, nil, args...); r.code != 0 || !strings.Contains(r.out, "there already") {
+			if r := w.export(t, nil, args...); r.code != 0 || !strings.Contains(r.out, "had been written before") {
 				t.Errorf("%s after %v: %v", format, signal, r)
 			}
 			got := files(t, dest)

@@ -24,7 +24,7 @@ type progress struct {
 const (
 	terminalEvery = 200 * time.Millisecond
 	lineEvery     = 30 * time.Second
-	linePer       = 1000 // messages
+	linePer       = 1000 // messages looked at
 )
 
 func newProgress(f *os.File) *progress {
@@ -36,11 +36,14 @@ func newProgress(f *os.File) *progress {
 func (p *progress) update(s export.Status) {
 	now := p.now()
 	since := now.Sub(p.shown)
-	if p.terminal && since < terminalEvery || !p.terminal && since < lineEvery && s.Messages-p.last.Messages < linePer {
+	if p.terminal && since < terminalEvery || !p.terminal && since < lineEvery && s.Looked-p.last.Looked < linePer {
 		return
 	}
 	p.shown, p.last = now, s
 	text := fmt.Sprintf("%s, %s, up to %s", count(s.Messages, "message"), size(s.Bytes), s.At.Format(time.DateOnly))
+	if s.Looked > s.Messages+s.LeftOut {
+		text = fmt.Sprintf("%d looked at: %s", s.Looked, text)
+	}
 	if s.LeftOut > 0 {
 		text += fmt.Sprintf(", %d left out", s.LeftOut)
 	}

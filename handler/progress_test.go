@@ -19,7 +19,7 @@ func TestProgress(t *testing.T) {
 		p := &progress{w: &out, terminal: terminal, now: func() time.Time { return now }, shown: now}
 		for i := range 2500 {
 			now = now.Add(20 * time.Millisecond)
-			p.update(export.Status{Messages: i + 1, Bytes: int64(i+1) * 1500, At: time.Date(2023, 5, 6, 0, 0, 0, 0, time.UTC)})
+			p.update(export.Status{Looked: i + 1, Messages: i + 1, Bytes: int64(i+1) * 1500, At: time.Date(2023, 5, 6, 0, 0, 0, 0, time.UTC)})
 			if i == 1200 {
 				p.line("left out: a")
 			}

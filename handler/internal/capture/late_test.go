@@ -187,3 +187,30 @@ func TestEditedWhileSettling(t *testing.T) {
 		}
 	})
 }
+
+// TestQuotedByRepeated: the post that a repeated post quotes is looked up, once, and
+// shown; one that X no longer has is named with X's reason.
+func TestQuotedByRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		quoted := w.x.Post("8", corpus.Post{Text: "the words that were quoted"})
+		gone := w.x.Post("8", corpus.Post{Text: "words that are gone"})
+		quoting := w.x.Post("9", corpus.Post{Text: "see this", Refs: []corpus.Ref{{Type: "quoted", ID: quoted.ID}}})
+		other := w.x.Post("9", corpus.Post{Text: "and that", Refs: []corpus.Ref{{Type: "quoted", ID: gone.ID}}})
+		first := w.x.Post(account, corpus.Post{Text: "RT @contoso9: see this", Refs: []corpus.Ref{{Type: "retweeted", ID: quoting.ID}}})
+		second := w.x.Post(account, corpus.Post{Text: "RT @contoso9: and that", Refs: []corpus.Ref{{Type: "retweeted", ID: other.ID}}})
+		w.x.Delete(gone.ID)
+		time.Sleep(time.Minute)
+		w.mustTick()
+		w.wantArchived(first, second)
+		if m := w.message(first.ID); !strings.Contains(m, "the words that were quoted") {
+			t.Errorf("the quoted post is not shown:\n%s", m)
+		}
+		if m := w.message(second.ID); strings.Contains(m, "words that are gone") || !strings.Contains(m, gone.ID) {
+			t.Errorf("the post that is gone is not named:\n%s", m)
+		}
+		if got := w.x.Stats().ByPath["GET /2/tweets"]; got != 1 {
+			t.Errorf("%d look-ups, want 1", got)
+		}
+	})
+}

@@ -41,10 +41,7 @@ func (t *turn) reached(ctx context.Context) error {
 		// What was to be read again was not reached either: posts that X showed late were
 		// not seen, so the gap begins with it.
 		from := run.From
-		switch {
-		case run.SinceID != "":
-			from = earliest(from, t.coverFromKnown(run.SinceID))
-		case len(t.account.Covered) > 0: // all of the account is read again, since all of it is young
+		if len(t.account.Covered) > 0 {
 			from = overlapStart(t.lastAsked(), run.Began)
 		}
 		run.From = latest(run.From, t.gap(ctx, from))

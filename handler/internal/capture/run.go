@@ -23,7 +23,7 @@ func (t *turn) bringUpToDate(ctx context.Context, first *twitter.Answer) error {
 		}
 	}
 	resumed := first == nil
-	t.resumed = resumed
+	t.resumed, t.aside = resumed, t.aside || resumed
 	for run := t.account.Run; !run.Checked; {
 		if err := t.read(ctx, &resumed); err != nil {
 			return err

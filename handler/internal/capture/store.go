@@ -31,6 +31,9 @@ func (t *turn) store(ctx context.Context) error {
 		if err := t.storePage(ctx, page); err != nil {
 			return err
 		}
+		if err := t.countAside(ctx); err != nil {
+			return err
+		}
 		delete(t.pages, n)
 		docs := inTimeline(page)
 		if newest := newestOf(docs); newest != "" && post.CompareIDs(newest, t.account.Cursor) > 0 {
@@ -104,13 +107,20 @@ func (t *turn) storePage(ctx context.Context, page post.Page) error {
 	if err != nil {
 		return err
 	}
+	if versions, err = t.complete(ctx, versions, run.Key); err != nil {
+		return err
+	}
 	if err := t.archiveAll(ctx, versions, func(int) {}); err != nil {
 		return err
 	}
 	docs := slices.SortedFunc(slices.Values(page.Posts), byID)
 	docs = slices.DeleteFunc(docs, func(d post.Document) bool { return t.isKnown(d.ID) }) // read again, and archived
 	begin := min(run.Within, len(docs))
-	return t.archiveAll(ctx, docs[begin:], func(n int) { run.Within = begin + n })
+	rest, err := t.complete(ctx, docs[begin:], run.Key)
+	if err != nil {
+		return err
+	}
+	return t.archiveAll(ctx, rest, func(n int) { run.Within = begin + n })
 }
 
 // archiveAll archives posts, several at once. done is called with how many of the
@@ -146,9 +156,6 @@ func (t *turn) archiveAll(ctx context.Context, docs []post.Document, done func(i
 			failed = fmt.Errorf("post %s: %w", docs[r.n].ID, err)
 			cancel(errNeighbour)
 		}
-	}
-	if failed == nil {
-		failed = t.countAside(ctx)
 	}
 	return failed
 }
@@ -218,7 +225,10 @@ type outcome struct {
 func (t *turn) archived(ctx context.Context, out outcome) error {
 	t.aside = t.aside || out.aside
 	if out.first {
-		t.asideIs(t.account.SetAside.Posts + 1)
+		if t.account.SetAside.Posts == 0 { // else those of an older version are still to be tried
+			t.account.SetAside.Version = t.capture.opt.Version
+		}
+		t.account.SetAside.Posts++
 		t.capture.opt.Telemetry.SetAside(ctx, t.account.ID)
 	}
 	if out.post == nil {
@@ -246,17 +256,11 @@ func (t *turn) countAside(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.asideIs(n)
-	t.aside = false
-	return nil
-}
-
-// asideIs notes how many posts are set aside.
-func (t *turn) asideIs(n int) {
-	if t.account.SetAside.Posts == 0 { // else those of an older version are still to be tried
-		t.account.SetAside.Version = t.capture.opt.Version
+	if n > t.account.SetAside.Posts {
+		t.account.SetAside.Version = "" // who knows which version has tried them
 	}
-	t.account.SetAside.Posts = n
+	t.account.SetAside.Posts, t.aside = n, false
+	return nil
 }
 
 // interrupted counts that a tick's end interrupted the archiving of a post.

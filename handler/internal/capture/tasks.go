@@ -129,6 +129,9 @@ func (t *turn) answer(ctx context.Context, task state.Task) error {
 		own = append(own, t.own(more, gone)...)
 		page.Errors = append(page.Errors, more.Errors...)
 	}
+	if own, err = t.complete(ctx, own, key); err != nil {
+		return err
+	}
 	if err := t.archiveAll(ctx, own, func(int) {}); err != nil {
 		return err
 	}

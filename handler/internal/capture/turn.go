@@ -29,7 +29,7 @@ type turn struct {
 	resumed  bool              // the run was begun in an earlier turn
 	retained bool              // raw answers were retained in this turn
 	pages    map[int]post.Page // of the run, read in this turn
-	aside    bool              // a post was set aside in this turn, and is not counted yet
+	aside    bool              // it is not certain how many posts are set aside
 	listed   []manifest.Line   // messages that are not in the manifest yet
 	savedAt  time.Time
 
@@ -58,6 +58,9 @@ func (t *turn) take(ctx context.Context) (err error) {
 	before := t.account.PostsTotal
 	ctx, span := t.capture.opt.Telemetry.Capture(ctx, t.job.ID, t.job.AccountID)
 	defer func() { span.End(err) }()
+	defer func() {
+		t.capture.opt.Telemetry.Lag(ctx, t.job.AccountID, t.account.Covered.End(), t.now())
+	}()
 	t.account.TriedAt = t.now().UTC()
 
 	var first *twitter.Answer
@@ -86,7 +89,6 @@ func (t *turn) take(ctx context.Context) (err error) {
 	}
 	defer t.record.Release()
 	err = joined([]error{asking, t.work(claimed, first)})
-	t.capture.opt.Telemetry.Lag(ctx, t.job.AccountID, t.account.Covered.End(), t.now())
 	if n := t.account.PostsTotal - before; n > 0 {
 		t.log.InfoContext(ctx, "posts archived", "posts", n, "cursor", t.account.Cursor, "coveredTo", t.account.Covered.End())
 	}
@@ -119,6 +121,11 @@ func (t *turn) work(ctx context.Context, first *twitter.Answer) error {
 
 // tidy removes raw answers that nothing needs any more.
 func (t *turn) tidy(ctx context.Context) error {
+	if t.aside { // by a look-up
+		if err := errors.Join(t.countAside(ctx), t.save(ctx)); err != nil {
+			return err
+		}
+	}
 	if !t.retained || t.account.Run != nil {
 		return nil
 	}

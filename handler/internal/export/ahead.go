@@ -34,7 +34,7 @@ func (r *run) messages(ctx context.Context) (err error) {
 			return err
 		}
 		r.walked++
-		if !isForeign && !r.Query.kind(e.Kind) {
+		if !isForeign && isKind(e.Kind) && !r.Query.kind(e.Kind) {
 			continue
 		}
 		if err := context.Cause(ctx); err != nil {

@@ -61,16 +61,17 @@ type Options struct {
 
 	Now      func() time.Time
 	Version  string        // of the connector, for export.json
-	Progress func(Status)  // called after each message; may be nil
+	Progress func(Status)  // called after each message looked at; may be nil
 	LeftOut  func(LeftOut) // called for each message that is left out; may be nil
 }
 
 // Status is how far an export is.
 type Status struct {
+	Looked   int       // messages of the account, time and kind that were looked at
 	Messages int       // that are in DEST, with those that were there before
 	Kept     int       // of these, that were there before
 	Bytes    int64     // of all of these, as archived
-	At       time.Time // of the post of the last one, UTC
+	At       time.Time // of the post of the last one that was looked at, UTC
 	LeftOut  int
 }
 
@@ -184,16 +185,22 @@ func newTarget(p place, o Options) (target, error) {
 // behind it for a supplement or a version.
 var safeKey = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_.-]*$`)
 
+// count counts a message that is in place, or is not looked for.
 func (r *run) count(rec record, kept bool) {
-	if rec.NoMatch {
-		return
+	if !rec.NoMatch {
+		r.status.Messages++
+		r.status.Bytes += rec.Size
+		if kept {
+			r.status.Kept++
+		}
 	}
-	r.status.Messages++
-	if kept {
-		r.status.Kept++
-	}
-	r.status.Bytes += rec.Size
 	r.status.At = rec.Posted
+	r.looked()
+}
+
+// looked says that one message more has been looked at.
+func (r *run) looked() {
+	r.status.Looked++
 	if r.Progress != nil {
 		r.Progress(r.status)
 	}
@@ -205,6 +212,7 @@ func (r *run) leaveOut(rec record) error {
 	if r.LeftOut != nil {
 		r.LeftOut(LeftOut{Source: rec.Source, Reason: rec.LeftOut})
 	}
+	r.looked()
 	if old, ok := r.journal.peek(); ok && old.Source == rec.Source && old.LeftOut == rec.LeftOut {
 		r.journal.keep()
 		return nil

@@ -166,6 +166,10 @@ func TestFilters(t *testing.T) {
 	for i := range 12 {
 		w.post(t, i, map[bool]string{true: "Look, a NADEL &amp; thread", false: "nothing"}[i%3 == 0])
 	}
+	// One whose metadata tell no kind is a Reply by what is in it.
+	m, raw := proper(t, 14, "nothing")
+	m.Kind = "" // and so its metadata are
+	w.put(t, m, raw)
 	from := func(s string) time.Time { at, _ := export.ParseFrom(s); return at }
 	to := func(s string) time.Time { at, _ := export.ParseTo(s); return at }
 	for _, c := range []struct {
@@ -176,7 +180,7 @@ func TestFilters(t *testing.T) {
 		{"a day", export.Query{From: from("2023-12-31"), To: to("2023-12-31")}, []string{"101", "102", "103"}},
 		{"ends on posts", export.Query{From: begin, To: begin.Add(7 * time.Hour)}, []string{"100", "101"}},
 		{"before a post", export.Query{To: begin.Add(-time.Second)}, nil},
-		{"a kind", export.Query{Kinds: kinds(t, "reply")}, []string{"102", "106", "110"}},
+		{"a kind", export.Query{Kinds: kinds(t, "reply")}, []string{"102", "106", "110", "114"}},
 		{"two kinds", export.Query{Kinds: kinds(t, "Quote, TWEET"), To: begin.Add(21 * time.Hour)}, []string{"100", "103"}},
 		{"a text in other letters, with what X escapes", export.Query{Text: "nadel & THREAD"}, []string{"100", "103", "106", "109"}},
 		{"the text of what is retweeted, not of what is quoted", export.Query{Text: "needles"}, []string{"101", "105", "109"}},

@@ -52,7 +52,7 @@ func (r *run) write(m message, err error, rec *record) error {
 	case err != nil:
 		return err
 	}
-	if r.Query.Text != "" {
+	if r.Query.Text != "" || len(r.Query.Kinds) > 0 && !isKind(m.entry.Kind) {
 		read, err := archived.Read(m.open())
 		if err != nil {
 			rec.LeftOut = unreadable

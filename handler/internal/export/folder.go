@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"xarchive/handler/internal/archive"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // layout says where a folder has its messages. Paths are below DEST, with slashes.
@@ -99,7 +101,30 @@ func (f *folder) add(m message, r *record) error {
 	return os.Rename(m.file.Name(), f.full(path))
 }
 
-func (f *folder) finish(context.Context, *journal) error { return nil }
+// syncs is how many files are written to the disk at once: a file system does many in
+// little more time than one.
+const syncs = 32
+
+// finish has the system write everything to the disk, so that a power cut takes
+// nothing away from an export that says it is complete.
+func (f *folder) finish(ctx context.Context, j *journal) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(syncs)
+	err := j.each(func(r record) error {
+		if r.Path == "" || ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		group.Go(func() error {
+			file, err := os.Open(f.full(r.Path))
+			if err != nil {
+				return err
+			}
+			return errors.Join(file.Sync(), file.Close())
+		})
+		return nil
+	})
+	return cmp.Or(group.Wait(), err)
+}
 
 func (f *folder) close() {}
 

@@ -1,6 +1,7 @@
 package export_test
 
 import (
+	"archive/zip"
 	"fmt"
 	"os"
 	"os/exec"
@@ -63,7 +64,7 @@ for key, line in zip(box.keys(), lines, strict=True):
 }
 
 // TestPythonReadsZip: Python's zipfile finds no fault, and the manifest's hashes are those of
-// the files, as docs/operations.md shows it.
+// the files.
 func TestPythonReadsZip(t *testing.T) {
 	w := newWorld(t)
 	w.fill(t)
@@ -83,6 +84,56 @@ print(len(rows))
 `, dest)
 	if got := strings.TrimSpace(out); got != fmt.Sprint(len(w.names)) {
 		t.Errorf("Python has %s messages, expected %d", got, len(w.names))
+	}
+}
+
+// TestCheckOfTheDocs: the command that docs/operations.md gives for checking a zip file later
+// finds nothing in one that is whole, and what was changed in another.
+func TestCheckOfTheDocs(t *testing.T) {
+	docs, err := os.ReadFile("../../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(docs), "python3 -c '")
+	script, _, found := strings.Cut(rest, "' posts.zip`")
+	if !found {
+		t.Fatal("docs/operations.md has no command for checking a zip file")
+	}
+	w := newWorld(t)
+	w.fill(t)
+	w.alter(t, w.entries(t)[3], "altered") // left out; its line has no path
+	dest := filepath.Join(t.TempDir(), "posts.zip")
+	run(t, w.options(export.Zip, dest))
+	if got := python(t, script, dest); got != "[]\n" {
+		t.Errorf("it prints %q of a whole file, expected []", got)
+	}
+
+	// One message has a byte more; zip's own checksum is right.
+	changed := filepath.Join(t.TempDir(), "changed.zip")
+	f, err := os.Create(changed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z := zip.NewWriter(f)
+	wrong := ""
+	for name, data := range unzip(t, dest) {
+		if wrong == "" && strings.HasSuffix(name, ".eml") {
+			wrong, data = name, data+"x"
+		}
+		entry, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := entry.Write([]byte(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := python(t, script, changed); got != "['"+wrong+"']\n" {
+		t.Errorf("it prints %q, expected %s", got, wrong)
 	}
 }
 

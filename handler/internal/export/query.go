@@ -68,7 +68,11 @@ func (q Query) end() time.Time {
 
 func (q Query) kind(k post.Kind) bool { return len(q.Kinds) == 0 || slices.Contains(q.Kinds, k) }
 
-// matches reports whether a post has the text. A retweet has X's shortened copy of
+// isKind reports whether a blob's metadata tells the kind of its post. If not, the
+// message does.
+func isKind(k post.Kind) bool { return slices.Contains(post.Kinds(), k) }
+
+// matches reports whether a post is of the kinds and has the text. A retweet has X's shortened copy of
 // the original's text, so the original is searched, too; an article's words are in
 // the article.
 func (q Query) matches(p *post.Post) bool {
@@ -79,7 +83,7 @@ func (q Query) matches(p *post.Post) bool {
 	if original := p.Ref(post.Retweeted); original != nil && original.Post != nil {
 		texts = append(texts, original.Post.Text.Plain())
 	}
-	return slices.ContainsFunc(texts, func(t string) bool {
+	return q.kind(p.Kind()) && slices.ContainsFunc(texts, func(t string) bool {
 		return strings.Contains(strings.ToLower(t), strings.ToLower(q.Text))
 	})
 }

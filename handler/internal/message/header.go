@@ -82,6 +82,7 @@ func fieldKey(m post.Media) string { return strings.ReplaceAll(oneLine(m.Key), "
 func messageID(p *post.Post) string { return versionID(p.ID, p.Version()) }
 
 func versionID(postID string, version int) string {
+	postID = token(postID) // X's word for an id, where it is not the post's own
 	if version > 1 {
 		return fmt.Sprintf("<%s.%d@%s>", postID, version, domain)
 	}
@@ -133,7 +134,7 @@ func Mailbox(u post.User, mailboxes map[string]string) string {
 func displayName(u post.User) string {
 	switch name := closed(oneLine(u.Name)); {
 	case u.Username == "":
-		return cmp.Or(name, "account "+u.ID)
+		return cmp.Or(name, at(u))
 	case name == "":
 		return at(u)
 	default:
@@ -143,7 +144,7 @@ func displayName(u post.User) string {
 
 func at(u post.User) string {
 	if u.Username == "" {
-		return "account " + u.ID
+		return "account " + oneLine(u.ID)
 	}
 	return "@" + closed(oneLine(u.Username))
 }

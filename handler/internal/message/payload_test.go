@@ -2,6 +2,7 @@ package message_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"html"
 	"io"
 	"os"
@@ -128,4 +129,40 @@ func words(s string) string {
 		}
 		return r
 	}, strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, ""), func(r rune) bool { return r <= ' ' || r == '\u00a0' || r == '\u0085' || r == '\u2028' || r == '\u2029' }), " "))
+}
+
+// FuzzFields is FuzzPayload with an answer of X's form, of which only what people write
+// and X counts is at random.
+func FuzzFields(f *testing.F) {
+	f.Add("Look at #this and $THAT, @bob\n\tnow", "Ann", "ann", "a picture\nof two", "A title", "a.example/…", 8, 13)
+	f.Add("\u202ereversed\u2028Tweet: no\r\nDate: no", "\u2067Ann\u202e", "", "\x00", "\u200b", "javascript:x", -3, 99)
+	f.Add("X withholds this post &amp; all <script>", "Tweet: x\nDate: y", "a\rb", "\nX marks", "</title>", "Learn more", 0, 10)
+	f.Fuzz(func(t *testing.T, text, name, handle, alt, title, display string, start, end int) {
+		link := map[string]any{"start": start, "end": end, "url": "https://t.co/a", "expanded_url": display, "unwound_url": title, "display_url": display, "title": title, "description": alt}
+		tag := map[string]any{"start": end, "end": start, "tag": name}
+		own := map[string]any{"id": "1800000000000000003", "author_id": "7", "text": text, "lang": handle, "conversation_id": alt,
+			"entities":          map[string]any{"urls": []any{link}, "hashtags": []any{tag}, "cashtags": []any{tag}, "mentions": []any{map[string]any{"start": start, "end": end, "username": handle, "id": "8"}}},
+			"attachments":       map[string]any{"media_keys": []string{"3_1", alt}, "poll_ids": []string{"5", name}},
+			"referenced_tweets": []any{map[string]any{"type": "quoted", "id": "1700000000000000001"}, map[string]any{"type": "replied_to", "id": title}},
+			"article":           map[string]any{"title": title, "plain_text": text, "cover_media": "3_2"}, "geo": map[string]any{"place_id": name}, "community_id": alt, "reply_settings": display}
+		quoted := map[string]any{"id": "1700000000000000001", "author_id": "8", "text": alt, "note_tweet": map[string]any{"text": text}}
+		raw, err := json.Marshal(map[string]any{"data": []any{own}, "includes": map[string]any{
+			"users":  []any{map[string]any{"id": "7", "username": handle, "name": name}, map[string]any{"id": "8", "username": name, "name": handle}},
+			"tweets": []any{quoted}, "polls": []any{map[string]any{"id": "5", "options": []any{map[string]any{"label": alt, "votes": end}}, "voting_status": title}},
+			"media": []any{map[string]any{"media_key": "3_1", "type": "photo", "url": "https://pbs.twimg.com/media/" + title, "alt_text": alt, "width": start},
+				map[string]any{"media_key": "3_2", "type": display, "preview_image_url": display, "alt_text": text, "duration_ms": end}}},
+			"errors": []any{map[string]any{"resource_id": title, "title": display, "detail": alt}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := post.SplitPage(raw)
+		if err != nil || len(page.Posts) != 1 {
+			t.Fatalf("%d posts, %v", len(page.Posts), err)
+		}
+		if d := post.Complete(page.Posts[0], page); d.Err != nil {
+			t.Fatal(d.Err)
+		} else {
+			checkPayload(t, d)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package pages
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -55,7 +56,7 @@ func (q *request) jobs() ([]jobHealth, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	accounts, err := q.accounts(ctx, list)
+	accounts, unread, err := q.accounts(ctx, list)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -69,21 +70,30 @@ func (q *request) jobs() ([]jobHealth, []string, error) {
 	slices.SortFunc(all, func(x, y jobHealth) int {
 		return cmp.Or(health.Worse(x.Level, y.Level), cmp.Compare(x.Name, y.Name), cmp.Compare(x.Job.ID, y.Job.ID))
 	})
-	return all, append(names(damaged), names(more)...), nil
+	return all, names(slices.Concat(damaged, more, unread)), nil
 }
 
-// accounts reads the jobs' accounts, several at once.
-func (q *request) accounts(ctx context.Context, list []state.Job) ([]state.Account, error) {
-	accounts := make([]state.Account, len(list))
+// accounts reads the jobs' accounts, several at once. One whose record cannot be read
+// is among the damaged, and its account says so.
+func (q *request) accounts(ctx context.Context, list []state.Job) (accounts []state.Account, damaged []state.Damaged, err error) {
+	accounts = make([]state.Account, len(list))
+	unread := make([]state.Damaged, len(list))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(accountsAtOnce)
 	for i, job := range list {
 		group.Go(func() (err error) {
 			accounts[i], err = q.pages.opt.Records.Account(ctx, job.AccountID)
+			if errors.As(err, &unread[i]) {
+				accounts[i] = state.Account{ID: job.AccountID, Problem: state.NewProblem(err, q.pages.opt.Now())}
+				return nil
+			}
 			return err
 		})
 	}
-	return accounts, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	return accounts, slices.DeleteFunc(unread, func(d state.Damaged) bool { return d.Err == nil }), nil
 }
 
 // newHealth says how a job stands.

@@ -109,9 +109,13 @@ func TestDamagedRecords(t *testing.T) {
 	if _, err := w.StateContainer.Write(t.Context(), "jobs/broken.json", []byte("{"), blob.Condition{}); err != nil {
 		t.Fatal(err)
 	}
+	w.Save(state.Job{ID: "j-2", AccountID: "78", AccountName: "Fabrikam"})
+	if _, err := w.StateContainer.Write(t.Context(), "accounts/78.json", []byte("[]"), blob.Condition{}); err != nil {
+		t.Fatal(err)
+	}
 	b := w.browser()
 	b.signIn("/Status")
-	b.has("A record of the connector cannot be read", "jobs/broken.json", "Contoso")
+	b.has("A record of the connector cannot be read", "jobs/broken.json", "accounts/78.json", "Contoso", "Fabrikam Last run failed")
 	b.get("/", 200, "A record cannot be read", "Contoso")
 }
 

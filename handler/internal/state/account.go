@@ -25,7 +25,8 @@ type Account struct {
 	// the newer ones again, see package capture.
 	Recent []Seen `json:"recent,omitempty"`
 
-	// Covered are the times in which every post that X showed is archived.
+	// Covered are the times in which every post that X showed is archived. No gap is in
+	// them.
 	Covered Ranges `json:"covered,omitempty"`
 	// Gaps are times of which posts may be missing for good, oldest first.
 	Gaps []Gap `json:"gaps,omitempty"`
@@ -160,7 +161,7 @@ func (a *Account) AddLost(w Waiting, at time.Time) {
 // are kept under set-aside/posts/<accountId>/.
 type SetAside struct {
 	Posts   int    `json:"posts"`
-	Version string `json:"version"` // of the connector that last tried to archive them
+	Version string `json:"version"` // of the connector that last tried to archive all of them; "" if that is not certain
 }
 
 // dailyKept is how many days Daily goes back.
@@ -182,7 +183,7 @@ func (a *Account) CountPost(created time.Time) {
 // It reports whether that is new: a run that is interrupted before it is checked
 // finds its gap again.
 func (a *Account) AddGap(g Gap) bool {
-	if slices.ContainsFunc(a.Gaps, func(x Gap) bool { return x.Range == g.Range && x.Why == g.Why }) {
+	if slices.ContainsFunc(a.Gaps, func(x Gap) bool { return x.Why == g.Why && Ranges{x.Range}.Contains(g.Range) }) {
 		return false
 	}
 	a.Gaps = append(a.Gaps, g)

@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/dghubble/oauth1"
@@ -144,9 +145,19 @@ func call(ctx context.Context, what string, do func(context.Context) error) (rec
 	case rec.status == 0 && errors.Is(err, gotwitter.ErrParameter):
 		return record{}, fmt.Errorf("%s: %w: %w", what, ErrInvalid, err)
 	case rec.status == 0:
-		return record{}, fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
+		return record{}, fmt.Errorf("%s: %w: %w", what, ErrUnavailable, withoutURL(err))
 	case rec.status == http.StatusOK:
 		return rec, nil
 	}
 	return rec, fmt.Errorf("%s: %w", what, statusError(rec, time.Now()))
+}
+
+// withoutURL returns what an error of net/http says, without the request's URL: that
+// names all fields, and would make every line and record of the failure a page long.
+func withoutURL(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
 }

@@ -101,17 +101,16 @@ func (m Media) open(ctx context.Context, address string) (*File, error) {
 		return nil, err
 	}
 	f := &File{Address: address, download: d, body: bufio.NewReader(d)}
-	head, err := f.body.Peek(sniffed)
-	if len(head) == 0 && err != nil && err != io.EOF {
+	if _, err := f.body.Peek(1); err != nil && err != io.EOF {
 		d.Close()
 		return nil, err
 	}
+	// What came first is enough: a dozen bytes tell a picture or a film. More may take
+	// as long as the server likes, and other files wait.
+	head, _ := f.body.Peek(f.body.Buffered())
 	f.ContentType = contentType(head, d.says)
 	return f, nil
 }
-
-// sniffed is how many of a file's first bytes tell its type (http.DetectContentType).
-const sniffed = 512
 
 // contentType returns the media type of a file.
 func contentType(head []byte, said string) string {
