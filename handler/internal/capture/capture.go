@@ -117,6 +117,7 @@ func New(o Options) *Capture {
 type Report struct {
 	Accounts int // accounts of all jobs
 	Skipped  int // of them, those that had no turn because time was over
+	Claimed  int // of them, those that another instance works on, or did a moment ago
 	Posts    int // posts that were archived
 }
 
@@ -159,6 +160,9 @@ func (c *Capture) Run(ctx context.Context) (Report, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			report.Posts += t.account.PostsTotal - before
+			if t.elsewhere {
+				report.Claimed++
+			}
 			if err != nil {
 				failures = append(failures, fmt.Errorf("capturing account %s: %w", t.account.ID, err))
 			}

@@ -282,6 +282,33 @@ func TestAsideArchivedLater(t *testing.T) {
 	})
 }
 
+// TestClaimedElsewhere: a tick that finds an account claimed, be it by an instance
+// that was killed, says so and counts it; it is no failure.
+func TestClaimedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.post(5)
+		record, err := w.state.LoadAccount(t.Context(), account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := record.Save(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := record.Claim(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		report, err := w.capture().Run(t.Context())
+		if err != nil || report.Claimed != 1 || report.Posts != 0 || w.log.count("another instance has claimed the account") != 1 {
+			t.Errorf("want one account claimed elsewhere and a line that says so, got %+v, %v", report, err)
+		}
+		record.Release()
+		if report, err = w.capture().Run(t.Context()); err != nil || report.Claimed != 0 || report.Posts != 5 {
+			t.Errorf("after it: want 5 posts, got %+v, %v", report, err)
+		}
+	})
+}
+
 // TestLostClaim: an instance that loses its claim says so, and fails nothing.
 func TestLostClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -32,6 +32,8 @@ type turn struct {
 	aside    bool              // it is not certain how many posts are set aside
 	listed   []manifest.Line   // messages that are not in the manifest yet
 	savedAt  time.Time
+
+	elsewhere bool // another instance has claimed the account
 }
 
 func newTurn(c *Capture, job state.Job, record *state.AccountRecord, tasks []state.Task) *turn {
@@ -44,7 +46,7 @@ func (t *turn) now() time.Time { return t.capture.opt.Now() }
 // take is the turn: a question to X, and work under a claim if there is any.
 func (t *turn) take(ctx context.Context) (err error) {
 	if t.record.Claimed() {
-		t.log.DebugContext(ctx, "another instance captures the account")
+		t.leave(ctx)
 		return nil
 	}
 	limited := t.now().Before(t.account.RateReset)
@@ -79,7 +81,7 @@ func (t *turn) take(ctx context.Context) (err error) {
 	}
 	claimed, err := t.record.Claim(ctx)
 	if errors.Is(err, state.ErrClaimed) {
-		t.log.DebugContext(ctx, "another instance captures the account")
+		t.leave(ctx)
 		return nil
 	}
 	if err != nil {
@@ -91,6 +93,13 @@ func (t *turn) take(ctx context.Context) (err error) {
 		t.log.InfoContext(ctx, "posts archived", "posts", n, "cursor", t.account.Cursor, "coveredTo", t.account.Covered.End())
 	}
 	return t.ended(claimed, err)
+}
+
+// leave leaves the account to the instance that has claimed it, which may have been
+// killed since: a claim outlives its instance by half a minute.
+func (t *turn) leave(ctx context.Context) {
+	t.elsewhere = true
+	t.log.InfoContext(ctx, "another instance has claimed the account; it is captured there, or here once the claim has run out")
 }
 
 // work is what is done under the claim. New posts come first; what is waited for

@@ -95,6 +95,7 @@ type Report struct {
 	Open    int // tasks that were open
 	Waiting int // of them, those that wait for capture
 	Skipped int // of them, those that had no turn because time was over
+	Claimed int // of them, those that another instance works on, or did a moment ago
 	Damaged int // records that cannot be read
 	Ended   int // tasks that ended
 	Items   int // items that were uploaded
@@ -138,6 +139,9 @@ func (d *Deliver) Run(ctx context.Context) (Report, error) {
 			report.Items += did.items
 			if did.ended {
 				report.Ended++
+			}
+			if did.elsewhere {
+				report.Claimed++
 			}
 			if err != nil {
 				failures = append(failures, fmt.Errorf("delivering task %s of job %s: %w", t.task.TaskID, t.task.JobID, err))

@@ -42,16 +42,21 @@ type attempt struct {
 
 // done is what an attempt did.
 type done struct {
-	items int // uploaded
-	ended bool
+	items     int // uploaded
+	ended     bool
+	elsewhere bool // another instance has claimed it
 }
 
 // task gives a task its turn. An interruption is no error, nor is a claim that
 // another instance has or took over.
 func (d *Deliver) task(ctx context.Context, c candidate) (done, error) {
 	claim, err := d.State.ClaimTask(ctx, c.task.JobID, c.task.TaskID)
-	if errors.Is(err, state.ErrClaimed) || errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrLost) {
-		return done{}, nil // another instance has it, or has just ended it
+	if errors.Is(err, state.ErrClaimed) || errors.Is(err, state.ErrLost) {
+		d.Log.InfoContext(ctx, "another instance has claimed the task; it is delivered there, or here once the claim has run out", "job", c.task.JobID, "task", c.task.TaskID)
+		return done{elsewhere: true}, nil
+	}
+	if errors.Is(err, state.ErrNotFound) {
+		return done{}, nil // another instance has just ended it
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -65,7 +70,7 @@ func (d *Deliver) task(ctx context.Context, c candidate) (done, error) {
 	ctx, span := d.Telemetry.Task(claim.Context(), c.task.JobID, c.task.TaskID)
 	err = a.conclude(ctx, panics.Catch(func() error { return a.run(ctx) }))
 	span.End(errors.Join(err, a.refused))
-	return done{a.progress.uploaded, a.ended}, err
+	return done{items: a.progress.uploaded, ended: a.ended}, err
 }
 
 // run takes the task as far as it goes now.

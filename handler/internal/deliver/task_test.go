@@ -335,6 +335,28 @@ func TestOrder(t *testing.T) {
 	})
 }
 
+// TestClaimedElsewhere: a task that another instance has claimed, or had when it was
+// killed, is counted and no failure.
+func TestClaimedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.posts(10)
+		w.request("t", 0, 9)
+		claim, err := w.state.ClaimTask(t.Context(), "j", "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := w.tick(time.Minute)
+		if err != nil || report.Claimed != 1 || report.Items != 0 {
+			t.Errorf("want one task claimed elsewhere, got %+v, %v", report, err)
+		}
+		claim.Release()
+		if report, err = w.tick(time.Minute); err != nil || report.Claimed != 0 || report.Ended != 1 {
+			t.Errorf("after it: want one task ended, got %+v, %v", report, err)
+		}
+	})
+}
+
 // TestTwoInstances: a task is delivered by one instance at a time.
 func TestTwoInstances(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -86,8 +86,8 @@ func (i *Ingest) Tick(ctx context.Context) error {
 	}
 	i.Log.InfoContext(ctx, "tick done", "seconds", time.Since(started).Seconds(),
 		"captureFailed", captureErr != nil, "deliverFailed", deliverErr != nil,
-		"accounts", captured.Accounts, "accountsSkipped", captured.Skipped, "posts", captured.Posts,
-		"tasks", delivered.Open, "tasksWaiting", delivered.Waiting, "tasksSkipped", delivered.Skipped,
+		"accounts", captured.Accounts, "accountsSkipped", captured.Skipped, "accountsClaimed", captured.Claimed, "posts", captured.Posts,
+		"tasks", delivered.Open, "tasksWaiting", delivered.Waiting, "tasksSkipped", delivered.Skipped, "tasksClaimed", delivered.Claimed,
 		"tasksEnded", delivered.Ended, "items", delivered.Items)
 	return errors.Join(captureErr, deliverErr)
 }

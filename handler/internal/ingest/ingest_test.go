@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -30,6 +31,14 @@ type noSweep struct{}
 
 func (noSweep) Sweep(context.Context, time.Time) (int, bool, error) { return 0, false, nil }
 
+// ticks counts what is recorded, and fails.
+type ticks int
+
+func (n *ticks) Ticked(context.Context, time.Time) error {
+	*n++
+	return errors.New("storage is down")
+}
+
 // TestSecondLook: tasks are looked at again once capture is through, unless there was
 // nothing to do on either side.
 func TestSecondLook(t *testing.T) {
@@ -43,9 +52,13 @@ func TestSecondLook(t *testing.T) {
 		{"an open task", 0, 1, 2},
 	} {
 		d := &delivers{report: deliver.Report{Open: c.open}}
-		i := &ingest.Ingest{Capture: captured{Posts: c.posts}, Deliver: d, Sweep: noSweep{}, Now: time.Now, Log: slog.New(slog.DiscardHandler), Limit: time.Minute}
+		var recorded ticks
+		i := &ingest.Ingest{Capture: captured{Posts: c.posts}, Deliver: d, Sweep: noSweep{}, Ticks: &recorded, Now: time.Now, Log: slog.New(slog.DiscardHandler), Limit: time.Minute}
 		if err := i.Tick(t.Context()); err != nil {
 			t.Errorf("%s: %v", c.what, err)
+		}
+		if recorded != 1 {
+			t.Errorf("%s: the tick was recorded %d times, want once; that it fails is no failure of the tick", c.what, recorded)
 		}
 		if d.runs != c.runs {
 			t.Errorf("%s: tasks were looked at %d times, expected %d", c.what, d.runs, c.runs)
