@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 
 	"xarchive/handler/internal/archive"
@@ -72,7 +73,7 @@ func (t *turn) mediaIn(ctx context.Context, p *post.Post, e archive.Entry) (keys
 		return nil, err
 	}
 	defer body.Close()
-	m, err := message.Open(body)
+	m, err := message.Open(body) // pictures come before the document
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", e.Name, err)
 	}
@@ -85,13 +86,21 @@ func (t *turn) mediaIn(ctx context.Context, p *post.Post, e archive.Entry) (keys
 			return nil, fmt.Errorf("reading %s: %w", e.Name, err)
 		}
 		for _, one := range p.Shown() {
-			if slices.Contains(one.Sources(), part.Source) {
+			if slices.ContainsFunc(one.Sources(), func(source string) bool { return sameFile(source, part.Source) }) {
 				keys = append(keys, one.Key)
 			}
 		}
 	}
 	_, err = io.Copy(io.Discard, body) // its hash is compared at the end
 	return keys, err
+}
+
+// sameFile reports whether two addresses name one file: the query says which copy of
+// it, and is left out where X does not take it.
+func sameFile(a, b string) bool {
+	x, errX := url.Parse(a)
+	y, errY := url.Parse(b)
+	return errX == nil && errY == nil && x.Host == y.Host && x.Path == y.Path
 }
 
 // supplement archives a second message about a post, and notes it for the next task
