@@ -49,9 +49,18 @@ func TestWholePath(t *testing.T) {
 		}
 	})
 	t.Run("Python reads the messages", func(t *testing.T) { w.python(t, accounts) })
-	t.Run("no post is read twice", func(t *testing.T) {
-		if got := w.X.Stats().PostReads; got > posts {
-			t.Errorf("X sent %d posts, the accounts have %d", got, posts)
+	t.Run("no page is read twice, and no post billed twice", func(t *testing.T) {
+		pages := 0
+		for _, account := range accounts {
+			pages += (len(w.Corpus.Posts(account)) + 99) / 100
+		}
+		stats := w.X.Stats()
+		if got := stats.ByPath["GET /2/users/:id/tweets"]; got != pages {
+			t.Errorf("%d pages of timelines were read, want %d", got, pages)
+		}
+		// A post that another refers to is looked up by its id, too, which X bills once a day.
+		if stats.BilledReads > posts {
+			t.Errorf("X bills %d posts, the accounts have %d", stats.BilledReads, posts)
 		}
 	})
 	t.Run("an idle tick costs one request an account", func(t *testing.T) {

@@ -57,7 +57,7 @@ func TestEveryAccountHasItsTurn(t *testing.T) {
 }
 
 // TestIdleTick: with nothing new on X, a tick makes few calls of storage for each
-// account, and writes its record only.
+// account, and writes its record only, and once that there was a tick.
 func TestIdleTick(t *testing.T) {
 	t.Parallel()
 	c := accounts(t, 10)
@@ -71,7 +71,7 @@ func TestIdleTick(t *testing.T) {
 	w.Memory.ResetCalls()
 	w.tick()
 	calls, n := w.Memory.Calls(), len(c.Accounts())
-	if calls.Write > n || calls.All() > 5*n {
-		t.Errorf("%d calls of storage for %d accounts, %d of them writes, want 5 calls and one write each at most: %v", calls.All(), n, calls.Write, calls.ByName)
+	if calls.Write > n+1 || calls.All() > 5*n {
+		t.Errorf("%d calls of storage for %d accounts, %d of them writes, want 5 calls and one write each at most, and one more: %v", calls.All(), n, calls.Write, calls.ByName)
 	}
 }
