@@ -353,6 +353,10 @@ func TestCaseInvisibleSubject(t *testing.T) {
 		if s := subjectOf(t, raw); s != "Tweet "+id {
 			t.Errorf("subject %q, want kind and id", s)
 		}
+		m, err := message.Read(bytes.NewReader(raw))
+		if err != nil || m.Preview(200) != "Tweet "+id {
+			t.Errorf("preview of an item %q, %v", m.Preview(200), err)
+		}
 	}
 }
 
