@@ -71,7 +71,7 @@ func TestCheck(t *testing.T) {
 		})
 		defer s.X.Fail(nil)
 		r = check(t, s, nil)
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✗ X's words")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✗ X's words", "– Timer")
 		r.says(t, "X's words", "post.fields note_post")
 	})
 	t.Run("the vault forbids", func(t *testing.T) {
@@ -153,7 +153,7 @@ func TestCheck(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := check(t, s, nil)
-			r.want(t, c.code, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", c.mark)
+			r.want(t, c.code, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", c.mark)
 			r.says(t, "Timer", c.says)
 		}
 	})

@@ -26,9 +26,9 @@
 // and can be read by itself: it has the same header, text and post.json.
 //
 // The same post with the same media always gives the same bytes: nothing in a
-// message depends on the time or the machine it is written on. What does vary (when the
-// post was captured, by which version of the connector, the answer of X that it came in)
-// is kept beside the message, in the archive. docs/message.md shows what a message says.
+// message depends on the time or the machine it is written on. What does vary, such as
+// when the post was captured, is kept beside the message, in the archive.
+// docs/message.md shows what a message says.
 //
 // What an archived item must have:
 // https://learn.microsoft.com/purview/archive-partner-third-party-data

@@ -117,11 +117,15 @@ func quotes(p *post.Post, l post.Link) bool {
 	return r != nil && strings.HasSuffix(strings.TrimRight(l.Expanded, "/"), "/status/"+r.ID)
 }
 
-// Preview returns the beginning of a post's text, at most n code points. Of a notice
-// that X gave in place of the text it says that it is one.
+// Preview returns the beginning of a post's text, at most n code points; of a text
+// without anything visible what a subject says instead. Of a notice that X gave in
+// place of the text it says that it is one.
 func Preview(p *post.Post, n int) string {
-	if p.Notice {
+	switch {
+	case p.Notice:
 		return post.Preview(noticeLead+" "+p.Text.Shown(), n)
+	case visible(p.Text.Shown()) == "":
+		return post.Preview(subject(p), n)
 	}
 	return p.Text.Preview(n)
 }

@@ -2,13 +2,9 @@ package message
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"xarchive/handler/internal/post"
 )
@@ -48,20 +44,6 @@ type linkView struct {
 	Target      string // the last of Chain if it is a web address, or ""
 }
 
-type mediaView struct {
-	Word    string // photo, video, …
-	CID     string // of the picture shown; "" where there is none to show
-	Width   int    // of the picture as it is shown, in pixels
-	Film    bool   // it moves: a picture only stands for it
-	Length  string // of a film; "" if unknown
-	Name    string
-	Still   string // file name of the still picture of a film; "" if there is none
-	Alt     string
-	Size    string // in pixels, and the length of a film
-	Missing string // why it is not in the message
-	Kept    string // which copy is, and why not a better one; "" for the best
-}
-
 type articleView struct {
 	Title     string
 	Text      string
@@ -81,35 +63,6 @@ type pollOption struct {
 	Label   string
 	Votes   int
 	Percent int
-}
-
-// shownMedia says by media key how each media file is in a message.
-type shownMedia map[string]mediaState
-
-type mediaState struct {
-	name, cid     string // of the file; "" if it is named nowhere
-	width         int    // of a picture, in pixels; 0 if unknown
-	missing, kept string // statements; "" if there is none
-}
-
-func mediaOf(files []file) shownMedia {
-	media := shownMedia{}
-	for _, a := range files {
-		var s mediaState
-		switch {
-		case a.Body != nil:
-			s.name, s.kept = a.Name, keptStatement(a.Attachment)
-			if shownInline(a.Type) {
-				s.cid, s.width = contentID(a.Media), a.width
-			}
-		case a.Media.Type == post.Still:
-			continue
-		default:
-			s.missing = missingStatement(a.Attachment)
-		}
-		media[a.Media.Key] = s
-	}
-	return media
 }
 
 // viewer makes views of a post and the posts it refers to.
@@ -229,50 +182,6 @@ func (w viewer) reference(r post.Reference, depth int) view {
 	return c
 }
 
-// column is how wide a picture may be, in pixels: the box round a post that is shown
-// with another is as wide as that one's text with its margins, the box within it narrower.
-func column(depth int) int { return 568 - 32*max(depth-1, 0) }
-
-// add appends the view of a media to list, if it is to be named.
-func (w viewer) add(list []mediaView, m post.Media, depth int) []mediaView {
-	s, ok := w.media[m.Key]
-	if !ok && w.only {
-		return list
-	}
-	v := mediaView{Word: mediaWord(m.Type), Alt: m.AltText, Name: s.name, CID: s.cid, Missing: s.missing, Kept: s.kept, Film: m.Type != "photo" && s.cid == ""}
-	width := s.width
-	if still, ok := m.Still(); ok {
-		if picture := w.media[still.Key]; picture.name != "" {
-			v.CID, v.Still, width = cmp.Or(s.cid, picture.cid), picture.name, cmp.Or(picture.width, width)
-		}
-	}
-	if v.Missing == "" && v.Name == "" && m.NoFile() != "" {
-		v.Missing = m.NoFile()
-	}
-	v.Width = column(depth)
-	if width > 0 {
-		v.Width = min(width, v.Width)
-	}
-	if m.Width > 0 && m.Height > 0 {
-		v.Size = fmt.Sprintf("%d × %d", m.Width, m.Height)
-	}
-	if m.Duration > 0 {
-		v.Length = m.Duration.Round(100 * time.Millisecond).String()
-		v.Size = strings.TrimPrefix(v.Size+", "+v.Length, ", ")
-	}
-	return append(list, v)
-}
-
-func mediaWord(kind string) string {
-	switch kind {
-	case "photo", "video":
-		return kind
-	case "animated_gif":
-		return "animated GIF"
-	}
-	return "media file"
-}
-
 func viewPoll(p post.Poll) pollView {
 	v := pollView{ID: oneLine(p.ID), State: "votes when it was archived"}
 	if p.Status != "" {
@@ -294,52 +203,3 @@ func viewPoll(p post.Poll) pollView {
 	}
 	return v
 }
-
-// notes returns the facts about a post that its text does not tell.
-func notes(p *post.Post) []string {
-	var out []string
-	note := func(value, format string, args ...any) {
-		if value != "" {
-			out = append(out, fmt.Sprintf(format, args...))
-		}
-	}
-	if n := p.Version(); n > 1 || len(p.EditHistory) > 1 {
-		text := fmt.Sprintf("Version %d of %d of an edited post", n, len(p.EditHistory))
-		if earlier := p.EarlierVersions(); len(earlier) > 0 {
-			text += "; earlier: " + oneLine(strings.Join(earlier, ", "))
-		}
-		out = append(out, text)
-	}
-	if r := p.Ref(post.RepliedTo); p.InReplyToUser.ID != "" && (r == nil || r.Post == nil) {
-		out = append(out, "In reply to a post of "+at(p.InReplyToUser))
-	}
-	switch {
-	case p.PlaceUnnamed:
-		out = append(out, "Place "+oneLine(p.Place)+" (X did not send its name)")
-	case p.Place != "":
-		out = append(out, "Place: "+closed(oneLine(p.Place)))
-	}
-	note(p.Location, "Location: %s", oneLine(p.Location))
-	note(p.Community, "Posted in community %s", oneLine(p.Community))
-	note(p.Replies, "%s", oneLine(p.Replies))
-	if p.Paid {
-		out = append(out, "X marks this post as a paid partnership")
-	}
-	if p.Sensitive {
-		out = append(out, "X marks this post as possibly sensitive")
-	}
-	note(p.Withheld, "X withholds %s", oneLine(p.Withheld))
-	return out
-}
-
-// foot says what a message is derived from. It must not depend on when the message is
-// written.
-func foot(p *post.Post, document []byte) []string {
-	sum := sha256.Sum256(document)
-	return []string{
-		"Source: X API v2, post " + p.ID + ". " + documentName + " is what X sent of it, SHA-256 " + hex.EncodeToString(sum[:]) + ".",
-		"When it was captured is kept beside this message in the archive, so that this message depends on the post alone.",
-	}
-}
-
-func showTime(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }

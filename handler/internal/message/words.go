@@ -105,11 +105,11 @@ func closed(line string) string {
 	return string(fsi) + b.String() + string(pdi)
 }
 
-// encoded returns a header field's text in encoded words (RFC 2047), in the encoding
-// that takes less room: in one word where it fits.
+// encoded returns a header field's text in encoded words (RFC 2047): in one word where
+// it fits, else in the encoding that takes less room.
 func encoded(s string) string {
 	q, b := mime.QEncoding.Encode("utf-8", s), mime.BEncoding.Encode("utf-8", s)
-	if len(b) < len(q) {
+	if strings.Count(q, "=?") > 1 && len(b) < len(q) {
 		return b
 	}
 	return q

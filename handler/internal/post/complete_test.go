@@ -200,6 +200,7 @@ func TestNotice(t *testing.T) {
 		{"This Post from @ann has been withheld in France in response to a legal demand. Learn more.", "", false},
 		{"Learn more at https://t.co/a", `"entities":{"urls":[{"start":14,"end":28,"url":"https://t.co/a","display_url":"a.example"}]}`, false},
 		{"words https://t.co/a", `"entities":{"urls":[{"start":0,"end":5,"url":"https://t.co/a","display_url":"words"}]}`, false},
+		{"This Post is unavailable. Learn more.", strings.ReplaceAll(strings.ReplaceAll(learn, "https://help.x.com/rules", "https://t.co/abc"), `"Learn more"`, `"help.x.com/rules"`), true},
 		{"cut", `"note_tweet":{"text":"the author's long text"},` + learn, false},
 	} {
 		start := max(strings.Index(c.text, "Learn more"), 0)

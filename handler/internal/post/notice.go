@@ -14,12 +14,11 @@ import (
 func isNotice(t Text, withheld bool) bool {
 	runes := []rune(t.Wire)
 	for _, l := range t.Links {
-		if l.Kind != PlainURL || l.URL == "" || strings.Contains(t.Plain(), unescape(l.URL)) || l.Display == "" {
+		if l.Kind != PlainURL || l.URL == "" || strings.Contains(t.Plain(), unescape(l.URL)) || l.Start < 0 || l.End <= l.Start || l.End > len(runes) {
 			continue
 		}
-		at := l.Start >= 0 && l.End > l.Start && l.End <= len(runes) && l.stands(runes[l.Start:l.End])
-		words := !strings.ContainsAny(strings.TrimRight(l.Display, "."), "/.") && strings.Contains(t.Plain(), unescape(l.Display))
-		if words && (at || noticeWords.MatchString(t.Plain())) {
+		words := strings.Trim(unescape(string(runes[l.Start:l.End])), " .")
+		if strings.EqualFold(words, "Learn more") || words == strings.Trim(unescape(l.Display), " .") && words != "" && !strings.ContainsAny(words, "/.") {
 			return true
 		}
 	}

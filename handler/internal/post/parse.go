@@ -66,7 +66,9 @@ func (in *includes) make(o *object[wirePost], depth int) *Post {
 	}
 	p.Text.markOwn(p.Media)
 	for _, id := range w.Attachments.PollIDs {
-		p.addPoll(id, in.polls.byID[id])
+		if !slices.ContainsFunc(p.Polls, func(poll Poll) bool { return poll.ID == id }) {
+			p.addPoll(id, in.polls.byID[id])
+		}
 	}
 	if id := w.Geo.PlaceID; id != "" {
 		p.Place, p.PlaceUnnamed = id, true
@@ -77,6 +79,9 @@ func (in *includes) make(o *object[wirePost], depth int) *Post {
 	}
 	for _, r := range w.Referenced {
 		ref := Reference{Type: r.Type, ID: r.ID}
+		if slices.ContainsFunc(p.References, func(o Reference) bool { return o.Type == r.Type && o.ID == r.ID }) {
+			continue
+		}
 		if included := in.tweets.byID[r.ID]; included != nil && depth < maxDepth {
 			ref.Post = in.make(included, depth+1)
 		} else if ref.Why = in.why(r.ID); ref.Why == "" && depth >= lookupDepth {

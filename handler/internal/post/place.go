@@ -39,7 +39,7 @@ func (t Text) placed(runes []rune) []Link {
 func (l Link) stands(piece []rune) bool {
 	text := unescape(string(piece))
 	if l.Kind == PlainURL {
-		return text == unescape(l.URL) || text != "" && text == unescape(l.Display)
+		return text == unescape(l.URL) || text != "" && text == unescape(l.Display) || strings.EqualFold(text, "Learn more")
 	}
 	return sameWords(text, l.Words)
 }

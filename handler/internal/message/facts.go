@@ -1,0 +1,60 @@
+package message
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"xarchive/handler/internal/post"
+)
+
+// notes returns the facts about a post that its text does not tell.
+func notes(p *post.Post) []string {
+	var out []string
+	note := func(value, format string, args ...any) {
+		if value != "" {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	if n := p.Version(); n > 1 || len(p.EditHistory) > 1 {
+		text := fmt.Sprintf("Version %d of %d of an edited post", n, len(p.EditHistory))
+		if earlier := p.EarlierVersions(); len(earlier) > 0 {
+			text += "; earlier: " + oneLine(strings.Join(earlier, ", "))
+		}
+		out = append(out, text)
+	}
+	if r := p.Ref(post.RepliedTo); p.InReplyToUser.ID != "" && (r == nil || r.Post == nil) {
+		out = append(out, "In reply to a post of "+at(p.InReplyToUser))
+	}
+	switch {
+	case p.PlaceUnnamed:
+		out = append(out, "Place "+oneLine(p.Place)+" (X did not send its name)")
+	case p.Place != "":
+		out = append(out, "Place: "+closed(oneLine(p.Place)))
+	}
+	note(p.Location, "Location: %s", oneLine(p.Location))
+	note(p.Community, "Posted in community %s", oneLine(p.Community))
+	note(p.Replies, "%s", oneLine(p.Replies))
+	if p.Paid {
+		out = append(out, "X marks this post as a paid partnership")
+	}
+	if p.Sensitive {
+		out = append(out, "X marks this post as possibly sensitive")
+	}
+	note(p.Withheld, "X withholds %s", oneLine(p.Withheld))
+	return out
+}
+
+// foot says what a message is derived from. It must not depend on when the message is
+// written.
+func foot(p *post.Post, document []byte) []string {
+	sum := sha256.Sum256(document)
+	return []string{
+		"Source: X API v2, post " + p.ID + ". " + documentName + " is what X sent of it, SHA-256 " + hex.EncodeToString(sum[:]) + ".",
+		"When it was captured is kept beside this message in the archive, so that this message depends on the post alone.",
+	}
+}
+
+func showTime(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04:05 UTC") }
