@@ -89,6 +89,7 @@ type Container interface {
 type Store struct {
 	blobs     Container
 	lastSweep atomic.Pointer[Sweep] // as this process last read or wrote it
+	ticks     ticks
 }
 
 // New returns the store in a container. Nothing is sent yet.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"xarchive/handler/internal/blob/blobtest"
 	"xarchive/handler/internal/state"
 )
 
@@ -30,7 +31,25 @@ func TestTick(t *testing.T) {
 	must(t, s.Ticked(ctx, now)) // the next tick mends it
 	want(now)
 	raw(t, server, "tick.json", `{"v":2,"at":"2026-01-01T00:00:00Z"}`)
-	if err := s.Ticked(ctx, now); !errors.Is(err, state.ErrNewer) {
+	if err := s.Ticked(ctx, now.Add(time.Hour)); !errors.Is(err, state.ErrNewer) {
 		t.Errorf("want ErrNewer, got %v", err)
+	}
+}
+
+// The record costs a read and a write in ten minutes, not at each tick.
+func TestTickIsRecordedEveryTenMinutes(t *testing.T) {
+	c, _ := blobtest.Server(t)
+	s, other := state.New(c), state.New(c) // two processes
+	ctx := t.Context()
+	for minutes, recorded := range []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 10} {
+		at := now.Add(time.Duration(minutes) * time.Minute)
+		must(t, s.Ticked(ctx, at))
+		if got, err := s.LastTick(ctx); err != nil || !got.Equal(at) {
+			t.Errorf("minute %d: the last tick was at %s, %v", minutes, got, err)
+		}
+		want := now.Add(time.Duration(recorded) * time.Minute)
+		if got, err := other.LastTick(ctx); err != nil || !got.Equal(want) {
+			t.Errorf("minute %d: another process sees %s, %v; want %s", minutes, got, err, want)
+		}
 	}
 }
