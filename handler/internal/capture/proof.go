@@ -20,8 +20,8 @@ import (
 //  1. A known post came back: all that is newer than it was within reach.
 //  2. The run was short, and quick enough that few posts can have come meanwhile.
 //  3. A question for the posts below the run's oldest one brings a known post.
-//  4. Of an account that was never read: it has no more posts than the run has
-//     read, or fewer than a timeline reaches.
+//  4. Of an account that was never read: it has fewer posts than a timeline reaches, or
+//     no more than the run has read and none that are older.
 //
 // Without proof the time in between is a gap, which is recorded and reported.
 
@@ -162,11 +162,31 @@ func (t *turn) provedByCount(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("asking how many posts the account has: %w", err)
 		}
-		if user.PostCount-newer <= run.Posts || user.PostCount <= t.capture.opt.Reach*15/16 {
+		switch {
+		case user.PostCount <= t.capture.opt.Reach*15/16:
 			return true, nil
+		case user.PostCount-newer <= run.Posts:
+			return t.nothingBelow(ctx, newer)
 		}
 	}
 	return false, nil
+}
+
+// nothingBelow asks for posts that are older than the run's oldest. X does not count
+// posts that were deleted since the run has read them, so that they might make up in
+// number for others that were beyond reach. But what X deletes lets its timeline reach
+// further down, unless as many newer posts came.
+func (t *turn) nothingBelow(ctx context.Context, newer int) (bool, error) {
+	run := t.account.Run
+	answer, err := t.timeline(ctx, twitter.Query{UntilID: run.OldestID, Size: 5})
+	if err != nil {
+		return false, fmt.Errorf("asking whether X has older posts: %w", err)
+	}
+	if len(inTimeline(answer.Page)) > 0 || answer.Page.Meta.NextToken != "" {
+		run.UntilID, run.NextToken, run.Complete = run.OldestID, "", false // it was not at its end, and goes on
+		return false, nil
+	}
+	return run.Posts+newer <= t.capture.opt.Reach, nil
 }
 
 // newer counts the posts that came since the run began, or as many of them as

@@ -2,6 +2,8 @@ package capture_test
 
 import (
 	"net/http"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,6 +107,42 @@ func TestNoFalseAlarm(t *testing.T) {
 				if a := w.record(); len(a.Gaps) > 0 {
 					t.Errorf("gaps %v", a.Gaps)
 				}
+			})
+		})
+	}
+}
+
+// TestDeletedBeforeCounting: posts are deleted after a first read has read them and
+// before X is asked how many there are. They must not make up in number for others that
+// were beyond X's reach.
+func TestDeletedBeforeCounting(t *testing.T) {
+	for name, come := range map[string]int{"and no more come": 0, "and as many come": 3} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.post(322) // two are beyond reach
+				read := slices.Clone(w.posted)
+				var once sync.Once
+				w.x.OnCall(func(_ int, endpoint string) {
+					if endpoint == "GET /2/users/:id" {
+						once.Do(func() {
+							for _, p := range read[100:103] {
+								w.x.Delete(p.ID)
+							}
+						})
+					}
+				})
+				var coming sync.Once
+				w.x.AfterCall(func(n int, _ string) {
+					if n == 32 { // the last page
+						coming.Do(func() { w.post(come) })
+					}
+				})
+				for range 3 {
+					time.Sleep(time.Minute)
+					w.mustTick()
+				}
+				w.nothingIsMissing()
 			})
 		})
 	}
