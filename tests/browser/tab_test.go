@@ -43,13 +43,21 @@ func newTab(t *testing.T, s *sandbox.Sandbox) *tab {
 
 func (p *tab) attach(parent context.Context, option chromedp.ContextOption) {
 	p.t.Helper()
-	ctx, cancel := chromedp.NewContext(parent, option, chromedp.WithListener(p.watch()))
-	p.t.Cleanup(cancel)
-	p.ctx = ctx
-	if err := chromedp.Do(ctx); err != nil {
-		p.t.Fatalf("opening a tab: %v", err)
+	for {
+		ctx, cancel := chromedp.NewContext(parent, option, chromedp.WithListener(p.watch()))
+		p.t.Cleanup(cancel)
+		p.ctx = ctx
+		err := chromedp.Do(ctx)
+		if err == nil {
+			break
+		}
+		// A new window goes from page to page at once, and Chromium refuses what is
+		// asked in between. It makes few such steps, so this ends.
+		if !strings.Contains(err.Error(), "navigated or closed") {
+			p.t.Fatalf("opening a tab: %v", err)
+		}
 	}
-	p.id = chromedp.FromContext(ctx).Target.TargetID
+	p.id = chromedp.FromContext(p.ctx).Target.TargetID
 	call(p, network.Enable, network.EnableParams{})
 	p.screen(desktop)
 }
