@@ -3,6 +3,7 @@ package capture_test
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,12 +60,10 @@ func TestPageLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.post(40)
-		fail := 25
+		var puts atomic.Int64
 		w.blobs.Before(func(op blobs.Op) error {
-			if op.Container == "archive" && op.Name == "PutBlob" {
-				if fail--; fail < 0 {
-					return &blobs.Drop{Final: true}
-				}
+			if op.Container == "archive" && op.Name == "PutBlob" && puts.Add(1) > 25 {
+				return &blobs.Drop{Final: true}
 			}
 			return nil
 		})
