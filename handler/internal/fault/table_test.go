@@ -4,6 +4,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,5 +46,34 @@ func TestEveryCauseHasAMeaning(t *testing.T) {
 	})
 	if declared != len(meanings) {
 		t.Errorf("%d causes, %d meanings", declared, len(meanings))
+	}
+}
+
+// TestDocumentedCauses: docs/telemetry.md lists the causes, all of them and no others.
+// "none" is no failure and is never counted.
+func TestDocumentedCauses(t *testing.T) {
+	var declared []string // TestEveryCauseHasAMeaning shows that the table has all
+	for cause := range meanings {
+		if cause != None {
+			declared = append(declared, string(cause))
+		}
+	}
+	page, err := os.ReadFile("../../../docs/telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, found := strings.Cut(string(page), "\n`cause` is one of:")
+	list, _, ends := strings.Cut(list, "\n\n")
+	if !found || !ends {
+		t.Fatal("docs/telemetry.md has no paragraph that begins with \"`cause` is one of:\"")
+	}
+	var documented []string
+	for _, m := range regexp.MustCompile("`([a-z0-9_]+)`").FindAllStringSubmatch(list, -1) {
+		documented = append(documented, m[1])
+	}
+	slices.Sort(declared)
+	slices.Sort(documented)
+	if len(declared) == 0 || !slices.Equal(declared, documented) {
+		t.Errorf("docs/telemetry.md lists %q,\nwant the causes of package fault: %q", documented, declared)
 	}
 }
