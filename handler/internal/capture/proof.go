@@ -120,7 +120,7 @@ func (t *turn) provedByKnownPost(ctx context.Context) (bool, error) {
 			return true, nil
 		}
 		if post.CompareIDs(d.ID, run.SinceID) > 0 {
-			run.UntilID, run.NextToken, run.Complete = run.OldestID, "", false
+			goOnBelow(run)
 			return false, nil
 		}
 	}
@@ -183,7 +183,7 @@ func (t *turn) nothingBelow(ctx context.Context, newer int) (bool, error) {
 		return false, fmt.Errorf("asking whether X has older posts: %w", err)
 	}
 	if len(inTimeline(answer.Page)) > 0 || answer.Page.Meta.NextToken != "" {
-		run.UntilID, run.NextToken, run.Complete = run.OldestID, "", false // it was not at its end, and goes on
+		goOnBelow(run) // it was not at its end
 		return false, nil
 	}
 	return run.Posts+newer <= t.capture.opt.Reach, nil

@@ -145,6 +145,11 @@ func (t *turn) takeRetained(ctx context.Context) (found bool, err error) {
 	return true, t.save(ctx)
 }
 
+// goOnBelow makes a run read on below the oldest post it has read, without a page token.
+func goOnBelow(run *state.Run) {
+	run.UntilID, run.NextToken, run.Complete = run.OldestID, "", false
+}
+
 // query asks for a page of the run.
 func (t *turn) query(token string) twitter.Query {
 	run := t.account.Run
@@ -164,7 +169,7 @@ func (t *turn) nextPage(ctx context.Context) (twitter.Answer, error) {
 			return twitter.Answer{}, fmt.Errorf("%w: X no longer takes the page token of a run that has read no post; it begins again", errLater)
 		}
 		t.log.WarnContext(ctx, "X refuses a page token; going on below the oldest post read", "untilID", run.OldestID)
-		run.UntilID, run.NextToken = run.OldestID, ""
+		goOnBelow(run)
 		return t.nextPage(ctx)
 	case err != nil:
 		return twitter.Answer{}, err

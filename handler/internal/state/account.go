@@ -96,7 +96,7 @@ type Rate struct {
 type Run struct {
 	Key       string    `json:"key"`               // names the run's pages
 	SinceID   string    `json:"sinceId,omitempty"` // exclusive; "" reads back as far as X goes
-	UntilID   string    `json:"untilId,omitempty"` // exclusive; set when X no longer takes a page token
+	UntilID   string    `json:"untilId,omitempty"` // exclusive; set when the run reads on below its oldest post
 	EndTime   time.Time `json:"endTime,omitzero"`  // UTC, exclusive; only of runs from before the format was versioned
 	NextToken string    `json:"nextToken,omitempty"`
 
