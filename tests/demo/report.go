@@ -202,7 +202,7 @@ func (r *report) complete(s *sandbox.Sandbox, jobs map[string]string) error {
 }
 
 // print shows the report as a table.
-func (r *report) print(w io.Writer, took time.Duration) {
+func (r *report) print(w io.Writer, dir string, took time.Duration) {
 	line := func(name, value string) { fmt.Fprintf(w, "  %-24s %s\n", name, value) }
 	fmt.Fprintf(w, "\n  Archived and delivered\n  %s\n", strings.Repeat("─", 46))
 	kinds := []string{"Tweet", "Reply", "Retweet", "Quote"}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,9 +13,6 @@ import (
 	"xarchive/tests/sandbox/corpus"
 	"xarchive/tests/sandbox/importservice"
 )
-
-// dir is where everything that the demo leaves goes.
-const dir = "build/demo"
 
 const (
 	// taskID names the one task of each job.
@@ -31,53 +29,80 @@ const (
 // beginning is before anything was posted.
 var beginning = time.Date(2006, 3, 1, 0, 0, 0, 0, time.UTC)
 
+// demo is one run.
+type demo struct {
+	app   string // folder of the staged app
+	host  string // "" for the stand-in of the Functions host, "func" for Core Tools, or an address
+	posts *corpus.Corpus
+	dir   string    // where everything that it leaves goes
+	keep  bool      // stay up in the end
+	out   io.Writer // what people are to read
+}
+
 // run does the job, shows it, and checks that nothing is missing.
-func run(ctx context.Context, app string, posts *corpus.Corpus, keep bool) (err error) {
+func (d *demo) run(ctx context.Context) (err error) {
 	started := time.Now()
-	if err := os.RemoveAll(dir); err != nil {
+	if err := os.RemoveAll(d.dir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(dir, "handler.log"))
+	log, err := os.Create(filepath.Join(d.dir, "handler.log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
 
-	fmt.Println("Starting stand-ins for X, Entra, Key Vault, storage and the Import service …")
-	s, err := sandbox.Start(ctx, sandbox.Options{
-		Dir: filepath.Join(dir, "sandbox"), App: app, Corpus: posts, Schedule: "*/2 * * * * *", Stderr: log})
+	options := sandbox.Options{Dir: filepath.Join(d.dir, "sandbox"), Corpus: d.posts, Schedule: "*/2 * * * * *", Stderr: log}
+	host, err := d.otherHost(ctx)
+	if err != nil {
+		return err
+	}
+	if host == nil {
+		options.App = d.app
+	} else {
+		options.HostURL = host.url
+	}
+	fmt.Fprintln(d.out, "Starting stand-ins for X, Entra, Key Vault, storage and the Import service …")
+	s, err := sandbox.Start(ctx, options)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	fmt.Printf("Key Vault is %s.\n", s.Vault.Kind())
+	fmt.Fprintf(d.out, "Key Vault is %s.\n", s.Vault.Kind())
+	if host != nil {
+		if err := host.start(ctx, d, s.Settings(options), s.Blobs.URL(""), log); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, host.stop()) }()
+	}
 
-	jobs, err := request(ctx, s)
+	jobs, err := d.request(ctx, s)
 	if err != nil {
 		return err
 	}
-	if err := watch(ctx, s, jobs); err != nil {
+	if err := watch(ctx, s, jobs, d.out); err != nil {
 		return fmt.Errorf("%w; the connector's log is %s", err, log.Name())
 	}
-	r, err := collect(ctx, s, jobs, dir)
+	r, err := collect(ctx, s, jobs, d.dir)
 	if err != nil {
 		return err
 	}
-	r.print(os.Stdout, time.Since(started))
+	r.print(d.out, d.dir, time.Since(started))
 	if err := r.complete(s, jobs); err != nil {
 		return fmt.Errorf("%w; the connector's log is %s", err, log.Name())
 	}
-	if keep {
-		stay(ctx, s)
+	if d.keep {
+		d.stay(ctx, s)
+		return nil
 	}
+	fmt.Fprintf(d.out, "\n  Now look at it: make demo KEEP=1\n")
 	return nil
 }
 
 // request has every account sign in, and asks for everything it posted.
-func request(ctx context.Context, s *sandbox.Sandbox) (jobs map[string]string, err error) {
+func (d *demo) request(ctx context.Context, s *sandbox.Sandbox) (jobs map[string]string, err error) {
 	if err := s.Import.Validate(ctx); err != nil {
 		return nil, fmt.Errorf("validating the connector: %w", err)
 	}
@@ -89,16 +114,16 @@ func request(ctx context.Context, s *sandbox.Sandbox) (jobs map[string]string, e
 		if err := s.Connect(ctx, job, account); err != nil {
 			return nil, err
 		}
-		fmt.Printf("Account %s has signed in; %s is set up.\n", account, job)
+		fmt.Fprintf(d.out, "Account %s has signed in; %s is set up.\n", account, job)
 		if len(s.Corpus.Posts(account)) > stage {
-			fmt.Printf("Its history is longer than X's timelines reach back; it appears in stages, and is asked for in the end.\n")
+			fmt.Fprintf(d.out, "Its history is longer than X's timelines reach back; it appears in stages, and is asked for in the end.\n")
 			continue
 		}
 		if err := ask(ctx, s, account, job); err != nil {
 			return nil, err
 		}
 	}
-	fmt.Println("The Compliance Center has asked for everything. The timer does the rest.")
+	fmt.Fprintln(d.out, "The Compliance Center has asked for everything. The timer does the rest.")
 	return jobs, nil
 }
 
@@ -131,8 +156,8 @@ func hideNewer(s *sandbox.Sandbox, account string, n int) {
 }
 
 // stay prints where everything is and waits for Ctrl-C.
-func stay(ctx context.Context, s *sandbox.Sandbox) {
-	fmt.Printf(`
+func (d *demo) stay(ctx context.Context, s *sandbox.Sandbox) {
+	fmt.Fprintf(d.out, `
 Everything stays up until Ctrl-C.
   Connector        %s/Configure   (tenant id %s, APISecretKey %s)
   Status           %s/Status

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"strings"
@@ -18,7 +19,7 @@ import (
 
 // watch shows progress until every job's task has ended, and lets longer histories
 // appear stage by stage.
-func watch(ctx context.Context, s *sandbox.Sandbox, jobs map[string]string) error {
+func watch(ctx context.Context, s *sandbox.Sandbox, jobs map[string]string, out io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ended := make(chan error, 1)
@@ -31,7 +32,7 @@ func watch(ctx context.Context, s *sandbox.Sandbox, jobs map[string]string) erro
 		}
 		ended <- nil
 	}()
-	w := &watcher{s: s, jobs: jobs, bar: newBar(s), shown: map[string]int{}, asked: map[string]bool{}, changed: time.Now()}
+	w := &watcher{s: s, jobs: jobs, out: out, bar: newBar(s, out), shown: map[string]int{}, asked: map[string]bool{}, changed: time.Now()}
 	for account := range jobs {
 		w.shown[account] = stage
 	}
@@ -44,7 +45,7 @@ func watch(ctx context.Context, s *sandbox.Sandbox, jobs map[string]string) erro
 				err = w.look(ctx)
 			}
 			_ = w.bar.Exit() // only ends its line
-			fmt.Println()
+			fmt.Fprintln(out)
 			return err
 		case <-tick.C:
 			if err := w.look(ctx); err != nil {
@@ -58,19 +59,26 @@ func watch(ctx context.Context, s *sandbox.Sandbox, jobs map[string]string) erro
 }
 
 // newBar is drawn on a terminal; elsewhere a line is printed now and then.
-func newBar(s *sandbox.Sandbox) *progressbar.ProgressBar {
+func newBar(s *sandbox.Sandbox, out io.Writer) *progressbar.ProgressBar {
 	total := 0
 	for _, account := range s.Corpus.Accounts() {
 		total += len(s.Corpus.All(account))
 	}
 	return progressbar.NewOptions(max(total, 1),
 		progressbar.OptionSetDescription("Archiving posts"),
-		progressbar.OptionSetWriter(os.Stdout),
-		progressbar.OptionSetVisibility(term.IsTerminal(int(os.Stdout.Fd()))),
+		progressbar.OptionSetWriter(out),
+		progressbar.OptionSetVisibility(isTerminal(out)),
 		progressbar.OptionShowCount(), progressbar.OptionSetWidth(40), progressbar.OptionSetPredictTime(false))
 }
 
+// isTerminal tells whether a bar can be drawn on out.
+func isTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
 type watcher struct {
+	out     io.Writer
 	s       *sandbox.Sandbox
 	jobs    map[string]string // by account
 	bar     *progressbar.ProgressBar
@@ -115,12 +123,12 @@ func (w *watcher) look(ctx context.Context) error {
 			w.items, w.changed = items, time.Now()
 		}
 	}
-	if !term.IsTerminal(int(os.Stdout.Fd())) && time.Since(w.printed) > 3*time.Second {
+	if !isTerminal(w.out) && time.Since(w.printed) > 3*time.Second {
 		w.printed = time.Now()
 		if w.items > 0 {
-			fmt.Printf("  %d posts archived, %d items delivered\n", total, w.items)
+			fmt.Fprintf(w.out, "  %d posts archived, %d items delivered\n", total, w.items)
 		} else {
-			fmt.Printf("  %d posts archived\n", total)
+			fmt.Fprintf(w.out, "  %d posts archived\n", total)
 		}
 	}
 	return w.bar.Set(min(total, w.bar.GetMax()))

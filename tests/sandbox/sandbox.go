@@ -9,6 +9,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,15 +62,47 @@ type Ports struct {
 	X, Entra, Identity, KeyVault, Import, MediaProxy, Blobs, Host int
 }
 
+// PortsFrom are ports in a row, where the fixed ones are taken.
+func PortsFrom(first int) Ports {
+	return Ports{X: first + 1, Entra: first + 2, Identity: first + 3, KeyVault: first + 4, Import: first + 5, MediaProxy: first + 6, Blobs: first + 7, Host: first}
+}
+
+// free names a port of the stand-ins that is taken; nil if none is. The host's is its own
+// business.
+func (p Ports) free() error {
+	for what, port := range map[string]int{"X": p.X, "Entra": p.Entra, "managed identity": p.Identity, "Key Vault": p.KeyVault,
+		"the Import service": p.Import, "X's media": p.MediaProxy, "blob storage": p.Blobs} {
+		if port == 0 {
+			continue
+		}
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			return fmt.Errorf("port %d, for %s, %w: %w", port, what, ErrTaken, err)
+		}
+		if err := listener.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ErrTaken is of a port that somebody listens on.
+var ErrTaken = errors.New("is taken")
+
 // FixedPorts are those of local.settings.json.sample.
 var FixedPorts = Ports{X: 7181, Entra: 7182, Identity: 7183, KeyVault: 7184, Import: 7185, MediaProxy: 7186, Blobs: 10000, Host: 7071}
+
+// hostPorts is how many ports of hosts, from the fixed one on, are registered at X.
+const hostPorts = 10
 
 // Options says what kind of world it is.
 type Options struct {
 	Dir      string            // for certificates
+	KeepCA   bool              // use the certificate authority that is in Dir already, for programs that know it
 	BlobDir  string            // for Azurite's blobs; "" keeps them in memory
 	InMemory bool              // blobs are those of package blobs, not of Azurite: fast, and tests can see into them. Signatures are not verified
 	App      string            // the staged app; "" runs no Functions host
+	HostURL  string            // of a Functions host that others run, where there is no App
 	Corpus   *corpus.Corpus    // nil is the built-in one
 	Schedule string            // NCRONTAB of the timer; "" ticks only when told
 	Env      map[string]string // app settings besides or instead of the sandbox's; "" unsets
@@ -127,6 +160,10 @@ func Start(ctx context.Context, o Options) (s *Sandbox, err error) {
 	if o.Dir, err = filepath.Abs(o.Dir); err != nil { // the handler runs elsewhere
 		return s, err
 	}
+	// Before anything is written: another sandbox may run from the same folder.
+	if err := o.Ports.free(); err != nil {
+		return s, err
+	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return s, err
 	}
@@ -151,7 +188,7 @@ func (s *Sandbox) Stop() error {
 func (s *Sandbox) ending(stop func() error) { s.stops = append(s.stops, stop) }
 
 func (s *Sandbox) startCA(ctx context.Context, o Options) (err error) {
-	if s.CA, err = certs.Start(ctx, certs.Options{Dir: o.Dir}); err == nil {
+	if s.CA, err = certs.Start(ctx, certs.Options{Dir: o.Dir, Keep: o.KeepCA}); err == nil {
 		s.ending(s.CA.Stop)
 	}
 	return err
@@ -207,7 +244,11 @@ func (s *Sandbox) startMemory(o Options) error {
 
 func (s *Sandbox) startX(ctx context.Context, o Options) (err error) {
 	s.X = x.New(x.Options{Corpus: s.Corpus, ConsumerKey: xKey, ConsumerSecret: xSecret, AppName: "Contoso archive",
-		CallbackURLs: []string{CallbackURL, callbackAt(FixedPorts.Host)}, Log: o.Log})
+		CallbackURLs: []string{CallbackURL}, Log: o.Log})
+	for port := range hostPorts { // whichever Host.LocalHttpPort a developer takes
+		s.X.Register(callbackAt(FixedPorts.Host + port))
+	}
+	s.X.Register(callbackAt(cmp.Or(o.Ports.Host, FixedPorts.Host)))
 	if s.XURL, err = s.serve(o.Ports.X, s.X); err != nil {
 		return err
 	}
@@ -258,10 +299,13 @@ func (s *Sandbox) startImport(_ context.Context, o Options) (err error) {
 	s.Import, err = importservice.New(importservice.Options{
 		TenantID: TenantID, APISecretKey: APISecretKey, ConnectionString: s.Blobs.ConnectionString(taskAccount), Log: o.Log,
 		ConnectorURL: func() string {
-			if s.Host == nil {
-				return "http://localhost:" + strconv.Itoa(FixedPorts.Host)
+			switch {
+			case s.Host != nil:
+				return s.Host.URL()
+			case o.HostURL != "":
+				return o.HostURL
 			}
-			return s.Host.URL()
+			return "http://localhost:" + strconv.Itoa(cmp.Or(o.Ports.Host, FixedPorts.Host))
 		},
 		VerifyToken: func(token string) error { return s.Entra.Verify(token, importResource) },
 	})
@@ -305,6 +349,9 @@ func (s *Sandbox) Settings(o Options) map[string]string {
 
 func (s *Sandbox) startHost(ctx context.Context, o Options) (err error) {
 	if o.App == "" {
+		if o.HostURL != "" {
+			return s.foundAt(o.HostURL)
+		}
 		return nil
 	}
 	s.Host, err = functionshost.Start(ctx, functionshost.Options{Dir: o.App, Env: s.Settings(o), Port: o.Ports.Host,
@@ -313,14 +360,22 @@ func (s *Sandbox) startHost(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	s.ending(func() error { return s.Host.Stop(context.Background()) })
-	u, err := url.Parse(s.Host.URL())
+	return s.foundAt(s.Host.URL())
+}
+
+// foundAt notes where the connector is, and registers it at X.
+func (s *Sandbox) foundAt(address string) error {
+	u, err := url.Parse(address)
 	if err != nil {
 		return err
 	}
 	port, err := strconv.Atoi(u.Port())
+	if err != nil {
+		return fmt.Errorf("the connector's address %s has no port: %w", address, err)
+	}
 	s.X.Register(callbackAt(port))
 	s.HostURL = "http://localhost:" + u.Port()
-	return err
+	return nil
 }
 
 // serve answers HTTP on loopback until Stop.

@@ -10,15 +10,19 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"xarchive/scripts/appfolder"
+	"xarchive/tests/coretools"
 	"xarchive/tests/sandbox/functionshost"
 )
 
@@ -48,9 +52,12 @@ func start(ctx context.Context, app string) error {
 	if err := copySettings("local.settings.json", app); err != nil {
 		return err
 	}
-	tools, why := findTools(ctx)
+	if missing := unanswered(s.Values); missing != "" {
+		fmt.Printf("Nothing answers at %s: is 'make sandbox' running in another terminal? Going on without.\n", missing)
+	}
+	tools, why := coretools.Find(ctx)
 	if why != "" {
-		fmt.Println(why)
+		fmt.Println(why, "Going on with the stand-in for it.")
 	}
 	if tools != "" {
 		return runTools(ctx, tools, app, s, os.Stdout)
@@ -63,9 +70,26 @@ func start(ctx context.Context, app string) error {
 func portIsFree(port int) error {
 	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
-		return fmt.Errorf("port %d is taken, perhaps by another 'make start': end that first, or set Host.LocalHttpPort in local.settings.json: %w", port, err)
+		return fmt.Errorf("port %d is taken, perhaps by another 'make start': end that first, or have it listen on another one with \"Host\": {\"LocalHttpPort\": %d} in local.settings.json: %w", port, max(port, defaultPort)+1, err)
 	}
 	return listener.Close()
+}
+
+// unanswered is an address on this machine that the settings name and nobody listens
+// on, "" if there is none.
+func unanswered(values map[string]string) string {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		u, err := url.Parse(values[name])
+		if err != nil || u.Port() == "" || u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1" {
+			continue
+		}
+		conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", u.Port()))
+		if err != nil {
+			return values[name] + " (" + name + ")"
+		}
+		_ = conn.Close()
+	}
+	return ""
 }
 
 // copySettings puts the settings beside the app, where Core Tools look for them.

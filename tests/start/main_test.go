@@ -185,3 +185,20 @@ func TestSample(t *testing.T) {
 		t.Errorf("%+v %v", s, err)
 	}
 }
+
+// TestUnanswered: settings for a sandbox that does not run.
+func TestUnanswered(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	values := map[string]string{"X_API_URL": "http://" + listener.Addr().String(), "AAD_AUTHORITY_URL": "https://login.microsoftonline.com", "TENANT_ID": "t"}
+	if got := unanswered(values); got != "" {
+		t.Errorf("%q", got)
+	}
+	values["KEY_VAULT_URL"] = "https://localhost:" + strconv.Itoa(freePort(t))
+	if got := unanswered(values); got != values["KEY_VAULT_URL"]+" (KEY_VAULT_URL)" {
+		t.Errorf("%q", got)
+	}
+}

@@ -8,54 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"time"
+
+	"xarchive/tests/coretools"
 )
-
-// findTools returns the program of Core Tools 4, "" if there is none; why says why
-// not, unless none are installed at all. Version 5 has no way to run a custom handler
-// from a folder, and may be installed beside version 4 under another name.
-func findTools(ctx context.Context) (program, why string) {
-	for _, name := range []string{"func", "func4"} {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			continue
-		}
-		out, err := exec.CommandContext(ctx, path, "--version").Output()
-		version := strings.TrimSpace(string(out))
-		if err == nil && strings.HasPrefix(version, "4.") {
-			return path, ""
-		}
-		why = fmt.Sprintf("%s is version %q of Core Tools, this app needs 4 (npm install -g azure-functions-core-tools@4). Going on with the stand-in for it.", path, version)
-	}
-	return "", why
-}
-
-// toolsEnv is the environment for Core Tools. A variable of the shell would win over
-// the same setting of local.settings.json, so those are left out, and with a proxy
-// among the settings whatever else the shell says of proxies.
-func toolsEnv(environ []string, values map[string]string) []string {
-	drop := map[string]bool{}
-	for name := range values {
-		drop[strings.ToUpper(name)] = true
-	}
-	if drop["HTTPS_PROXY"] {
-		drop["NO_PROXY"], drop["HTTP_PROXY"], drop["ALL_PROXY"] = true, true, true
-	}
-	var env []string
-	for _, entry := range environ {
-		if name, _, _ := strings.Cut(entry, "="); !drop[strings.ToUpper(name)] {
-			env = append(env, entry)
-		}
-	}
-	return env
-}
 
 // runTools runs the app by Core Tools until they end. They are in this process's
 // group: the terminal's Ctrl-C reaches them, and they end by themselves.
 func runTools(ctx context.Context, program, app string, s settings, out io.Writer) error {
 	cmd := exec.Command(program, "start", "--script-root", app)
-	cmd.Env = toolsEnv(os.Environ(), s.Values)
+	cmd.Env = coretools.Environment(os.Environ(), s.Values)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out, os.Stderr
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting Core Tools: %w", err)

@@ -5,10 +5,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"xarchive/tests/coretools"
 )
 
 // coreTools is the test binary under the name of func: it says what it was given,
@@ -43,32 +44,7 @@ func install(t *testing.T, version string) {
 	}
 	t.Setenv("PATH", dir)
 	t.Setenv("TOOLS_VERSION", version)
-}
-
-func TestFindTools(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
-	if program, why := findTools(t.Context()); program != "" || why != "" {
-		t.Errorf("none installed: %q %q", program, why)
-	}
-	for version, found := range map[string]bool{"4.14.0": true, "5.0.0-preview.3": false, "3.0.3904": false, "": false} {
-		install(t, version)
-		program, why := findTools(t.Context())
-		if (program != "") != found || (why == "") != found || !found && !strings.Contains(why, "azure-functions-core-tools@4") {
-			t.Errorf("%s: %q %q", version, program, why)
-		}
-	}
-}
-
-func TestToolsEnv(t *testing.T) {
-	values := map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7186", "TENANT_ID": "t"}
-	got := toolsEnv([]string{"PATH=/bin", "https_proxy=http://company", "NO_PROXY=*", "HTTP_PROXY=http://company", "TENANT_ID=other", "HOME=/h"}, values)
-	if want := []string{"PATH=/bin", "HOME=/h"}; !slices.Equal(got, want) {
-		t.Errorf("want %q, got %q", want, got)
-	}
-	got = toolsEnv([]string{"HTTPS_PROXY=http://company", "NO_PROXY=x"}, map[string]string{"TENANT_ID": "t"})
-	if len(got) != 2 {
-		t.Errorf("without a proxy among the settings the shell's stays, got %q", got)
-	}
+	t.Setenv("FUNC", "")
 }
 
 // said collects an output and says when something stands in it.
@@ -107,7 +83,7 @@ func TestRunTools(t *testing.T) {
 	defer func() { os.Stdin = stdin }()
 	s := settings{Values: map[string]string{"HTTPS_PROXY": "http://127.0.0.1:7186"}}
 	s.Host.LocalHTTPPort = &port
-	program, _ := findTools(t.Context())
+	program, _ := coretools.Find(t.Context())
 	out := &said{awaited: fmt.Sprintf("Status:   http://localhost:%d/Status", port), seen: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() { ended <- runTools(t.Context(), program, "build/x", s, out) }()

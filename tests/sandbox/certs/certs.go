@@ -1,4 +1,4 @@
-// Package certs is a certificate authority that lives as long as a sandbox. The
+// Package certs is a certificate authority that lives as long as a sandbox, or longer. The
 // stand-ins serve TLS with its certificates, and a program that is told of it by
 // SSL_CERT_FILE verifies them as it verifies any other: nothing skips verification.
 package certs
@@ -28,10 +28,14 @@ const validity = 3 * 24 * time.Hour
 // Options says where the authority keeps its certificate.
 type Options struct {
 	Dir string // gets ca.pem; "" makes a temporary folder, which Stop removes
+
+	// Keep has the authority of Dir used again by the next Start with it, for programs
+	// that know it and go on. Its key is then in Dir, too, in ca.key.
+	Keep bool
 }
 
 // Authority issues certificates. Its methods may be called at once. Its key is
-// only ever in memory.
+// only ever in memory, unless it is kept.
 type Authority struct {
 	key         *ecdsa.PrivateKey
 	certificate *x509.Certificate
@@ -52,6 +56,11 @@ func Start(ctx context.Context, o Options) (*Authority, error) {
 }
 
 func newAuthority(o Options) (*Authority, error) {
+	if o.Keep {
+		if a := kept(o.Dir); a != nil {
+			return a, nil
+		}
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -79,7 +88,34 @@ func newAuthority(o Options) (*Authority, error) {
 	if err := os.WriteFile(a.path, text, 0o644); err != nil {
 		return nil, errors.Join(err, a.Stop())
 	}
+	if o.Keep {
+		secret, err := x509.MarshalPKCS8PrivateKey(key)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, keyFile), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	return a, nil
+}
+
+const keyFile = "ca.key"
+
+// kept is the authority that an earlier Start left in a folder, nil if there is none
+// that is good for another day.
+func kept(dir string) *Authority {
+	a := &Authority{path: filepath.Join(dir, "ca.pem")}
+	pair, err := tls.LoadX509KeyPair(a.path, filepath.Join(dir, keyFile))
+	if err != nil {
+		return nil // whatever is wrong with it: a new one does
+	}
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok || time.Until(pair.Leaf.NotAfter) < 24*time.Hour {
+		return nil
+	}
+	a.key, a.certificate = key, pair.Leaf
+	return a
 }
 
 // Stop removes the folder that Start made, if it did.

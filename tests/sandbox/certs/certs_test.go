@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -74,5 +75,40 @@ func TestPath(t *testing.T) {
 		if _, err := leaf.Verify(x509.VerifyOptions{Roots: pool, DNSName: host}); (err == nil) != want {
 			t.Errorf("%s: %v", host, err)
 		}
+	}
+}
+
+// TestKeep: the next authority of a folder is the same, with a key that only the user
+// may read; a damaged one is made anew.
+func TestKeep(t *testing.T) {
+	dir := t.TempDir()
+	start := func() (authority string) {
+		t.Helper()
+		a, err := certs.Start(t.Context(), certs.Options{Dir: dir, Keep: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Loopback().Leaf.Verify(x509.VerifyOptions{Roots: a.Pool(), DNSName: "localhost"}); err != nil {
+			t.Error(err)
+		}
+		text, err := os.ReadFile(a.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	first := start()
+	if start() != first {
+		t.Error("the second is another")
+	}
+	key := filepath.Join(dir, "ca.key")
+	if info, err := os.Stat(key); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	if err := os.WriteFile(key, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if start() == first {
+		t.Error("a certificate without its key is used")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -35,8 +36,9 @@ type Command struct {
 	Name string // what errors call it
 	Path string // the program
 	Args []string
-	Dir  string   // working directory; "" is this process's
-	Env  []string // its whole environment, as os.Environ's
+	Dir  string    // working directory; "" is this process's
+	Env  []string  // its whole environment, as os.Environ's
+	Log  io.Writer // gets what it writes, too; nil for nowhere
 }
 
 // Child is a running program. Its methods may be called at once.
@@ -58,7 +60,11 @@ func Start(ctx context.Context, command Command) (*Child, error) {
 	c := &Child{name: command.Name, done: make(chan struct{})}
 	c.cmd = exec.Command(command.Path, command.Args...)
 	c.cmd.Dir, c.cmd.Env = command.Dir, command.Env
-	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
+	var output io.Writer = &c.output
+	if command.Log != nil {
+		output = io.MultiWriter(&c.output, command.Log)
+	}
+	c.cmd.Stdout, c.cmd.Stderr = output, output
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(c.cmd.SysProcAttr)
 	// A descendant that keeps the output open must not make Wait hang.
