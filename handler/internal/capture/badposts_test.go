@@ -30,15 +30,10 @@ func TestKilledBehindTheEnd(t *testing.T) {
 				}
 			}
 		})
-		dead := false
-		w.blobs.Before(func(op blobs.Op) error {
-			if dead {
-				return &blobs.Drop{Final: true}
-			}
-			dead = op.Name == "PutBlob" && strings.HasSuffix(op.Blob, "/00032.json")
-			return nil
+		dead := w.blobs.DieAfter(func(op blobs.Op) bool {
+			return op.Name == "PutBlob" && strings.HasSuffix(op.Blob, "/00032.json")
 		})
-		if _ = w.tick(); !dead {
+		if _ = w.tick(); !dead() {
 			t.Fatal("the process was not killed at page 32")
 		}
 		w.blobs.Before(nil)
@@ -100,17 +95,12 @@ func TestAsideCounted(t *testing.T) {
 		w.post(1)
 		w.panics = "/a.png"
 		w.photos("a")
-		dead := false
-		w.blobs.Before(func(op blobs.Op) error {
-			if dead {
-				return &blobs.Drop{Final: true}
-			}
-			dead = op.Name == "PutBlob" && strings.HasPrefix(op.Blob, "set-aside/posts/")
-			return nil
+		dead := w.blobs.DieAfter(func(op blobs.Op) bool {
+			return op.Name == "PutBlob" && strings.HasPrefix(op.Blob, "set-aside/posts/")
 		})
 		_ = w.tick()
 		w.blobs.Before(nil)
-		if !dead {
+		if !dead() {
 			t.Fatal("nothing was set aside")
 		}
 		time.Sleep(time.Minute)

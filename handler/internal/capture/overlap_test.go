@@ -3,6 +3,7 @@ package capture_test
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,14 +100,13 @@ func TestDeliveredMeanwhile(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.mustTick()
 		time.Sleep(6 * time.Minute)
-		asked, delivering := false, false
+		var asked, delivering atomic.Bool
 		var listed []string
 		w.blobs.Before(func(op blobs.Op) error {
 			switch {
 			case strings.HasPrefix(op.Blob, "delivered/"):
-				asked = true
-			case asked && !delivering && op.Container == "archive" && op.Name == "PutBlob":
-				delivering = true
+				asked.Store(true)
+			case asked.Load() && op.Container == "archive" && op.Name == "PutBlob" && delivering.CompareAndSwap(false, true):
 				w.delivered()
 				listed = w.archived()
 			}
@@ -114,7 +114,7 @@ func TestDeliveredMeanwhile(t *testing.T) {
 		})
 		w.mustTick()
 		w.blobs.Before(nil)
-		if !delivering {
+		if !delivering.Load() {
 			t.Fatal("no task began")
 		}
 		noted := w.late()

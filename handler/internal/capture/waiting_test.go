@@ -161,17 +161,12 @@ func TestMediaKilled(t *testing.T) {
 		w.ticks(8 * time.Minute)
 		w.delivered()
 		w.x.FailMedia("b.png", x.MediaFault{})
-		dead := false
-		w.blobs.Before(func(op blobs.Op) error {
-			if dead {
-				return &blobs.Drop{Final: true}
-			}
-			dead = op.Name == "PutBlob" && strings.HasSuffix(op.Blob, ".media.eml")
-			return nil
+		dead := w.blobs.DieAfter(func(op blobs.Op) bool {
+			return op.Name == "PutBlob" && strings.HasSuffix(op.Blob, ".media.eml")
 		})
 		for range 10 {
 			time.Sleep(4 * time.Minute)
-			if _ = w.tick(); dead {
+			if _ = w.tick(); dead() {
 				break
 			}
 		}

@@ -3,8 +3,10 @@ package deliver_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,8 +36,8 @@ func TestEventNotTaken(t *testing.T) {
 			if _, err := w.tick(time.Minute); !errors.Is(err, importer.ErrNotTaken) {
 				t.Fatalf("%v, expected that the event was not taken", err)
 			}
-			before := w.service.calls
-			if w.run(); w.service.calls != before {
+			before := w.service.calls.Load()
+			if w.run(); w.service.calls.Load() != before {
 				t.Error("the event was sent again before it was due")
 			}
 			time.Sleep(time.Hour)
@@ -70,7 +72,7 @@ func TestRefused(t *testing.T) {
 		if late := w.lateKeys(); !slices.Equal(late, keys[9:]) {
 			t.Errorf("late %v, expected %v: nobody has taken it", late, keys[9:])
 		}
-		if w.run(); w.service.calls != 1 {
+		if w.run(); w.service.calls.Load() != 1 {
 			t.Error("a refused event was sent again")
 		}
 	})
@@ -97,8 +99,8 @@ func TestJobGone(t *testing.T) {
 		for _, claim := range claims {
 			claim.Release()
 		}
-		if w.run(); w.service.calls != 0 {
-			t.Errorf("%d events, expected none", w.service.calls)
+		if w.run(); w.service.calls.Load() != 0 {
+			t.Errorf("%d events, expected none", w.service.calls.Load())
 		}
 		if open := w.blobs("tasks/"); len(open) != 0 {
 			t.Errorf("tasks %v, expected none", open)
@@ -239,7 +241,7 @@ func TestEndFails(t *testing.T) {
 			w.late(keys[1], at(1))
 			w.request("t", 0, 2)
 			w.ours.Before(func(op blobs.Op) error {
-				if w.service.calls > 0 && strings.HasPrefix(op.Blob, blob) && (op.Class == blobs.Write || op.Class == blobs.Delete) {
+				if w.service.calls.Load() > 0 && strings.HasPrefix(op.Blob, blob) && (op.Class == blobs.Write || op.Class == blobs.Delete) {
 					return &blobs.Answer{Status: 409, Code: "AccountBeingCreated"}
 				}
 				return nil
@@ -282,10 +284,13 @@ func TestFairness(t *testing.T) {
 		}
 		staged := 0
 		for n := 0; w.service.events["huge"] == nil && n < 20; n++ {
-			if p := w.open().Partials; len(p) != 1 || p[0].Staged.Blocks <= staged {
-				t.Fatalf("tick %d did not bring the huge item further: %+v", n, p)
-			} else {
-				staged = p[0].Staged.Blocks
+			switch task := w.open(); {
+			case len(task.Partials) == 1 && task.Partials[0].Staged.Blocks > staged:
+				staged = task.Partials[0].Staged.Blocks
+			case len(task.Partials) == 0 && slices.Contains(w.theirs.Names("inbox"), "j/huge/"+importer.FileName(key)) && staged < math.MaxInt:
+				staged = math.MaxInt // it is uploaded, only its event is left for one more tick
+			default:
+				t.Fatalf("tick %d did not bring the huge item further: %+v", n, task.Partials)
 			}
 			if _, err := w.tick(30 * time.Second); err != nil {
 				t.Fatal(err)
@@ -306,9 +311,12 @@ func TestOrder(t *testing.T) {
 		}
 		w.service.answer = importer.ErrNotTaken // they stay open
 		w.theirs.SetLatency(time.Second)
+		var mu sync.Mutex
 		var turns []string
 		w.ours.Before(func(op blobs.Op) error {
 			if id, found := strings.CutPrefix(op.Blob, "tasks/open/j/"); found && op.Name == "AcquireLease" {
+				mu.Lock()
+				defer mu.Unlock()
 				turns = append(turns, strings.TrimSuffix(id, ".json"))
 			}
 			return nil
@@ -377,8 +385,8 @@ func TestTwoInstances(t *testing.T) {
 			}
 		}
 		w.want("t", importer.Success, keys...)
-		if w.service.calls != 1 || w.theirs.Calls().ByName["PutBlob"] != 10 {
-			t.Errorf("%d events and %+v, expected one and ten uploads", w.service.calls, w.theirs.Calls())
+		if w.service.calls.Load() != 1 || w.theirs.Calls().ByName["PutBlob"] != 10 {
+			t.Errorf("%d events and %+v, expected one and ten uploads", w.service.calls.Load(), w.theirs.Calls())
 		}
 	})
 }

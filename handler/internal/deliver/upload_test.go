@@ -138,7 +138,7 @@ func TestStuckItem(t *testing.T) {
 		w.request("t", 0, 299)
 		for range 25 {
 			_, _ = w.tick(10 * time.Minute) // fails for the two
-			if w.service.calls > 0 {
+			if w.service.calls.Load() > 0 {
 				break
 			}
 			time.Sleep(time.Hour)

@@ -3,6 +3,7 @@ package deliver_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,7 +48,7 @@ func TestWaits(t *testing.T) {
 		if report.Waiting != 5 || got.Write+got.Lease+got.Delete != 0 || got.All() != 1+5+1 {
 			t.Errorf("waiting took %+v and reported %+v; expected a listing, five tasks and one account read", got, report)
 		}
-		if w.service.calls != 0 || len(w.theirs.Names("inbox")) != 0 {
+		if w.service.calls.Load() != 0 || len(w.theirs.Names("inbox")) != 0 {
 			t.Fatal("something was delivered before the window is covered")
 		}
 		time.Sleep(24 * time.Hour)
@@ -75,7 +76,7 @@ func TestGap(t *testing.T) {
 			a.Covered = state.Ranges{}.Add(state.Range{To: at(2)}).Add(state.Range{From: at(5), To: at(9)})
 		})
 		w.request("t", 0, 9)
-		if w.run(); w.service.calls != 0 {
+		if w.run(); w.service.calls.Load() != 0 {
 			t.Fatal("a time that is neither covered nor a gap was not waited for")
 		}
 		w.account(func(a *state.Account) { a.Covered = a.Covered.Add(state.Range{From: at(9), To: at(10)}) })
@@ -99,8 +100,8 @@ func TestDirty(t *testing.T) {
 		w.request("t", 2, 4, func(t *state.Task) { t.Dirty = []string{keys[1], keys[3], "99"} })
 		w.ours.ResetCalls()
 		w.run()
-		if got := w.ours.Calls(); w.service.calls != 0 || got.Write+got.Lease+got.Delete != 0 {
-			t.Fatalf("before the posts are looked up: %d events, %+v", w.service.calls, got)
+		if got := w.ours.Calls(); w.service.calls.Load() != 0 || got.Write+got.Lease+got.Delete != 0 {
+			t.Fatalf("before the posts are looked up: %d events, %+v", w.service.calls.Load(), got)
 		}
 		name := func(i int) string { return archive.Name("7", at(i), keys[i]) }
 		if err := w.state.PutFound(t.Context(), "j", "t", state.Found{Names: []string{name(8), name(1), name(3)}, Gone: map[string]string{"99": "Not Found Error"}}); err != nil {
@@ -152,8 +153,11 @@ func TestBegunFirst(t *testing.T) {
 		w := newWorld(t)
 		w.posts(3)
 		w.request("t", 0, 2)
+		var mu sync.Mutex
 		var order []string
 		w.ours.Before(func(op blobs.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
 			switch {
 			case op.Name == "PutBlob" && op.Blob == "delivered/j.json":
 				order = append(order, "noted")

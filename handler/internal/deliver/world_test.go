@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -266,7 +267,7 @@ type service struct {
 	lose   bool              // the next event is taken, and its answer lost
 
 	mu    sync.Mutex
-	calls int
+	calls atomic.Int64
 }
 
 type event struct {
@@ -279,7 +280,7 @@ type event struct {
 func (s *service) Complete(ctx context.Context, jobID string, c importer.Completion) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.calls++
+	s.calls.Add(1)
 	e := &event{status: c.Status}
 	var last time.Time
 	for item, err := range c.Items {

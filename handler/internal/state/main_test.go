@@ -3,6 +3,7 @@ package state_test
 import (
 	"errors"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,9 +69,9 @@ func task(t *testing.T, s *state.Store, job, id string) *state.TaskClaim {
 
 // refuse has the service refuse the n-th call, counted from now, and all after it.
 func refuse(s *blobs.Server, n int) {
-	calls := 0
+	var calls atomic.Int64
 	s.Before(func(blobs.Op) error {
-		if calls++; calls > n {
+		if calls.Add(1) > int64(n) {
 			return &blobs.Answer{Status: 403, Code: "AuthorizationFailure"}
 		}
 		return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"sync"
 )
 
 // Class is what kind of call an operation is. The service bills by it.
@@ -98,6 +99,28 @@ func (s *Server) Before(f func(Op) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.before = f
+}
+
+// DieAfter is the death of a process: the first call that at reports true for takes
+// effect, and after it no call does, until Before is set anew. The function it
+// returns reports whether that call came. at is called for one call at a time.
+func (s *Server) DieAfter(at func(Op) bool) (dead func() bool) {
+	var mu sync.Mutex
+	died := false
+	s.Before(func(op Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if died {
+			return &Drop{Final: true}
+		}
+		died = at(op)
+		return nil
+	})
+	return func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return died
+	}
 }
 
 // count numbers the call and counts it.
