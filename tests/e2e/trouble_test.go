@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -377,6 +378,46 @@ func TestDirtyEntities(t *testing.T) {
 		t.Errorf("X sent %d posts, one of those asked for was there", got)
 	}
 	w.wantClean()
+}
+
+// TestGivenDifferently: what X gives differently of an archived post, when a task asks
+// about it, is archived beside the first message and delivered; neither is overwritten.
+func TestGivenDifferently(t *testing.T) {
+	t.Parallel()
+	w, account := everything(t, sandbox.Options{InMemory: true})
+	w.tick()
+	posts := w.Corpus.Posts(account)
+	old := posts[len(posts)-1]
+	for i, words := range []string{"other words", "other words", "words once more"} {
+		w.X.Change(corpus.Post{ID: old.ID, AuthorID: account, CreatedAt: old.CreatedAt, Text: words})
+		task := fmt.Sprint("dirty", i)
+		w.request(importservice.Task{JobID: job, TaskID: task, Start: posts[0].CreatedAt, End: posts[0].CreatedAt, Dirty: []string{old.ID}})
+		w.tick()
+		want := []string{posts[0].ID, old.ID, old.ID + ".version"}
+		if i == 2 {
+			want = append(want, old.ID+".version.2")
+		}
+		items, err := w.Import.Items(t.Context(), job, task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, item := range items {
+			var content struct{ ID, Content, ParentID string }
+			if err := json.Unmarshal(item.Data, &content); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, content.ID)
+			if key, version := strings.CutPrefix(content.ID, old.ID+".version"); version && (content.ParentID != old.ID || !strings.Contains(content.Content, map[string]string{"": "other words", ".2": "words once more"}[key])) {
+				t.Errorf("item %s: parent %s, %s", content.ID, content.ParentID, content.Content)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("task %s: items %v, want %v", task, got, want)
+		}
+	}
 }
 
 // TestExpiredSAS: a task whose SAS has run out ends as a temporary failure, and is done

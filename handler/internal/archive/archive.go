@@ -9,7 +9,9 @@
 // post. The key of a post's message is the post's id. A second message about the
 // same post (a supplement) has a key such as `<postId>.media`. Blob metadata:
 // `postid`, `created` (RFC 3339, UTC, ms; X's own times have whole seconds),
-// `kind`, `sha256` (hex, of the blob's bytes).
+// `kind`, `sha256` (hex, of the blob's bytes); and what varies and is in no message for
+// that: `captured` (RFC 3339, X's clock), `connector` (its version), `digest` (see
+// post.Post.Digest).
 //
 // A post whose id does not tell that date has an empty blob at
 // `<accountId>/ids/<postId>` whose metadata `name` is the message's, so that it is
@@ -73,6 +75,7 @@ type Entry struct {
 	Created time.Time // of the post; UTC
 	Kind    post.Kind
 	SHA256  string    // hex, of the message's bytes
+	Digest  string    // of the post, see post.Post.Digest; "" in messages of older versions
 	Stored  time.Time // UTC, storage's clock; of entries that were found, not of what Put adds
 }
 
@@ -147,6 +150,25 @@ type Message struct {
 	PostID  string
 	Created time.Time // of the post
 	Kind    post.Kind
+	Digest  string // of the post; see post.Post.Digest
+
+	// What of it depends on when it is archived, and is not in the message for that.
+	Captured  time.Time // X's clock
+	Connector string    // version of the connector
+}
+
+func (m Message) metadata(sum string) map[string]string {
+	all := map[string]string{"postid": m.PostID, "created": m.Created.UTC().Format(timeLayout), "kind": string(m.Kind), "sha256": sum}
+	if m.Digest != "" {
+		all["digest"] = m.Digest
+	}
+	if !m.Captured.IsZero() {
+		all["captured"] = m.Captured.UTC().Format(timeLayout)
+	}
+	if m.Connector != "" {
+		all["connector"] = m.Connector
+	}
+	return all
 }
 
 // Put archives a message as write produces it, in pieces of bounded size. A
@@ -159,9 +181,7 @@ func (a *Archive) Put(ctx context.Context, accountID string, m Message, write fu
 	}
 	info, err := a.blobs.Upload(ctx, name, blob.Upload{
 		Type: "message/rfc822", If: blob.Condition{Absent: true},
-		Metadata: func(sum string) map[string]string {
-			return map[string]string{"postid": m.PostID, "created": m.Created.UTC().Format(timeLayout), "kind": string(m.Kind), "sha256": sum}
-		},
+		Metadata: m.metadata,
 	}, write)
 	if errors.Is(err, blob.ErrExists) {
 		e, err := a.Find(ctx, name)
@@ -170,7 +190,7 @@ func (a *Archive) Put(ctx context.Context, accountID string, m Message, write fu
 	if err != nil {
 		return Entry{}, false, fmt.Errorf("archiving message %s: %w", m.Key, err)
 	}
-	return Entry{Name: name, Key: m.Key, PostID: m.PostID, Created: m.Created.UTC().Truncate(time.Millisecond), Kind: m.Kind, SHA256: info.Metadata["sha256"]}, true, nil
+	return Entry{Name: name, Key: m.Key, PostID: m.PostID, Created: m.Created.UTC().Truncate(time.Millisecond), Kind: m.Kind, SHA256: info.Metadata["sha256"], Digest: m.Digest}, true, nil
 }
 
 // noteID writes down where a post is whose id does not tell it. It is done before
@@ -240,5 +260,23 @@ func entry(info blob.Info) (Entry, error) {
 	}
 	postID, _, _ := strings.Cut(key, ".")
 	return Entry{Name: info.Name, Key: key, PostID: postID, Created: created.UTC(),
-		Kind: post.Kind(info.Metadata["kind"]), SHA256: info.Metadata["sha256"], Stored: info.Modified}, nil
+		Kind: post.Kind(info.Metadata["kind"]), SHA256: info.Metadata["sha256"], Digest: info.Metadata["digest"], Stored: info.Modified}, nil
+}
+
+// Supplements returns the further messages about the post of an entry, in the order of
+// their keys. What is foreign among them is left out.
+func (a *Archive) Supplements(ctx context.Context, own Entry) ([]Entry, error) {
+	var out []Entry
+	for info, err := range a.blobs.List(ctx, strings.TrimSuffix(own.Name, "eml"), true) {
+		if err != nil {
+			return nil, err
+		}
+		if info.Name == own.Name || !strings.HasSuffix(info.Name, ".eml") {
+			continue
+		}
+		if e, err := entry(info); err == nil {
+			out = append(out, e)
+		}
+	}
+	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/panics"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
@@ -28,63 +29,89 @@ func (t *turn) archivePost(ctx context.Context, doc post.Document, slow int, wai
 	for _, problem := range p.Problems {
 		t.log.WarnContext(ctx, "a part of a post could not be read; the archived document has it", "post", p.ID, "problem", problem)
 	}
-	for _, n := range p.Notices() {
-		t.log.WarnContext(ctx, "X gave a notice in place of a post's text; the message says so", "post", p.ID, "of", n.ID)
-	}
-	out := outcome{post: p, key: p.ID, name: archive.Name(t.account.ID, p.CreatedAt, p.ID)}
 	media := p.Shown()
 	if len(media) > 0 { // spare the downloads
-		e, err := t.capture.opt.Archive.Find(ctx, out.name)
-		_, waits := waiting[state.Waiting{PostID: p.ID}.Key()]
+		e, err := t.capture.opt.Archive.Find(ctx, archive.Name(t.account.ID, p.CreatedAt, p.ID))
 		switch {
-		case err == nil && waits:
-			out.entry = e
-			return out, nil
 		case err == nil:
-			out.entry = e
-			out.waiting, err = t.stillMissing(ctx, p, e)
-			if err != nil && unreadable(ctx, err) {
-				t.log.ErrorContext(ctx, "an archived message cannot be read; whether media are missing in it is not known", "message", p.ID, "error", err.Error())
-				err = nil
-			}
-			return out, err
+			return t.archivedBefore(ctx, doc, e, slow, waiting)
 		case errors.Is(err, archive.ErrForeign):
 			return t.setAside(ctx, doc, err)
 		case !errors.Is(err, archive.ErrNotFound):
 			return outcome{}, err
 		}
 	}
-	opened := t.open(append(media, p.Stills()...))
+	put, err := t.put(ctx, p, p.ID, media, slow, func(w io.Writer, files []message.Attachment) error {
+		return t.capture.opt.Format.Write(w, p, doc.JSON, files)
+	})
+	switch {
+	case errors.Is(err, errUnwritable):
+		return t.setAside(ctx, doc, err)
+	case err != nil:
+		return outcome{}, err
+	case !put.added:
+		return t.archivedBefore(ctx, doc, put.entry, slow, waiting)
+	}
+	for _, n := range p.Notices() {
+		t.log.WarnContext(ctx, "X gave a notice in place of a post's text; the message says so", "post", p.ID, "of", n.ID)
+	}
+	out := outcome{post: p, added: true, entries: []archive.Entry{put.entry}, waiting: put.waiting}
+	if w, waits := waitingForText(p, put.entry.Name, waiting); waits {
+		out.waiting = append(out.waiting, w)
+	}
+	return out, nil
+}
+
+// put is what came of putting a message into the archive.
+type put struct {
+	entry   archive.Entry
+	added   bool
+	waiting []state.Waiting // media that did not come yet, if it was added
+}
+
+// errUnwritable: no message can be made of the post.
+var errUnwritable = errors.New("no message can be made of it")
+
+// put archives a message about a post with media, each from the best source that has
+// it. It returns errUnwritable where write itself fails.
+func (t *turn) put(ctx context.Context, p *post.Post, key string, media []post.Media, slow int, write func(io.Writer, []message.Attachment) error) (put, error) {
+	opened := t.open(append(media, stills(media)...))
 	defer opened.close()
 	opened.bounded = slow >= slowTicks
 	for {
 		if err := opened.connect(ctx); err != nil {
-			return outcome{}, err
+			return put{}, err
 		}
-		var write writeError
-		e, added, err := t.capture.opt.Archive.Put(ctx, t.account.ID, messageOf(p, p.ID), func(w io.Writer) error {
-			return panics.Catch(func() error {
-				return t.capture.opt.Format.Write(write.watch(w), p, doc.JSON, attachments(opened.files))
-			})
+		var failed writeError
+		e, added, err := t.capture.opt.Archive.Put(ctx, t.account.ID, t.messageOf(p, key), func(w io.Writer) error {
+			return panics.Catch(func() error { return write(failed.watch(w), attachments(opened.files)) })
 		})
 		var broken *mediaError
 		switch {
+		case err == nil && added:
+			return put{e, added, t.waitingFor(p, e.Name, opened)}, nil
 		case err == nil:
-			out.added, out.entry = added, e
-			if added {
-				out.waiting = t.waitingFor(p, out.name, opened)
-			}
-			return out, nil
+			return put{entry: e}, nil
 		case ctx.Err() != nil:
-			return outcome{}, err
+			return put{}, err
 		case errors.As(err, &broken):
 			opened.next(broken) // the message is written again, with another source
-		case write.err == nil && unreadable(ctx, err):
-			return t.setAside(ctx, doc, err)
+		case failed.err == nil && unreadable(ctx, err):
+			return put{}, fmt.Errorf("%w: %w", errUnwritable, err)
 		default:
-			return outcome{}, err
+			return put{}, err
 		}
 	}
+}
+
+// stills are the still pictures of the films among media.
+func stills(media []post.Media) (out []post.Media) {
+	for _, m := range media {
+		if still, ok := m.Still(); ok {
+			out = append(out, still)
+		}
+	}
+	return out
 }
 
 // unreadable reports whether an error is about a message itself: neither time is over
@@ -94,8 +121,8 @@ func unreadable(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && cause != fault.Storage && cause != fault.StorageAccess
 }
 
-func messageOf(p *post.Post, key string) archive.Message {
-	return archive.Message{Key: key, PostID: p.ID, Created: p.CreatedAt, Kind: p.Kind()}
+func (t *turn) messageOf(p *post.Post, key string) archive.Message {
+	return archive.Message{Key: key, PostID: p.ID, Created: p.CreatedAt, Kind: p.Kind(), Digest: p.Digest(), Captured: t.xNow(), Connector: t.capture.opt.Version}
 }
 
 // writeError tells whether writing a message failed because of where it is written.

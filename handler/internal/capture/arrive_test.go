@@ -2,6 +2,7 @@ package capture_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -19,6 +20,10 @@ func (w *torture) arrive() {
 		}
 		if w.dice.n(30) == 0 {
 			w.remove(id)
+			continue
+		}
+		if w.dice.n(20) == 0 {
+			w.change(id)
 			continue
 		}
 		p := corpus.Post{Text: "post"}
@@ -107,6 +112,16 @@ func (w *torture) remove(id string) {
 		w.deleted[version] = true
 		w.x.Delete(version)
 	}
+}
+
+// change has X give a post differently, under the same id.
+func (w *torture) change(id string) {
+	p, ok := w.some(id, 5)
+	if !ok {
+		return
+	}
+	w.trace("post %s is changed", p.ID)
+	w.x.Change(corpus.Post{ID: p.ID, AuthorID: id, CreatedAt: p.CreatedAt, Text: fmt.Sprint("changed ", w.dice.n(3)), Refs: p.Refs, MediaKeys: p.MediaKeys, EditHistory: p.EditHistory})
 }
 
 // leaveOut leaves posts out of X's next answer: a young one, which the overlap is there

@@ -134,15 +134,22 @@ func (t *turn) isKnown(id string) bool {
 	return slices.ContainsFunc(t.account.Recent, func(s state.Seen) bool { return s.ID == id })
 }
 
+// changed reports whether X gives a known post otherwise than when it was archived, as
+// far as its digest tells. What an older version wrote down has none.
+func (t *turn) changed(d post.Document) bool {
+	return d.Post != nil && slices.ContainsFunc(t.account.Recent, func(s state.Seen) bool { return s.ID == d.ID && s.Sum != d.Post.Digest() })
+}
+
 // quiet reports whether a first page shows that there is nothing new: it is the
-// only page, every post on it is known, and every known post that must be on it is.
+// only page, every post on it is known and as it was, and every known post that must be
+// on it is.
 func (t *turn) quiet(a twitter.Answer) bool {
 	if a.Page.Meta.NextToken != "" || len(a.Page.Unreadable) > 0 || !t.account.Incomplete.IsZero() {
 		return false
 	}
 	ids := t.known(a.Page)
 	for _, d := range a.Page.Posts {
-		if !d.Earlier && !slices.Contains(ids, d.ID) {
+		if !d.Earlier && (!slices.Contains(ids, d.ID) || t.changed(d)) {
 			return false
 		}
 	}
@@ -198,8 +205,14 @@ func (t *turn) upToDate() {
 func (t *turn) addKnown(docs []post.Document) {
 	a := t.account
 	for _, d := range docs {
-		if d.Post != nil && !d.Earlier && !slices.ContainsFunc(a.Recent, func(s state.Seen) bool { return s.ID == d.ID }) {
-			a.Recent = append(a.Recent, state.Seen{ID: d.ID, At: d.Post.CreatedAt})
+		if d.Post == nil || d.Earlier {
+			continue
+		}
+		seen := state.Seen{ID: d.ID, At: d.Post.CreatedAt, Sum: d.Post.Digest()}
+		if i := slices.IndexFunc(a.Recent, func(s state.Seen) bool { return s.ID == d.ID }); i >= 0 {
+			a.Recent[i] = seen
+		} else {
+			a.Recent = append(a.Recent, seen)
 		}
 	}
 	slices.SortFunc(a.Recent, func(x, y state.Seen) int { return post.CompareIDs(x.ID, y.ID) })

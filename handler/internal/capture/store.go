@@ -114,7 +114,7 @@ func (t *turn) storePage(ctx context.Context, page post.Page) error {
 		return err
 	}
 	docs := slices.SortedFunc(slices.Values(page.Posts), byID)
-	docs = slices.DeleteFunc(docs, func(d post.Document) bool { return t.isKnown(d.ID) }) // read again, and archived
+	docs = slices.DeleteFunc(docs, func(d post.Document) bool { return t.isKnown(d.ID) && !t.changed(d) }) // read again, and archived
 	begin := min(run.Within, len(docs))
 	rest, err := t.complete(ctx, docs[begin:], run.Key)
 	if err != nil {
@@ -211,14 +211,14 @@ func (t *turn) archiveEach(ctx context.Context, docs []post.Document) <-chan res
 
 // outcome is what came of archiving a post.
 type outcome struct {
-	added   bool           // its message is new in the archive
-	aside   bool           // it is set aside
-	first   bool           // it was set aside just now
-	post    *post.Post     // nil if it was set aside
-	key     string         // of the message
-	name    string         // of the message
-	entry   archive.Entry  // of the message
-	waiting *state.Waiting // media that did not come yet
+	added   bool            // its message is new in the archive
+	aside   bool            // it is set aside
+	first   bool            // it was set aside just now
+	post    *post.Post      // nil if it was set aside
+	entries []archive.Entry // of its message, and of those that have it as X gave it later
+	before  bool            // its message was there before
+	given   bool            // the text is archived of which an earlier message has a notice only
+	waiting []state.Waiting // what did not come yet
 }
 
 // archived takes note of what came of a post.
@@ -238,12 +238,34 @@ func (t *turn) archived(ctx context.Context, out outcome) error {
 		t.account.CountPost(out.post.CreatedAt)
 		t.capture.opt.Telemetry.PostArchived(ctx, t.account.ID, string(out.post.Kind()))
 	}
-	if out.waiting != nil {
-		t.wait(*out.waiting)
+	for _, w := range out.waiting {
+		t.waitFor(ctx, w)
+	}
+	if out.given {
+		t.account.Lost = slices.DeleteFunc(t.account.Lost, func(l state.Lost) bool { return l.Text && l.PostID == out.post.ID })
 	}
 	delete(t.account.Slow, out.post.ID)
-	t.list(out.entry)
-	return t.noteLate(ctx, out.post.CreatedAt, out.key, out.name)
+	again := out.entries
+	text := state.Waiting{PostID: out.post.ID, Text: true}.Key()
+	w, waits := t.account.Waiting[text]
+	switch later := len(out.entries) - 1; {
+	case !out.before, !t.closely && !t.isKnown(out.post.ID): // a run was interrupted before it could list the message
+	case waits && w.Done == later: // a text that is asked for again and again
+		again = nil
+	default:
+		again = again[1:]
+	}
+	if waits {
+		w.Done = len(out.entries) - 1
+		t.account.Waiting[text] = w
+	}
+	for _, e := range again {
+		t.list(e)
+		if err := t.noteLate(ctx, out.post.CreatedAt, e.Key, e.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // countAside counts the posts that are set aside, where there may be more than before. A

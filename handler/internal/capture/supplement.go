@@ -108,7 +108,7 @@ func sameFile(a, b string) bool {
 // is there stands.
 func (t *turn) supplement(ctx context.Context, m *message.Message, name string, versions []message.MissingVersion, files []message.Attachment) error {
 	p, key := m.Post, message.Key(m.Post.ID, name)
-	e, _, err := t.capture.opt.Archive.Put(ctx, t.account.ID, messageOf(p, key), func(w io.Writer) error {
+	e, _, err := t.capture.opt.Archive.Put(ctx, t.account.ID, t.messageOf(p, key), func(w io.Writer) error {
 		return t.capture.opt.Format.WriteSupplement(w, p, m.Document, message.Supplement{Name: name, Versions: versions}, files)
 	})
 	if err != nil {

@@ -132,6 +132,7 @@ func (t *turn) answer(ctx context.Context, task state.Task) error {
 	if own, err = t.complete(ctx, own, key); err != nil {
 		return err
 	}
+	defer t.compareClosely()()
 	if err := t.archiveAll(ctx, own, func(int) {}); err != nil {
 		return err
 	}
@@ -186,7 +187,8 @@ func (t *turn) own(page post.Page, gone map[string]string) []post.Document {
 }
 
 // findAll returns the names of the messages in the archive of posts and of all versions
-// of documents, by id; "" where there is none.
+// of documents, by id, "" where there is none; and by their keys those that have them as
+// X gave them later.
 func (t *turn) findAll(ctx context.Context, ids []string, docs []post.Document) (map[string]string, error) {
 	names := map[string]string{}
 	for _, id := range ids {
@@ -199,7 +201,7 @@ func (t *turn) findAll(ctx context.Context, ids []string, docs []post.Document) 
 			}
 		}
 	}
-	for id := range names {
+	for _, id := range slices.Sorted(maps.Keys(names)) {
 		e, err := t.capture.opt.Archive.FindPost(ctx, t.account.ID, id)
 		if errors.Is(err, archive.ErrNotFound) {
 			continue
@@ -209,6 +211,13 @@ func (t *turn) findAll(ctx context.Context, ids []string, docs []post.Document) 
 		}
 		t.list(e) // a process that was killed may not have come to that
 		names[id] = e.Name
+		later, err := t.versions(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range later { // as X gave it later; they are listed where they are compared
+			names[v.Key] = v.Name
+		}
 	}
 	return names, nil
 }

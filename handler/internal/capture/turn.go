@@ -28,6 +28,7 @@ type turn struct {
 	ahead    *ahead            // X's answer that is on its way while a page is retained
 	resumed  bool              // the run was begun in an earlier turn
 	retained bool              // raw answers were retained in this turn
+	closely  bool              // archived posts are compared with all of their messages; see archivedBefore
 	pages    map[int]post.Page // of the run, read in this turn
 	aside    bool              // it is not certain how many posts are set aside
 	listed   []manifest.Line   // messages that are not in the manifest yet

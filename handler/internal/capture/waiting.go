@@ -16,10 +16,11 @@ import (
 )
 
 // What X does not give when a post is archived is asked for again for a day, further
-// and further apart: media, and earlier versions of edited posts. New posts never
-// wait for it. Media that come are archived as a second message about the post,
-// versions under their own id. After a day a version that did not come is stated in
-// a second message, too; media are stated as missing in the post's own message.
+// and further apart: media, earlier versions of edited posts, and texts in place of
+// which X gave a notice. New posts never wait for it. Media and texts that come are
+// archived as a second message about the post, versions under their own id. After a
+// day a version that did not come is stated in a second message, too; media and texts
+// are stated as missing in the post's own message.
 const (
 	waitFor    = 24 * time.Hour
 	firstPause = 4 * time.Minute // less than the time between two ticks
@@ -51,7 +52,7 @@ func (t *turn) wait(w state.Waiting) {
 
 // waitingFor returns the media of a post that a later try may bring; nil if there are
 // none.
-func (t *turn) waitingFor(p *post.Post, name string, m *media) *state.Waiting {
+func (t *turn) waitingFor(p *post.Post, name string, m *media) []state.Waiting {
 	w := state.Waiting{PostID: p.ID, Name: name}
 	for _, f := range m.files {
 		if f.media.Type != post.Still && f.exhausted() && f.passing() {
@@ -62,16 +63,12 @@ func (t *turn) waitingFor(p *post.Post, name string, m *media) *state.Waiting {
 	if len(w.Media) == 0 {
 		return nil
 	}
-	return &w
+	return []state.Waiting{w}
 }
 
 // stillMissing returns the media that an archived message lacks. A crash between
 // archiving it and writing that down must not make them forgotten.
-func (t *turn) stillMissing(ctx context.Context, p *post.Post, e archive.Entry) (*state.Waiting, error) {
-	m, err := t.readMessage(ctx, e)
-	if err != nil {
-		return nil, err
-	}
+func stillMissing(p *post.Post, e archive.Entry, m *message.Message) []state.Waiting {
 	w := state.Waiting{PostID: p.ID, Name: e.Name}
 	for _, one := range p.Shown() {
 		if why, missing := m.Missing[one.Key]; missing && len(one.Sources()) > 0 {
@@ -79,9 +76,9 @@ func (t *turn) stillMissing(ctx context.Context, p *post.Post, e archive.Entry) 
 		}
 	}
 	if len(w.Media) == 0 {
-		return nil, nil
+		return nil
 	}
-	return &w, nil
+	return []state.Waiting{w}
 }
 
 // readMessage reads an archived message but for its media, and compares all of it
@@ -143,11 +140,18 @@ func (t *turn) askAgain(ctx context.Context) error {
 		}
 		// Written down before the try: one that outlasts the tick counts as well.
 		w.Tries++
-		w.Next = t.now().Add(min(firstPause<<min(w.Tries, 8), longPause)).UTC()
+		pause := min(firstPause<<min(w.Tries, 8), longPause)
+		if w.Text {
+			pause = longPause
+		}
+		w.Next = t.now().Add(pause).UTC()
 		t.account.Waiting[w.Key()] = w
 		try := t.askForMedia
-		if len(w.Versions) > 0 {
+		switch {
+		case len(w.Versions) > 0:
 			try = t.askForVersions
+		case w.Text:
+			try = t.askForText
 		}
 		if err := panics.Catch(func() error { return try(ctx, w) }); err != nil {
 			errs = append(errs, fmt.Errorf("post %s: %w", w.PostID, err))
@@ -172,7 +176,7 @@ func (t *turn) settled(ctx context.Context, w state.Waiting, lost bool) {
 	delete(t.account.Waiting, w.Key())
 	if lost {
 		t.account.AddLost(w, t.now())
-		t.log.ErrorContext(ctx, "X did not give all of a post within a day; it is archived without", "post", w.PostID, "media", w.Media, "versions", w.Versions, "reason", w.Why)
+		t.log.ErrorContext(ctx, "X did not give all of a post; it is archived without", "post", w.PostID, "media", w.Media, "versions", w.Versions, "text", w.Text, "reason", w.Why)
 	}
 }
 

@@ -77,7 +77,7 @@ func readProgress(v *Verdict, job state.Job, a state.Account, now time.Time) {
 		v.say(NeedsYou, "Behind by "+Span(now.Sub(v.Until)), "The archive is not up to date, although nothing is recorded as failed. %s", timer)
 	}
 	if n := len(a.Waiting); n > 0 {
-		v.say(Working, Plural(n, "post")+" not complete yet", "X did not give a picture, film or earlier version of them. The posts are archived; the rest is asked for again for a day and follows as a second message.")
+		v.say(Working, Plural(n, "post")+" not complete yet", "X did not give a picture, film, text or earlier version of them. The posts are archived; the rest is asked for again for a day and follows as a second message.")
 	}
 }
 
@@ -104,7 +104,7 @@ func readLoss(v *Verdict, a state.Account) {
 		for _, l := range a.Lost {
 			posts = append(posts, l.PostID)
 		}
-		v.say(Lost, Plural(n, "post")+" without all that belongs to it", "X did not give a picture, film or earlier version within a day. The posts are archived and say what is missing: %s.", few(posts, 5))
+		v.say(Lost, Plural(n, "post")+" without all that belongs to it", "X did not give a picture, film, text or earlier version within a day. The posts are archived and say what is missing: %s.", few(posts, 5))
 	}
 	if n := a.SetAside.Posts; n > 0 {
 		v.say(NeedsYou, Plural(n, "post")+" set aside", "%s", fault.SetAside.Meaning().Words())

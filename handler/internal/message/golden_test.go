@@ -69,6 +69,8 @@ func golden(t *testing.T) map[string][]byte {
 		ID: "1800000000000000005", From: time.Date(2024, 6, 10, 8, 3, 0, 0, time.UTC), To: time.Date(2024, 6, 11, 8, 3, 0, 0, time.UTC),
 		Said: "Not Found Error: Could not find tweet.",
 	}}}, nil)
+	write("supplement-version", mediaPost, message.Supplement{Name: "version", Changes: []post.Change{post.ChangedText, post.ChangedMedia}},
+		func(a []message.Attachment) []message.Attachment { return a[:1] })
 	for _, name := range caseNames(t) {
 		for _, d := range caseDocs(t, name) {
 			if d.Err == nil {

@@ -19,6 +19,7 @@ const (
 	keptField       = "X-Twitter-Media-Kept"
 	versionField    = "X-Twitter-Version-Missing"
 	supplementField = "X-Twitter-Supplement"
+	changedField    = "X-Twitter-Changed" // changes, with blanks between
 )
 
 // textField names a post of whose text X gave only a notice, and the notice.
@@ -44,6 +45,13 @@ func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, files [
 	for _, n := range slices.Backward(p.Notices()) {
 		state(textField, n.ID+" "+bounded(n.Text.Shown()))
 	}
+	if len(s.Changes) > 0 {
+		var words []string
+		for _, c := range s.Changes {
+			words = append(words, token(string(c)))
+		}
+		raw(changedField, strings.Join(words, " "))
+	}
 	if s.Name != "" {
 		raw(supplementField, s.Name)
 	}
@@ -65,7 +73,7 @@ func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, files [
 		h.Set("In-Reply-To", parent)
 	}
 	raw("Message-ID", id)
-	h.Set("Subject", encoded(prefix(s.Name)+subject(p)))
+	h.Set("Subject", encoded(prefix(s.Name, s.Changes)+subject(p)))
 	m := mail.Header{Header: *h}
 	m.SetDate(p.CreatedAt.UTC())
 	m.SetAddressList("To", []*mail.Address{{Address: f.To}})

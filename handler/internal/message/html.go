@@ -33,7 +33,7 @@ func renderHTML(v view) (string, error) {
 
 // HTML returns a post as HTML that stands alone, for a post in the context of an
 // item of the Import service. Pictures are named in it, not shown.
-func HTML(p *post.Post) (string, error) { return renderHTML(newView(p, nil, false, shownMedia{})) }
+func HTML(p *post.Post) (string, error) { return renderHTML(newView(p, nil, nameAll, shownMedia{})) }
 
 // HTML returns the message's post as HTML that stands alone, for an item of the
 // Import service, with what the message states of its media. Pictures are named
@@ -47,8 +47,7 @@ func (m *Message) HTML() (string, error) {
 			media[x.Key] = s
 		}
 	}
-	only := m.Supplement != "" && !isText(m.Supplement)
-	v := newView(m.Post, noticeOf(m.Supplement, m.versions), only, media)
+	v := newView(m.Post, noticeOf(m.Supplement, m.Changes, m.versions), Supplement{Name: m.Supplement}.mediaView(), media)
 	v.Foot = foot(m.Post, m.Document)
 	return renderHTML(v)
 }

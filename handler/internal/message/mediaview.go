@@ -21,6 +21,7 @@ type mediaView struct {
 	Alt     string
 	Size    string // in pixels, and the length of a film
 	Missing string // why it is not in the message
+	Earlier bool   // an earlier message about the post has it
 	Kept    string // which copy is, and why not a better one; "" for the best
 }
 
@@ -60,7 +61,7 @@ func column(depth int) int { return 568 - 32*max(depth-1, 0) }
 // add appends the view of a media to list, if it is to be named.
 func (w viewer) add(list []mediaView, m post.Media, depth int) []mediaView {
 	s, ok := w.media[m.Key]
-	if !ok && w.only {
+	if !ok && w.absent == nameNone {
 		return list
 	}
 	v := mediaView{Word: mediaWord(m.Type), Alt: m.AltText, Name: s.name, CID: s.cid, Missing: s.missing, Kept: s.kept, Film: m.Type != "photo" && s.cid == ""}
@@ -70,8 +71,12 @@ func (w viewer) add(list []mediaView, m post.Media, depth int) []mediaView {
 			v.CID, v.Still, width = cmp.Or(s.cid, picture.cid), picture.name, cmp.Or(picture.width, width)
 		}
 	}
-	if v.Missing == "" && v.Name == "" && m.NoFile() != "" {
+	switch {
+	case v.Missing != "" || v.Name != "":
+	case m.NoFile() != "":
 		v.Missing = m.NoFile()
+	default:
+		v.Earlier = w.absent == earlier
 	}
 	v.Width = column(depth)
 	if width > 0 {

@@ -9,7 +9,8 @@
 //	X-Twitter-Media-Missing          key of a media file that could not be had, and why
 //	X-Twitter-Media-Kept             key of a media file that is not the best copy, where it is from, and why
 //	X-Twitter-Text-Missing           id of a post of whose text X gave only a notice of its own, and that notice
-//	X-Twitter-Supplement             only in a supplement: media, media.2, …, text, missing
+//	X-Twitter-Supplement             only in a supplement: media, media.2, …, version, version.2, …, missing
+//	X-Twitter-Changed                only in a supplement named version: in what it differs from the message before it
 //	X-Twitter-Version-Missing        only in a supplement: id of a version that could not be had, and what is known
 //	multipart/mixed
 //	├─ multipart/related             only where pictures are shown in the text
@@ -97,7 +98,7 @@ func (f Format) WriteSupplement(w io.Writer, p *post.Post, document []byte, s Su
 }
 
 func (f Format) write(w io.Writer, p *post.Post, document []byte, s Supplement, attachments []Attachment) error {
-	files, err := look(p, attachments, s.whole())
+	files, err := look(p, attachments, s.Name == "")
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ func (f Format) write(w io.Writer, p *post.Post, document []byte, s Supplement, 
 	if err != nil {
 		return fmt.Errorf("writing the header of post %s: %w", p.ID, err)
 	}
-	v := newView(p, s.notice(), !s.whole(), mediaOf(files))
+	v := newView(p, s.notice(), s.mediaView(), mediaOf(files))
 	v.Foot = foot(p, document)
 	if err := writeShown(out, boundary, p, v, files); err != nil {
 		return err

@@ -19,6 +19,7 @@ type Message struct {
 	Supplement string            // see Supplement.Name; "" for the post's own message
 	Missing    map[string]string // why a media file is not in the message, by media key
 	NoText     map[string]string // the notice that X gave in place of a post's text, by post id
+	Changes    []post.Change     // of a supplement named version: in what it differs from the message before it
 
 	kept     map[string]string // which copy of a media file is in the message, by media key
 	names    map[string]string // of the media files read so far, by the token of their keys
@@ -31,7 +32,7 @@ func (m *Message) Key() string { return Key(m.Post.ID, m.Supplement) }
 
 // Preview returns the beginning of the post's text, at most n code points, after
 // the words that say what a supplement is.
-func (m *Message) Preview(n int) string { return prefix(m.Supplement) + Preview(m.Post, n) }
+func (m *Message) Preview(n int) string { return prefix(m.Supplement, m.Changes) + Preview(m.Post, n) }
 
 // Part is a media file of a message.
 type Part struct {
@@ -39,6 +40,18 @@ type Part struct {
 	Type   string // media type
 	Source string // address on X that it was read from
 	Body   io.Reader
+}
+
+// Archived returns the keys of the media of which the message says nothing else than
+// that it has them: of a version those of earlier messages, too. Post must be there.
+func (m *Message) Archived() []string {
+	var out []string
+	for _, one := range m.Post.Shown() {
+		if _, missing := m.Missing[fieldKey(one)]; !missing && one.NoFile() == "" {
+			out = append(out, one.Key)
+		}
+	}
+	return out
 }
 
 // maxDocument bounds a post's document, in bytes.
@@ -99,6 +112,9 @@ func (m *Message) readHeader(h mail.Header) (err error) {
 		if err := checkSupplement(m.Supplement); err != nil {
 			return err
 		}
+	}
+	for _, word := range strings.Fields(h.Get(changedField)) {
+		m.Changes = append(m.Changes, post.Change(word))
 	}
 	if m.Missing, err = statements(h, missingField); err != nil {
 		return err

@@ -114,24 +114,40 @@ func TestStills(t *testing.T) {
 	says(t, "HTML", texts["text/html"], "▶ Video, 4s", "Video: a.mp4 (640 × 360, 4s)")
 }
 
-// TestLaterText: the text that X gives after a notice is archived beside the first
-// message, with everything that the post shows.
+// TestLaterText: the text that X gives after a notice is a message of its own beside the
+// first one, which names the media that it does not repeat.
 func TestLaterText(t *testing.T) {
 	d := caseDocs(t, "related-attachments")[0]
 	var b bytes.Buffer
-	if err := format.WriteSupplement(&b, d.Post, d.JSON, message.Supplement{Name: "text"}, []message.Attachment{
+	if err := format.WriteSupplement(&b, d.Post, d.JSON, message.Supplement{Name: "version", Changes: []post.Change{post.TextGiven, post.ChangedMedia}}, []message.Attachment{
 		{Media: d.Post.Media[0], Source: "https://pbs.twimg.com/a.png", Name: "a.png", Body: strings.NewReader(pngBytes)}}); err != nil {
 		t.Fatal(err)
 	}
 	raw := b.Bytes()
 	m, err := message.Read(bytes.NewReader(raw))
-	if err != nil || m.Key() != "1903355967697846272.text" || len(m.Missing) != 1 {
+	if err != nil || m.Key() != "1903355967697846272.version" || len(m.Missing) != 0 || !slices.Equal(m.Archived(), []string{"3_961", "7_962"}) {
 		t.Fatalf("%v, %+v", err, m)
 	}
 	if s := subjectOf(t, raw); s != "Text given later: One picture, one film" {
 		t.Errorf("subject %q", s)
 	}
-	says(t, "text", readBodies(t, raw)["text/plain"], "X gave a notice in place of its text. This is what X gave later.\n\nAuthor: ", "Photo: a.png")
+	html, err := m.HTML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := readBodies(t, raw)
+	says(t, "text", texts["text/plain"], "Later X gave it differently: the author's text, in place of which it had given a notice; the media.\n", "Photo: a.png",
+		"Video (640 × 360, 4s), in an earlier message about this post\n")
+	for what, text := range map[string]string{"HTML": texts["text/html"], "HTML read back": html} {
+		says(t, what, text, "Later X gave it differently: the author&#39;s text, in place of which it had given a notice; the media.", "Video (640 × 360, 4s), in an earlier message about this post<")
+		saysNot(t, what, text, "not archived")
+	}
+	if h := readHeader(t, raw); h.Get("X-Twitter-Changed") != "text-given media" || h.Get("Message-Id") != "<1903355967697846272.version@x.com>" || h.Get("In-Reply-To") != "<1903355967697846272@x.com>" {
+		t.Errorf("header %v", h)
+	}
+	if p := m.Preview(40); p != "Text given later: One picture, one film" {
+		t.Errorf("preview %q", p)
+	}
 }
 
 // TestMailReaders: Python's mail package finds no defect in any message under review,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,11 +14,12 @@ import (
 // Supplement is a message that is archived after a post's own message, with what
 // that lacks.
 type Supplement struct {
-	// Name is media for media that came later, text for the text of a post of which
-	// X first gave a notice only, missing for the statement that versions could not be
-	// had; of a further one media.2, media.3 and so on.
+	// Name is media for media that came later, version for the post as X gave it later,
+	// missing for the statement that versions could not be had; of a further one
+	// media.2, media.3 and so on.
 	Name     string
 	Versions []MissingVersion // what a supplement named missing states
+	Changes  []post.Change    // in what a supplement named version differs from the message before it
 }
 
 // MissingVersion is an earlier version of an edited post that X did not give.
@@ -46,26 +48,31 @@ func checkSupplement(name string) error {
 	return nil
 }
 
-// whole reports whether the message is to show all media of the post: a post's own
-// message, and that of a text that was given later.
-func (s Supplement) whole() bool { return s.Name == "" || isText(s.Name) }
+// VersionName is the name of the supplements that have a post as X gave it later.
+const VersionName = "version"
 
-func isText(name string) bool { return name == "text" || strings.HasPrefix(name, "text.") }
+// IsVersion reports whether a supplement of that name has the post as X gave it later.
+func IsVersion(name string) bool {
+	return name == VersionName || strings.HasPrefix(name, VersionName+".")
+}
 
 // id is the supplement's Message-ID: <postId.name@x.com>.
 func (s Supplement) id(p *post.Post) string { return "<" + Key(p.ID, s.Name) + "@" + domain + ">" }
 
 // prefix says at the beginning of a subject what a supplement is; "" for a post's
 // own message.
-func prefix(supplement string) string {
+func prefix(supplement string, changes []post.Change) string {
 	word, _, _ := strings.Cut(supplement, ".")
 	switch word {
 	case "":
 		return ""
 	case "media":
 		return "Media of: "
-	case "text":
-		return "Text given later: "
+	case VersionName:
+		if slices.Contains(changes, post.TextGiven) {
+			return "Text given later: "
+		}
+		return "Given differently later: "
 	case "missing":
 		return "Earlier version missing: "
 	}
@@ -79,19 +86,39 @@ func (s Supplement) notice() []string {
 	for _, v := range s.Versions {
 		versions = append(versions, v.field())
 	}
-	return noticeOf(s.Name, versions)
+	return noticeOf(s.Name, s.Changes, versions)
+}
+
+// changeWords say what X gave differently.
+var changeWords = map[post.Change]string{
+	post.ChangedText:        "the text",
+	post.TextGiven:          "the author's text, in place of which it had given a notice",
+	post.TextWithdrawn:      "a notice in place of the text",
+	post.ChangedMedia:       "the media",
+	post.ChangedWithholding: "what it withholds where",
+	post.ReferenceGiven:     "more of a post that this one repeats, quotes or answers",
+}
+
+// inWords is a list of changes for people.
+func inWords(changes []post.Change) string {
+	var words []string
+	for _, c := range changes {
+		words = append(words, cmp.Or(changeWords[c], token(string(c))))
+	}
+	return strings.Join(words, "; ")
 }
 
 // noticeOf is the notice of a supplement with the values of its versionField.
-func noticeOf(supplement string, versions []string) []string {
+func noticeOf(supplement string, changes []post.Change, versions []string) []string {
 	var notice []string
 	word, _, _ := strings.Cut(supplement, ".")
 	switch word {
 	case "":
 	case "media":
 		notice = append(notice, "This message has media of the post below that could not be had when the post was archived.")
-	case "text":
-		notice = append(notice, "When the post below was first archived, X gave a notice in place of its text. This is what X gave later.")
+	case VersionName:
+		notice = append(notice, "The post below was archived before, in a message that stands beside this one. Later X gave it differently: "+inWords(changes)+".",
+			"Media that an earlier message about the post has are not repeated here.")
 	case "missing":
 		notice = append(notice, "Earlier versions of the post below could not be had from X:")
 	default:

@@ -144,6 +144,9 @@ func (m mediaView) caption() string {
 	if m.Missing != "" {
 		text += ", not archived: " + m.Missing
 	}
+	if m.Earlier {
+		text += ", in an earlier message about this post"
+	}
 	if m.Kept != "" {
 		text += ", kept: " + m.Kept
 	}

@@ -67,14 +67,35 @@ type pollOption struct {
 
 // viewer makes views of a post and the posts it refers to.
 type viewer struct {
-	media shownMedia
-	only  bool // media that are not in media are another message's, and not named
+	media  shownMedia
+	absent absent
 }
 
-// newView returns the view of a post whose media are in the message as media says. A
-// medium that is not in media is only named; with only, not at all.
-func newView(p *post.Post, notice []string, only bool, media shownMedia) view {
-	v := viewer{media, only}.view(p, 0)
+// absent is what is said of media that are not in the message and of which it states
+// nothing.
+type absent int
+
+const (
+	nameAll  absent = iota // they are named
+	nameNone               // they are another message's, and not named
+	earlier                // they are named as those of an earlier message
+)
+
+// mediaView is what a message says of media that it has not.
+func (s Supplement) mediaView() absent {
+	switch {
+	case s.Name == "":
+		return nameAll
+	case IsVersion(s.Name):
+		return earlier
+	}
+	return nameNone
+}
+
+// newView returns the view of a post whose media are in the message as media says; of
+// one that is not in media absent tells what to say.
+func newView(p *post.Post, notice []string, absent absent, media shownMedia) view {
+	v := viewer{media, absent}.view(p, 0)
 	v.Notice = notice
 	return v
 }

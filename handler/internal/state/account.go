@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"xarchive/handler/internal/blob"
@@ -63,8 +65,9 @@ type Account struct {
 
 // Seen is a post that X has shown. X gives created_at in whole seconds.
 type Seen struct {
-	ID string    `json:"id"`
-	At time.Time `json:"at"` // UTC; when it was posted
+	ID  string    `json:"id"`
+	At  time.Time `json:"at"`            // UTC; when it was posted
+	Sum string    `json:"sum,omitempty"` // of what X gave of it; see post.Post.Digest. "" in records of older versions
 }
 
 // Gap is a time of which posts may be missing for good.
@@ -121,12 +124,13 @@ type Run struct {
 }
 
 // Waiting is something of a post that X did not give yet and is asked for again:
-// media, or an earlier version.
+// media, an earlier version, or the text.
 type Waiting struct {
 	PostID   string    `json:"postId"`             // of the archived post that it belongs to
 	Name     string    `json:"name"`               // of that post's message in the archive
 	Versions []string  `json:"versions,omitempty"` // ids of earlier versions of the post; none for media
 	Media    []string  `json:"media,omitempty"`    // keys of the media
+	Text     bool      `json:"text,omitempty"`     // X gave a notice in place of a text
 	Since    time.Time `json:"since"`              // UTC; first asked for
 	Next     time.Time `json:"next,omitzero"`      // UTC; not asked for before
 	Tries    int       `json:"tries"`
@@ -136,10 +140,16 @@ type Waiting struct {
 
 // Key names what is waited for within its account.
 func (w Waiting) Key() string {
-	if len(w.Versions) > 0 {
+	switch {
+	case len(w.Versions) > 0:
 		return "versions/" + w.PostID
+	case w.Text:
+		return "text/" + w.PostID
 	}
-	return "media/" + w.PostID
+	if w.Name == "" {
+		return "media/" + w.PostID
+	}
+	return "media/" + strings.TrimSuffix(path.Base(w.Name), ".eml")
 }
 
 // Lost is something of a post that X did not give within the time it was waited

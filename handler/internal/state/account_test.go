@@ -184,8 +184,13 @@ func TestAccountFigures(t *testing.T) {
 	if a.Gaps[0].From != day(1) || len(a.Missing()) != 1 || a.Missing()[0] != (state.Range{From: day(1), To: day(7)}) {
 		t.Errorf("gaps %+v, missing %+v; expected them in order, and one range", a.Gaps, a.Missing())
 	}
-	if got := (state.Waiting{PostID: "1", Versions: []string{"2"}}).Key() + " " + (state.Waiting{PostID: "1"}).Key(); got != "versions/1 media/1" {
-		t.Errorf("keys %s", got)
+	for want, w := range map[string]state.Waiting{
+		"versions/1": {PostID: "1", Versions: []string{"2"}}, "text/1": {PostID: "1", Text: true}, "media/1": {PostID: "1", Name: "7/2026/11/26/1.eml"},
+		"media/2": {PostID: "2"}, "media/1.version": {PostID: "1", Name: "7/2026/11/26/1.version.eml"},
+	} {
+		if got := w.Key(); got != want {
+			t.Errorf("key %s, want %s", got, want)
+		}
 	}
 }
 

@@ -42,14 +42,14 @@ var (
 	window  = state.Range{From: now.Add(-time.Hour), To: now}
 	gap     = state.Gap{Range: window, Why: state.BeyondReach, Noticed: now}
 	item    = state.Item{ID: "1800", Modified: now, FileName: "1800.json", Name: "7/2026/11/26/1800.eml"}
-	waiting = state.Waiting{PostID: "1800", Name: "7/2026/11/26/1800.eml", Versions: []string{"1799"}, Done: 1, Media: []string{"3_1"}, Since: now, Next: now, Tries: 2, Why: "status 503"}
+	waiting = state.Waiting{PostID: "1800", Name: "7/2026/11/26/1800.eml", Versions: []string{"1799"}, Done: 1, Media: []string{"3_1"}, Text: true, Since: now, Next: now, Tries: 2, Why: "status 503"}
 )
 
 // format is one record of each kind, with every field set, by its section in
 // docs/format.md; the fields of the format before this one are in old.
 var format = map[string]any{
 	"job": state.Job{V: 1, ID: "j", TenantID: "t", AccountID: "7", AccountName: "Contoso", Handle: "contoso", CreatedAt: now, SignInNeeded: true},
-	"account": state.Account{V: 1, ID: "7", Cursor: "1800", Recent: []state.Seen{{ID: "1800", At: now}}, Covered: state.Ranges{window}, Gaps: []state.Gap{gap}, Incomplete: now, Slow: map[string]int{"1800": 1},
+	"account": state.Account{V: 1, ID: "7", Cursor: "1800", Recent: []state.Seen{{ID: "1800", At: now, Sum: "AbC_"}}, Covered: state.Ranges{window}, Gaps: []state.Gap{gap}, Incomplete: now, Slow: map[string]int{"1800": 1},
 		Run: &state.Run{Key: "K", SinceID: "1700", UntilID: "1900", EndTime: now, NextToken: "token", Began: now, LastPage: now, CoverTo: now, Pages: 3, Posts: 250,
 			Returned: []string{"1800"}, NewestID: "1850", CursorBefore: "1800", OldestID: "1750", Oldest: now, Complete: true, From: now, Checked: true, Uncovered: true, Stored: 1, Within: 20},
 		Waiting: map[string]state.Waiting{"versions/1800": waiting}, Lost: []state.Lost{{Waiting: waiting, At: now}}, RateReset: now,

@@ -268,6 +268,27 @@ func (c *Corpus) Add(answer []byte) ([]Post, error) {
 	return added, nil
 }
 
+// Replace has a post given otherwise from now on: raw is its object, with the id and
+// author of a post that is known.
+func (c *Corpus) Replace(raw json.RawMessage) (Post, error) {
+	p, err := parsePost(raw)
+	if err != nil {
+		return Post{}, fmt.Errorf("replacing a post: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.posts[p.ID]
+	if old == nil || old.AuthorID != p.AuthorID {
+		return Post{}, fmt.Errorf("replacing a post: account %s has no post %s", p.AuthorID, p.ID)
+	}
+	c.revision++
+	c.posts[p.ID] = p
+	theirs := slices.Clone(c.byAuthor[p.AuthorID])
+	theirs[slices.Index(theirs, old)] = p
+	c.byAuthor[p.AuthorID] = theirs
+	return *p, nil
+}
+
 // Counts is how many posts of each kind there are in a list.
 func Counts(posts []Post) map[string]int {
 	out := map[string]int{}

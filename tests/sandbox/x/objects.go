@@ -69,7 +69,7 @@ type links struct {
 
 type mention struct{ Username string }
 
-// linksOf reads a post's links once: posts do not change.
+// linksOf reads a post's links once, until Change gives it otherwise.
 func (s *Server) linksOf(p corpus.Post) links {
 	if l, read := s.links.Load(p.ID); read {
 		return l.(links)

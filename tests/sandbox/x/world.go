@@ -50,6 +50,22 @@ func (s *Server) Post(account string, p corpus.Post) corpus.Post {
 	return added[0]
 }
 
+// Change has X give a post otherwise from now on, under the same id: with a notice in
+// place of its text, for instance. What p leaves empty of Raw its other fields stand
+// for. It panics if X has no such post.
+func (s *Server) Change(p corpus.Post) {
+	if p.Raw == nil {
+		p.Raw = composed(p)
+	}
+	if _, err := s.opt.Corpus.Replace(p.Raw); err != nil {
+		panic(err.Error())
+	}
+	s.links.Delete(p.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revision++
+}
+
 // composed is a post's object. created_at has whole seconds, as X's has.
 func composed(p corpus.Post) json.RawMessage {
 	if p.EditHistory == nil {
