@@ -94,9 +94,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 	delivered := &deliver.Deliver{
 		State: store, Archive: mail, Now: time.Now, Log: log, Telemetry: report,
 		OpenInbox: func(sasURL string) (deliver.Inbox, error) { return importer.OpenContainer(sasURL, direct, buffers) },
-		Item: func(w io.Writer, eml io.Reader) error {
-			return importer.FromMessage(w, eml, cfg.AuthorMailboxes)
-		},
+		Item:      importer.NewItems(cfg.AuthorMailboxes, cfg.ImportItemLimit).Write,
 		Events: importer.NewEvents(importer.EventsOptions{
 			BaseURL: cfg.ImportEventURL, AuthorityURL: cfg.AADAuthorityURL, TenantID: cfg.TenantID, HTTP: report.Outbound(direct), Secrets: vault}),
 	}

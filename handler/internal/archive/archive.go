@@ -75,6 +75,7 @@ type Entry struct {
 	Created time.Time // of the post; UTC
 	Kind    post.Kind
 	SHA256  string    // hex, of the message's bytes
+	Size    int64     // of the message's bytes; of entries that were found, not of what Put adds
 	Digest  string    // of the post, see post.Post.Digest; "" in messages of older versions
 	Stored  time.Time // UTC, storage's clock; of entries that were found, not of what Put adds
 }
@@ -260,7 +261,7 @@ func entry(info blob.Info) (Entry, error) {
 	}
 	postID, _, _ := strings.Cut(key, ".")
 	return Entry{Name: info.Name, Key: key, PostID: postID, Created: created.UTC(),
-		Kind: post.Kind(info.Metadata["kind"]), SHA256: info.Metadata["sha256"], Digest: info.Metadata["digest"], Stored: info.Modified}, nil
+		Kind: post.Kind(info.Metadata["kind"]), SHA256: info.Metadata["sha256"], Digest: info.Metadata["digest"], Size: info.Size, Stored: info.Modified}, nil
 }
 
 // Supplements returns the further messages about the post of an entry, in the order of

@@ -39,6 +39,10 @@ type Config struct {
 	ArchiveMailbox  string            // ARCHIVE_MAILBOX: an address, as in user@example.com
 	AuthorMailboxes map[string]string // AUTHOR_MAILBOXES: address by handle, lower case and without @
 
+	// ImportItemLimit is how large an item for the Import service may be, in bytes:
+	// IMPORT_ITEM_LIMIT.
+	ImportItemLimit int64
+
 	LogLevel slog.Level // LOG_LEVEL
 
 	// FunctionTimeout is how long the host lets an invocation run.
@@ -71,6 +75,7 @@ func Load(getenv func(string) string) (Config, error) {
 		AADAuthorityURL: s.url("AAD_AUTHORITY_URL", "https://login.microsoftonline.com", httpsOnly),
 
 		AuthorMailboxes: s.mailboxes("AUTHOR_MAILBOXES"),
+		ImportItemLimit: s.itemLimit("IMPORT_ITEM_LIMIT"),
 		FunctionTimeout: s.functionTimeout(),
 	}
 	c.StorageAccountURL, c.StorageConnectionString = s.storage()
@@ -124,6 +129,25 @@ func (s *settings) logLevel(name string) slog.Level {
 	}
 	s.fault("%s is %q: set it to debug, info, warn or error", name, s.get(name))
 	return slog.LevelInfo
+}
+
+const (
+	// standardItemLimit is what Microsoft states as the limit of its connectors for an
+	// item with its attachments.
+	standardItemLimit = 10_000_000
+	// leastItemLimit leaves room for a text of any length that X allows.
+	leastItemLimit = 1_000_000
+)
+
+func (s *settings) itemLimit(name string) int64 {
+	if s.get(name) == "" {
+		return standardItemLimit
+	}
+	n, err := strconv.ParseInt(s.get(name), 10, 64)
+	if err != nil || n < leastItemLimit {
+		s.fault("%s is %q: set it to a number of bytes, %d or more, such as %d", name, s.get(name), leastItemLimit, standardItemLimit)
+	}
+	return n
 }
 
 var guid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)

@@ -50,7 +50,7 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: want %q, got %q", f.what, f.want, f.got)
 		}
 	}
-	if c.Port != 7072 || len(c.AuthorMailboxes) != 0 {
+	if c.Port != 7072 || len(c.AuthorMailboxes) != 0 || c.ImportItemLimit != 10_000_000 {
 		t.Errorf("port %d, authors %v", c.Port, c.AuthorMailboxes)
 	}
 }
@@ -131,6 +131,8 @@ func TestFaults(t *testing.T) {
 		{[]string{"ARCHIVE_MAILBOX", "archive"}, "ARCHIVE_MAILBOX"},
 		{[]string{"AUTHOR_MAILBOXES", "a=x@contoso.com,A=y@contoso.com"}, "twice"},
 		{[]string{"AUTHOR_MAILBOXES", "a b=x@contoso.com"}, "handle=mailbox"},
+		{[]string{"IMPORT_ITEM_LIMIT", "10 MB"}, "a number of bytes"},
+		{[]string{"IMPORT_ITEM_LIMIT", "999999"}, "1000000 or more"},
 		{[]string{"FUNCTIONS_CUSTOMHANDLER_PORT", ""}, "make start"},
 		{[]string{"FUNCTIONS_CUSTOMHANDLER_PORT", "65536"}, "make start"},
 		{[]string{"FUNCTIONS_CUSTOMHANDLER_PORT", "0"}, "make start"},

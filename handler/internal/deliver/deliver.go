@@ -72,7 +72,7 @@ type Deliver struct {
 	OpenInbox func(sasURL string) (Inbox, error)
 	// Item writes the item of an archived message, the same bytes each time. It
 	// need not read the message to its end.
-	Item      func(w io.Writer, eml io.Reader) error
+	Item      func(w io.Writer, m importer.Source) error
 	Events    Events
 	Now       func() time.Time
 	Log       *slog.Logger

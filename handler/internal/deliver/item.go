@@ -48,16 +48,33 @@ func (u *uploads) put(ctx context.Context, it *item) error {
 // even where the item needs no more of it: its hash is compared only there, and an
 // item of altered bytes must not come into being.
 func (u *uploads) write(ctx context.Context, w io.Writer, e archive.Entry) error {
-	eml, err := u.attempt.deliver.Archive.Open(ctx, e)
-	if err != nil {
-		return err
+	var failed error
+	err := u.attempt.deliver.Item(w, importer.Source{Path: e.Name, Size: e.Size, Open: func() (io.ReadCloser, error) {
+		eml, err := u.attempt.deliver.Archive.Open(ctx, e)
+		if err != nil {
+			failed = err
+			return nil, err
+		}
+		return &readToEnd{eml, &failed}, nil
+	}})
+	if err == nil {
+		err = failed
 	}
-	defer eml.Close()
-	if err := u.attempt.deliver.Item(w, eml); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, eml)
 	return err
+}
+
+// readToEnd reads a message to its end before it is closed, and takes note of the first
+// failure of that.
+type readToEnd struct {
+	io.ReadCloser
+	failed *error
+}
+
+func (r *readToEnd) Close() error {
+	if _, err := io.Copy(io.Discard, r.ReadCloser); err != nil && *r.failed == nil {
+		*r.failed = err
+	}
+	return r.ReadCloser.Close()
 }
 
 // watched notes after each write how far the upload has got.

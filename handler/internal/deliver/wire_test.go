@@ -87,7 +87,7 @@ func TestWire(t *testing.T) {
 		OpenInbox: func(sasURL string) (deliver.Inbox, error) {
 			return importer.OpenContainer(sasURL, listening.Client(), nil)
 		},
-		Item: func(w io.Writer, eml io.Reader) error { return importer.FromMessage(w, eml, nil) },
+		Item: importer.NewItems(nil, 0).Write,
 		Events: importer.NewEvents(importer.EventsOptions{BaseURL: events.URL, AuthorityURL: signIn.URL(), TenantID: tenant, HTTP: ca.Client(),
 			Secrets: app{"aad-application-id": id, "aad-application-secret": secret}}),
 	}

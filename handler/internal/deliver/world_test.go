@@ -166,8 +166,15 @@ func (w *world) request(id string, first, last int, change ...func(*state.Task))
 // instance is an instance of the connector, which remembers nothing.
 func (w *world) instance() *deliver.Deliver {
 	return &deliver.Deliver{State: w.state, Archive: w.archive, Events: w.service, Now: now,
-		Log:  slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Item: func(out io.Writer, eml io.Reader) error { return w.item(out, eml) },
+		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Item: func(out io.Writer, m importer.Source) error {
+			eml, err := m.Open()
+			if err != nil {
+				return err
+			}
+			defer eml.Close()
+			return w.item(out, eml)
+		},
 		OpenInbox: func(sasURL string) (deliver.Inbox, error) {
 			return importer.OpenContainer(sasURL, w.theirs.Client(), w.buffers)
 		}}

@@ -1,4 +1,4 @@
-// Package importer talks to the Office 365 Import service. [FromMessage] makes an
+// Package importer talks to the Office 365 Import service. [Items] makes an
 // item of an archived message, a [Container] is where a task's items are uploaded
 // to, and [Events] tells the service how a task ended.
 //
@@ -8,12 +8,14 @@
 package importer
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"xarchive/handler/internal/message"
@@ -61,16 +63,21 @@ const (
 	previewSize = 200 // code points
 )
 
-// FromMessage writes the item of an archived message, which may be a supplement.
-// mailboxes maps handles (lower case, without @) to mail addresses. Attachments are
-// streamed. It returns an error if eml is no message of the archive, and those of
-// eml and w; what was written until then is no item.
+// FromMessage writes the item of an archived message, which may be a supplement, with
+// all of its attachments. mailboxes maps handles (lower case, without @) to mail
+// addresses. Attachments are streamed. It returns an error if eml is no message of the
+// archive, and those of eml and w; what was written until then is no item.
 func FromMessage(w io.Writer, eml io.Reader, mailboxes map[string]string) error {
+	return write(w, eml, mailboxes, nil)
+}
+
+// write writes an item. Of files that are in without it says what that tells instead.
+func write(w io.Writer, eml io.Reader, mailboxes map[string]string, without []leftOut) error {
 	m, err := message.Open(eml)
 	if err != nil {
 		return err
 	}
-	files, err := writeAttachments(w, m)
+	files, err := writeAttachments(w, m, without)
 	if err != nil {
 		return fmt.Errorf("writing the attachments of an item: %w", err)
 	}
@@ -158,15 +165,24 @@ type attachment struct {
 }
 
 // writeAttachments streams the media of a message as the beginning of an item, and
-// returns how many there are. If there are none it writes nothing.
-func writeAttachments(w io.Writer, m *message.Message) (n int, err error) {
-	for {
+// returns how many there are. If there are none it writes nothing. In place of one that
+// is left out stands its preview, if there is any.
+func writeAttachments(w io.Writer, m *message.Message, without []leftOut) (n int, err error) {
+	for index := 0; ; index++ {
 		part, err := m.Next()
 		if errors.Is(err, io.EOF) {
 			return n, nil
 		}
 		if err != nil {
 			return n, err
+		}
+		if i := slices.IndexFunc(without, func(l leftOut) bool { return l.index == index }); i >= 0 {
+			left := without[i]
+			m.LeaveOut(part.Name, left.why, left.previewName)
+			if left.preview == nil {
+				continue
+			}
+			part.Name, part.Body = left.previewName, bytes.NewReader(left.preview)
 		}
 		before := ","
 		if n == 0 {

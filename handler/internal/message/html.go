@@ -43,6 +43,9 @@ func (m *Message) HTML() (string, error) {
 	media := shownMedia{}
 	for _, x := range append(m.Post.Shown(), m.Post.Stills()...) {
 		s := mediaState{missing: m.Missing[fieldKey(x)], kept: m.kept[fieldKey(x)], name: m.names[token(x.Key)]}
+		if left, ok := m.left[s.name]; ok && s.name != "" {
+			s.left, s.preview = left.left, left.preview
+		}
 		if s != (mediaState{}) {
 			media[x.Key] = s
 		}

@@ -23,6 +23,8 @@ type mediaView struct {
 	Missing string // why it is not in the message
 	Earlier bool   // an earlier message about the post has it
 	Kept    string // which copy is, and why not a better one; "" for the best
+	Left    string // why the file is not where the text goes, though the message has it
+	Preview string // file name of a smaller copy that is there in its place
 }
 
 // shownMedia says by media key how each media file is in a message.
@@ -32,6 +34,7 @@ type mediaState struct {
 	name, cid     string // of the file; "" if it is named nowhere
 	width         int    // of a picture, in pixels; 0 if unknown
 	missing, kept string // statements; "" if there is none
+	left, preview string // why the file is left out, and its preview's name; see Message.LeaveOut
 }
 
 func mediaOf(files []file) shownMedia {
@@ -64,7 +67,7 @@ func (w viewer) add(list []mediaView, m post.Media, depth int) []mediaView {
 	if !ok && w.absent == nameNone {
 		return list
 	}
-	v := mediaView{Word: mediaWord(m.Type), Alt: m.AltText, Name: s.name, CID: s.cid, Missing: s.missing, Kept: s.kept, Film: m.Type != "photo" && s.cid == ""}
+	v := mediaView{Word: mediaWord(m.Type), Alt: m.AltText, Name: s.name, CID: s.cid, Missing: s.missing, Kept: s.kept, Left: s.left, Preview: s.preview, Film: m.Type != "photo" && s.cid == ""}
 	width := s.width
 	if still, ok := m.Still(); ok {
 		if picture := w.media[still.Key]; picture.name != "" {

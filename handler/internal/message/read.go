@@ -21,10 +21,20 @@ type Message struct {
 	NoText     map[string]string // the notice that X gave in place of a post's text, by post id
 	Changes    []post.Change     // of a supplement named version: in what it differs from the message before it
 
-	kept     map[string]string // which copy of a media file is in the message, by media key
-	names    map[string]string // of the media files read so far, by the token of their keys
-	versions []string          // id of a missing version, a space, and what is known of it
+	kept     map[string]string     // which copy of a media file is in the message, by media key
+	names    map[string]string     // of the media files read so far, by the token of their keys
+	left     map[string]mediaState // what is said of a media file that is left out, by its name
+	versions []string              // id of a missing version, a space, and what is known of it
 	parts    *mail.Reader
+}
+
+// LeaveOut has HTML say of a media file that Next has returned why it is not where the
+// HTML goes, and by which name a preview of it is there; "" if there is none.
+func (m *Message) LeaveOut(name, why, preview string) {
+	if m.left == nil {
+		m.left = map[string]mediaState{}
+	}
+	m.left[name] = mediaState{left: why, preview: preview}
 }
 
 // Key returns the message's archive key; see [Key].
