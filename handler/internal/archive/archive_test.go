@@ -73,10 +73,10 @@ func TestPutOnce(t *testing.T) {
 				t.Errorf("entry %+v, expected %+v", e, want)
 			}
 			again, added, err := a.Put(ctx, "7", message("1800", noon), text("second"))
-			if again.Stored.IsZero() {
-				t.Error("a message that is found has no time at which it was stored")
+			if again.Stored.IsZero() || again.Size != int64(len("first")) {
+				t.Errorf("a message that is found has the size %d, and was stored %v", again.Size, again.Stored)
 			}
-			again.Stored = time.Time{}
+			again.Stored, again.Size = time.Time{}, 0
 			if err != nil || added || again != want {
 				t.Errorf("again: %+v, added %v, %v; expected the first entry", again, added, err)
 			}
@@ -85,14 +85,36 @@ func TestPutOnce(t *testing.T) {
 				t.Errorf("supplement: %+v, added %v, %v", supplement, added, err)
 			}
 			found, err := a.Find(ctx, supplement.Name)
-			found.Stored = time.Time{}
+			found.Stored, found.Size = time.Time{}, 0
 			if err != nil || found != supplement {
 				t.Errorf("found %+v, %v; expected %+v", found, err, supplement)
 			}
 			if got := read(t, a, again); got != "first" {
 				t.Errorf("archived %q, expected %q", got, "first")
 			}
+			if _, _, err := a.Put(ctx, "7", message("18000", noon), text("another")); err != nil {
+				t.Fatal(err)
+			}
+			all, err := a.Supplements(ctx, again)
+			if err != nil || len(all) != 1 || all[0].Key != "1800.media" {
+				t.Errorf("supplements %+v, %v; want the one", all, err)
+			}
 		})
+	}
+}
+
+// TestMetadata: what varies from one capture to the next is beside the message, not in it.
+func TestMetadata(t *testing.T) {
+	c := blobtest.Container(t)
+	m := message("1800", noon)
+	m.Digest, m.Captured, m.Connector = "AbC_", noon.Add(time.Minute), "v1"
+	e, _, err := archive.New(c).Put(t.Context(), "7", m, text("first"))
+	if err != nil || e.Digest != "AbC_" {
+		t.Fatal(e, err)
+	}
+	info, err := c.Stat(t.Context(), e.Name)
+	if err != nil || info.Metadata["captured"] != "2024-06-10T12:01:00.005Z" || info.Metadata["connector"] != "v1" || info.Metadata["digest"] != "AbC_" {
+		t.Errorf("metadata %v, %v", info.Metadata, err)
 	}
 }
 
