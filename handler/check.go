@@ -117,7 +117,7 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 
 // timer says how the timer is doing, unless the state container cannot be read: the
 // test of the storage says so.
-func timer(ctx context.Context, ticks pages.Ticks, say func(mark, sentence string)) {
+func timer(ctx context.Context, ticks health.Ticks, say func(mark, sentence string)) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	last, err := ticks.LastTick(ctx)

@@ -21,6 +21,7 @@ import (
 	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/connection"
 	"xarchive/handler/internal/deliver"
+	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/importer"
 	"xarchive/handler/internal/ingest"
 	"xarchive/handler/internal/jobs"
@@ -43,7 +44,7 @@ type app struct {
 	front   http.Handler // the Compliance Center's API and the pages
 	ingest  *ingest.Ingest
 	checker *connection.Checker
-	ticks   pages.Ticks
+	ticks   health.Ticks
 }
 
 func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, report *telemetry.Telemetry) (*app, error) {
@@ -109,10 +110,11 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 			return errors.Join(account.Container(cfg.StateContainer).Reach(ctx), account.Container(cfg.ArchiveContainer).Reach(ctx))
 		},
 	})
-	calls := api.New(api.Options{TenantID: cfg.TenantID, Access: guard, Jobs: work, Now: time.Now, Log: log})
+	judge := health.Judge{Records: store, Settings: work.Settings, Now: time.Now}
+	calls := api.New(api.Options{TenantID: cfg.TenantID, Access: guard, Jobs: work, Health: judge, Now: time.Now, Log: log})
 	people := pages.New(pages.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
-		Access: guard, Jobs: work, Records: store, Connections: checker.Tests, Now: time.Now, Log: log})
+		Access: guard, Jobs: work, Health: judge, Records: store, Connections: checker.Tests, Now: time.Now, Log: log})
 	return &app{
 		front:   route(calls, people),
 		checker: checker,

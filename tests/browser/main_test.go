@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"xarchive/tests/sandbox"
+	"xarchive/tests/sandbox/corpus"
 
 	"github.com/chromedp/chromedp"
 )
@@ -77,13 +78,19 @@ func run(m *testing.M) (code int, err error) {
 // world starts a sandbox of the test's own.
 func world(t *testing.T) *sandbox.Sandbox {
 	t.Helper()
-	return worldWith(t, nil)
+	return worldOf(t, nil, nil)
 }
 
 // worldWith starts one whose connector has these app settings besides.
 func worldWith(t *testing.T, settings map[string]string) *sandbox.Sandbox {
 	t.Helper()
-	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: shared.app, InMemory: true, Env: settings, Stderr: logOf(t)})
+	return worldOf(t, nil, settings)
+}
+
+// worldOf starts one in which X has these accounts and posts; nil for the built-in ones.
+func worldOf(t *testing.T, c *corpus.Corpus, settings map[string]string) *sandbox.Sandbox {
+	t.Helper()
+	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: shared.app, InMemory: true, Corpus: c, Env: settings, Stderr: logOf(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

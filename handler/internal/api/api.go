@@ -4,8 +4,8 @@
 //
 // The calls are those of Microsoft's sample connector, by path and by JSON name.
 // As in ASP.NET, which the sample is made with, the case of a path, of a query's
-// names and of a JSON member's name does not matter. Every call needs
-// authorization (package access). A failure is answered with {"Message":"…"}; its
+// names and of a JSON member's name does not matter. Every call but GET /api/health,
+// which is for probes, needs authorization (package access). A failure is answered with {"Message":"…"}; its
 // status and its sentence are those of package fault.
 package api
 
@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/jobs"
 	"xarchive/handler/internal/web"
 )
@@ -25,6 +26,7 @@ type Options struct {
 	TenantID string // GUID, the only tenant served
 	Access   *access.Access
 	Jobs     *jobs.Jobs
+	Health   health.Judge // how everything stands
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -34,12 +36,17 @@ type API struct {
 	tenantID string
 	access   *access.Access
 	jobs     *jobs.Jobs
+	judged   health.Judge
 	now      func() time.Time
 	log      *slog.Logger
+
+	lastHealth kept
 }
 
 // New returns the API. Nothing is sent yet.
-func New(o Options) *API { return &API{o.TenantID, o.Access, o.Jobs, o.Now, o.Log} }
+func New(o Options) *API {
+	return &API{tenantID: o.TenantID, access: o.Access, jobs: o.Jobs, judged: o.Health, now: o.Now, log: o.Log}
+}
 
 // Register adds the calls to a router.
 func (a *API) Register(m *web.Mux) {
@@ -60,6 +67,7 @@ func (a *API) Register(m *web.Mux) {
 	} {
 		m.Handle(pattern, a.handler(do))
 	}
+	m.Handle("GET /api/health", a.health)
 }
 
 // call returns the answer's JSON value; nil for an empty answer.

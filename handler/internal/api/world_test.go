@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/jobs"
 	"xarchive/handler/internal/jobs/jobstest"
 	"xarchive/handler/internal/web"
@@ -34,7 +35,14 @@ func (w *world) withoutVault() {
 }
 
 func (w *world) serve(guard *access.Access, work *jobs.Jobs) *httptest.Server {
-	a := New(Options{TenantID: jobstest.Tenant, Access: guard, Jobs: work, Now: w.Now, Log: w.Logger})
+	return w.serving(guard, work, w.State)
+}
+
+// serveWith serves an instance whose health is judged by other records.
+func (w *world) serveWith(records health.Records) { w.server = w.serving(w.Access, w.Jobs, records) }
+
+func (w *world) serving(guard *access.Access, work *jobs.Jobs, records health.Records) *httptest.Server {
+	a := New(Options{TenantID: jobstest.Tenant, Access: guard, Jobs: work, Health: health.Judge{Records: records, Settings: work.Settings, Now: w.Now}, Now: w.Now, Log: w.Logger})
 	mux := web.New(a.Refuse)
 	a.Register(mux)
 	server := httptest.NewServer(mux)

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"slices"
 	"time"
 
 	"xarchive/handler/internal/fault"
@@ -26,6 +27,9 @@ func Deliver(job state.Job, tasks []state.Task, now time.Time) Verdict {
 		}
 		last = later(last, t.ReceivedAt)
 		if !t.EndedAt.IsZero() && t.Verdict != nil {
+			if !delivered(t) && slices.ContainsFunc(tasks, func(later state.Task) bool { return repeats(later, t) }) {
+				continue
+			}
 			ended(&v, t)
 		} else if t.EndedAt.IsZero() {
 			open(&v, t, now)
@@ -41,6 +45,16 @@ func Deliver(job state.Job, tasks []state.Task, now time.Time) Verdict {
 	}
 	v.sort()
 	return v
+}
+
+// delivered reports whether a task ended well.
+func delivered(t state.Task) bool {
+	return !t.EndedAt.IsZero() && t.Verdict != nil && t.Verdict.Status == 0 && t.Verdict.Refusal == "" && len(t.Left) == 0
+}
+
+// repeats reports whether a later task delivered all that an earlier one was to deliver.
+func repeats(later, t state.Task) bool {
+	return later.JobID == t.JobID && later.AccountID == t.AccountID && later.ReceivedAt.After(t.ReceivedAt) && delivered(later) && !later.Start.After(t.Start) && !later.End.Before(t.End)
 }
 
 // ended judges a task that has ended.

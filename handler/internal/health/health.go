@@ -1,7 +1,7 @@
 // Package health says how a job stands, in two verdicts that are derived from
 // what was written down, never from the absence of an error: what is read from X
-// ([Read]), and what is delivered to Microsoft 365 ([Deliver]). Overview, status
-// and set-up page ask it, so that they cannot contradict one another.
+// ([Read]), and what is delivered to Microsoft 365 ([Deliver]). The pages and
+// probes ask one [Judge], so that they cannot contradict one another.
 //
 // A verdict is a list of findings, the gravest first. A verdict without findings
 // claims no more than the times it names.
@@ -29,6 +29,11 @@ const (
 	// NeedsYou: it stays so until a person acts.
 	NeedsYou Level = "bad"
 )
+
+// Word names the level to machines.
+func (l Level) Word() string {
+	return map[Level]string{Well: "well", Working: "working", Lost: "lost", NeedsYou: "needs-you"}[l]
+}
 
 var ranks = map[Level]int{NeedsYou: 0, Lost: 1, Working: 2, Well: 3}
 

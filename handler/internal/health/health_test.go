@@ -96,7 +96,11 @@ func TestDeliver(t *testing.T) {
 		}), health.NeedsYou, "No longer asked for", ago(24 * time.Hour)},
 		"refused":        {job, done(state.Verdict{Refusal: "status 400."}), health.NeedsYou, "A delivery was refused", time.Time{}},
 		"failed for now": {job, done(state.Verdict{Status: 1, Reason: "the SAS has expired"}), health.NeedsYou, "A delivery failed", time.Time{}},
-		"not whole":      {job, done(state.Verdict{Status: 2, Reason: "a gap"}), health.Lost, "A delivery is not whole", time.Time{}},
+		"refused, and delivered since": {job, append(done(state.Verdict{Refusal: "status 400."}), state.Task{JobID: "j", TaskID: "again", Start: ago(49 * time.Hour), End: ago(24 * time.Hour),
+			ReceivedAt: ago(time.Hour), EndedAt: ago(time.Minute), Verdict: &state.Verdict{}}), health.Well, "", ago(24 * time.Hour)},
+		"refused, and delivered in part since": {job, append(done(state.Verdict{Refusal: "status 400."}), state.Task{JobID: "j", TaskID: "again", Start: ago(47 * time.Hour), End: ago(24 * time.Hour),
+			ReceivedAt: ago(time.Hour), EndedAt: ago(time.Minute), Verdict: &state.Verdict{}}), health.NeedsYou, "A delivery was refused", ago(24 * time.Hour)},
+		"not whole": {job, done(state.Verdict{Status: 2, Reason: "a gap"}), health.Lost, "A delivery is not whole", time.Time{}},
 		"an altered message": {job, task(func(x *state.Task) {
 			x.EndedAt, x.Verdict, x.Left = ago(time.Hour), &state.Verdict{Status: 2}, []state.Left{{Key: "1", Problem: state.Problem{Cause: fault.ArchiveAltered}}}
 		}), health.NeedsYou, "An archived message was altered", time.Time{}},

@@ -1,6 +1,14 @@
 package health
 
-import "time"
+import (
+	"context"
+	"time"
+)
+
+// Ticks says when the timer last ticked; *state.Store. The zero time means never.
+type Ticks interface {
+	LastTick(ctx context.Context) (time.Time, error)
+}
 
 // tickLate is the age from which on the last tick is too old. The timer ticks every
 // few minutes.

@@ -7,7 +7,6 @@ import (
 
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/health"
-	"xarchive/handler/internal/secrets"
 )
 
 // homePage is the overview.
@@ -51,19 +50,22 @@ func (q *request) home() {
 
 // overview looks at everything, and says what it cannot see.
 func (q *request) overview() homePage {
-	page := homePage{Public: q.public(), Todo: q.missingSettings()}
-	list, damaged, err := q.jobs()
-	if len(damaged) > 0 {
+	page := homePage{Public: q.public()}
+	report, err := q.pages.opt.Health.Report(q.r.Context())
+	for _, f := range report.Settings {
+		page.Todo = append(page.Todo, todo{Level: f.Level, Title: f.Title, Text: f.Text, Link: "/Configure", Label: "Open settings"})
+	}
+	if len(report.Damaged) > 0 {
 		page.Todo = append(page.Todo, todo{Level: health.NeedsYou, Title: "A record cannot be read", Text: damagedWords, Link: "/Status", Label: "See status"})
 	}
 	if err != nil {
-		page.Todo = append(page.Todo, todo{Level: health.NeedsYou, Title: "The archive's state cannot be read", Text: q.explain("reading jobs", err).Message, Link: "/Configure#test", Label: "Test connections"})
-	} else if len(list) == 0 {
+		page.Todo = append(page.Todo, todo{Level: health.NeedsYou, Title: "The archive's state cannot be read", Text: q.explain("reading the archive's state", err).Message, Link: "/Configure#test", Label: "Test connections"})
+	} else if len(report.Jobs) == 0 {
 		page.Todo = append(page.Todo, todo{Level: next, Title: "Create a job in the Compliance Center", Address: page.Public,
 			Text: "Add a custom connector there, with the address below and the APISecretKey. It then opens the set-up page, where the account signs in with X."})
 	}
-	page.Jobs = list
-	for _, h := range list {
+	page.Jobs = q.shown(report)
+	for _, h := range page.Jobs {
 		page.Posts += h.Account.PostsTotal
 		if h.Account.LastRun.After(page.Last) {
 			page.Last = h.Account.LastRun
@@ -72,23 +74,20 @@ func (q *request) overview() homePage {
 			page.Todo = append(page.Todo, newTodo(h, f))
 		}
 	}
-	if last, err := q.pages.opt.Records.LastTick(q.r.Context()); err == nil { // what keeps it from being read is said above
-		f := health.Timer(last, q.pages.opt.Now().UTC())
-		if f.Level == health.NeedsYou || f.Level == health.Working && page.Last.IsZero() {
-			page.Todo = append(page.Todo, todo{Level: f.Level, Title: f.Title, Text: f.Text})
-		}
+	if f := report.Timer; f.Level == health.NeedsYou || f.Level == health.Working && page.Last.IsZero() {
+		page.Todo = append(page.Todo, todo{Level: f.Level, Title: f.Title, Text: f.Text})
 	}
-	page.LastRun = lasting(q.pages.opt.Now().UTC(), page.Last)
+	page.LastRun = lasting(report.At, page.Last)
 	page.sumUp()
 	return page
 }
 
 // newTodo puts a finding of a job on the overview.
 func newTodo(h jobHealth, f health.Finding) todo {
-	t := todo{Level: f.Level, Title: h.Name + ": " + f.Title, Text: f.Text, Link: "/Status#job-" + h.Job.ID, Label: "See status"}
+	t := todo{Level: f.Level, Title: h.Name() + ": " + f.Title, Text: f.Text, Link: "/Status#job-" + h.Job.ID, Label: "See status"}
 	switch f.Do {
 	case health.SignIn:
-		t.Title, t.Link, t.Label = h.Name+" must sign in again", h.SetUp, "Sign in with X"
+		t.Title, t.Link, t.Label = h.Name()+" must sign in again", h.SetUp, "Sign in with X"
 	case health.Settings:
 		t.Link, t.Label = "/Configure#test", "Test connections"
 	}
@@ -97,26 +96,6 @@ func newTodo(h jobHealth, f health.Finding) todo {
 
 // damagedWords says what a record that cannot be read means.
 var damagedWords = fault.StateDamaged.Meaning().Words()
-
-// missingSettings is what has to be entered under Settings.
-func (q *request) missingSettings() []todo {
-	infos, err := q.pages.opt.Jobs.Settings(q.r.Context())
-	if err != nil {
-		return []todo{{Level: health.NeedsYou, Title: "Settings cannot be read", Text: q.explain("reading settings", err).Message, Link: "/Configure", Label: "Open settings"}}
-	}
-	set := map[string]bool{}
-	for _, info := range infos {
-		set[info.Name] = info.Set
-	}
-	var list []todo
-	if !(set[secrets.TwitterAPIKey] && set[secrets.TwitterAPISecretKey]) {
-		list = append(list, todo{Level: health.NeedsYou, Title: "Enter the keys of your X app", Text: "Without them nobody can sign in with X and nothing is read.", Link: "/Configure", Label: "Open settings"})
-	}
-	if !(set[secrets.AADApplicationID] && set[secrets.AADApplicationSecret] && set[secrets.AADApplicationURI]) {
-		list = append(list, todo{Level: health.NeedsYou, Title: "Enter the Entra app's ID, secret and URI", Text: "Without them nothing can be handed to Microsoft 365. Posts are archived in your storage all the same.", Link: "/Configure", Label: "Open settings"})
-	}
-	return list
-}
 
 // next is the level of what is to be done before the first job.
 const next health.Level = "next"

@@ -25,6 +25,7 @@ import (
 
 	"xarchive/handler/internal/access"
 	"xarchive/handler/internal/connection"
+	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/jobs"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/web"
@@ -33,20 +34,10 @@ import (
 //go:embed assets
 var files embed.FS
 
-// Records is what the archive's state says of itself; *state.Store.
+// Records is what the pages read of the state; *state.Store.
 type Records interface {
-	// Jobs returns all jobs, and apart from them the records that cannot be read.
-	Jobs(ctx context.Context) (list []state.Job, damaged []state.Damaged, err error)
-	// Account returns an empty account for one that was never read.
-	Account(ctx context.Context, id string) (state.Account, error)
-	Ticks
 	// RecentTasks returns the n tasks that changed last, the newest first.
 	RecentTasks(ctx context.Context, n int) (list []state.Task, damaged []state.Damaged, err error)
-}
-
-// Ticks says when the timer last ticked; *state.Store. The zero time means never.
-type Ticks interface {
-	LastTick(ctx context.Context) (time.Time, error)
 }
 
 // Options is what the pages need.
@@ -59,6 +50,7 @@ type Options struct {
 
 	Access  *access.Access
 	Jobs    *jobs.Jobs
+	Health  health.Judge // how everything stands
 	Records Records
 	// Connections returns the tests of the settings page; callback is the address
 	// that must be registered at X.

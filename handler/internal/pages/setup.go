@@ -20,7 +20,7 @@ type setupPage struct {
 	JobAccount string // the account that the job archives now; "" before it is saved
 	Changes    bool   // saving makes the job archive another account than now
 
-	Read health.Verdict // of a job that is set up: what is read from X
+	Standing health.Standing // of a job that is set up
 }
 
 func (q *request) setupURL(jobID string) string {
@@ -60,7 +60,11 @@ func (q *request) setUp() {
 			}
 		}
 	}
-	setup, err := q.pages.opt.Jobs.Setup(q.r.Context(), jobID)
+	var setup jobs.Setup
+	err := q.pages.opt.Health.Reach(q.r.Context())
+	if err == nil {
+		setup, err = q.pages.opt.Jobs.Setup(q.r.Context(), jobID)
+	}
 	if err != nil {
 		p := q.explain("setting up a job", err)
 		if problem == "" {
@@ -72,12 +76,15 @@ func (q *request) setUp() {
 	}
 	page := newSetupPage(jobID, setup)
 	if page.Stage == "done" {
-		account, err := q.pages.opt.Records.Account(q.r.Context(), setup.Job.AccountID)
+		var err error
+		page.Standing, err = q.pages.opt.Health.Job(q.r.Context(), *setup.Job)
 		if err != nil && problem == "" {
-			p := q.explain("reading the account", err)
+			p := q.explain("reading how the job stands", err)
 			problem, status = p.Message, p.Status
 		}
-		page.Read = health.Read(*setup.Job, account, q.pages.opt.Now().UTC())
+		if err == nil && page.Standing.Asks(health.SignIn) {
+			page.Stage = "again"
+		}
 	}
 	page.Problem = problem
 	q.show(status, "setup", page.title(), page)

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -28,18 +27,12 @@ func (q *request) status() {
 		return
 	}
 	var page statusPage
-	jobs, damaged, err := q.jobs()
+	report, err := q.pages.opt.Health.Report(q.r.Context())
 	if err == nil {
-		page.Jobs, page.Damaged = jobs, damaged
+		page.Jobs, page.Damaged, page.Timer = q.shown(report), report.Damaged, report.Timer
+		var damaged []string
 		page.Tasks, damaged, err = q.tasks(shownTasks)
 		page.Damaged = append(page.Damaged, damaged...)
-	}
-	if err == nil {
-		var last time.Time
-		if last, err = q.pages.opt.Records.LastTick(q.r.Context()); errors.Is(err, state.ErrDamaged) {
-			err = nil // the next tick replaces it
-		}
-		page.Timer = health.Timer(last, q.pages.opt.Now().UTC())
 	}
 	code := http.StatusOK
 	if err != nil {

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -146,5 +147,37 @@ func TestChart(t *testing.T) {
 	}
 	if c := newChart(nil, now); c.Total != 0 || c.Summary != "No posts in the last 30 days." {
 		t.Errorf("%+v", c)
+	}
+}
+
+// silent is a storage account that answers nothing.
+type silent struct {
+	*state.Store
+	left chan time.Duration // until the first call is given up
+}
+
+func (s silent) LastTick(ctx context.Context) (time.Time, error) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(time.Hour)
+	}
+	s.left <- time.Until(deadline)
+	<-ctx.Done()
+	return time.Time{}, context.Cause(ctx)
+}
+
+// TestSilentStorage: while the storage account does not answer, each page says so
+// within three seconds.
+func TestSilentStorage(t *testing.T) {
+	w := newWorld(t)
+	left := make(chan time.Duration, 3)
+	w.serve(w.Access, w.Jobs, func(o *Options) { o.Health.Records = silent{w.State, left} })
+	b := w.browser()
+	b.signIn("/Configure")
+	for uri, status := range map[string]int{"/": 200, "/Status": 503, jobURL: 503} {
+		b.get(uri, status, "The storage account does not answer")
+		if d := <-left; d > 3*time.Second {
+			t.Errorf("%s gives up after %s", uri, d)
+		}
 	}
 }

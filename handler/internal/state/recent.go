@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"xarchive/handler/internal/blob"
 )
@@ -12,9 +13,6 @@ import (
 // ended ones together, for people to look at: without the SAS, which is a secret.
 // All names are listed, only n tasks are read.
 func (s *Store) RecentTasks(ctx context.Context, n int) (list []Task, damaged []Damaged, err error) {
-	newest := func(a, b blob.Info) int {
-		return cmp.Or(b.Modified.Compare(a.Modified), cmp.Compare(b.Name, a.Name))
-	}
 	var found []blob.Info
 	for _, folder := range []string{openTasks, endedTasks} {
 		for info, err := range s.blobs.List(ctx, folder, false) {
@@ -29,8 +27,70 @@ func (s *Store) RecentTasks(ctx context.Context, n int) (list []Task, damaged []
 		}
 	}
 	slices.SortFunc(found, newest)
+	return s.shown(ctx, found[:min(len(found), n)])
+}
+
+// newest orders what was changed last first.
+func newest(a, b blob.Info) int {
+	return cmp.Or(b.Modified.Compare(a.Modified), cmp.Compare(b.Name, a.Name))
+}
+
+const (
+	// manyTasks is how many tasks NewestTasks reads, of all jobs together.
+	manyTasks = 200
+	// fewTasks is how many it reads of each job at least.
+	fewTasks = 5
+)
+
+// NewestTasks reads the newest tasks of each of these jobs, the newest first, open and
+// ended ones together, without the SAS. However many jobs there are, each has some. All
+// names are listed, no other tasks are read.
+func (s *Store) NewestTasks(ctx context.Context, jobIDs []string) (list []Task, damaged []Damaged, err error) {
+	if len(jobIDs) == 0 {
+		return nil, nil, nil
+	}
+	each := max(fewTasks, manyTasks/len(jobIDs))
+	below := func(folder string) []string {
+		if len(jobIDs) == 1 {
+			return []string{folder + jobIDs[0] + "/"}
+		}
+		return []string{folder}
+	}
+	byJob := map[string][]blob.Info{}
+	for _, id := range jobIDs {
+		byJob[id] = nil
+	}
+	for _, prefix := range slices.Concat(below(openTasks), below(endedTasks)) {
+		for info, err := range s.blobs.List(ctx, prefix, false) {
+			if err != nil {
+				return nil, nil, err
+			}
+			id := strings.Split(info.Name, "/")[2] // tasks/open/<jobId>/…
+			found, asked := byJob[id]
+			if !asked {
+				continue
+			}
+			found = append(found, info)
+			if len(found) >= 4*each { // only the newest count
+				slices.SortFunc(found, newest)
+				found = found[:each]
+			}
+			byJob[id] = found
+		}
+	}
+	var all []blob.Info
+	for _, found := range byJob {
+		slices.SortFunc(found, newest)
+		all = append(all, found[:min(len(found), each)]...)
+	}
+	slices.SortFunc(all, newest)
+	return s.shown(ctx, all)
+}
+
+// shown reads tasks for people to look at.
+func (s *Store) shown(ctx context.Context, found []blob.Info) (list []Task, damaged []Damaged, err error) {
 	var names []string
-	for _, info := range found[:min(len(found), n)] {
+	for _, info := range found {
 		names = append(names, info.Name)
 	}
 	list, damaged, err = some[Task, *Task](ctx, s, names)

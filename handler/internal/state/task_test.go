@@ -3,6 +3,7 @@ package state_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -186,6 +187,34 @@ func TestRecentTasks(t *testing.T) {
 		_, _, err = s.RecentTasks(t.Context(), 1)
 		if calls := server.Calls(); err != nil || calls.List != 2 || calls.Read != 1 {
 			t.Errorf("calls %v, %v; expected two listings and one read", calls.ByName, err)
+		}
+	})
+}
+
+// TestNewestTasks: each job's newest tasks are read, however many newer ones others
+// have, and no more than those.
+func TestNewestTasks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, server := newStore(t)
+		task(t, s, "quiet", "old").Release()
+		time.Sleep(time.Second)
+		for n := range 300 {
+			task(t, s, "busy", fmt.Sprint(n)).Release()
+			time.Sleep(time.Second)
+		}
+		task(t, s, "gone", "t").Release()
+		server.ResetCalls()
+		tasks, _, err := s.NewestTasks(t.Context(), []string{"quiet", "busy"})
+		must(t, err)
+		calls := server.Calls()
+		if len(tasks) != 101 || tasks[0].TaskID != "299" || tasks[99].TaskID != "200" || tasks[100].TaskID != "old" {
+			t.Errorf("%d tasks; expected the newest hundred and one", len(tasks))
+		}
+		if calls.Read != 101 {
+			t.Errorf("%d reads", calls.Read)
+		}
+		if tasks, _, err = s.NewestTasks(t.Context(), []string{"quiet"}); err != nil || len(tasks) != 1 || tasks[0].BlobSASURI != "" {
+			t.Errorf("%+v, %v; expected one task without its SAS", tasks, err)
 		}
 	})
 }

@@ -1,0 +1,270 @@
+package health
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/secrets"
+	"xarchive/handler/internal/state"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Records is what the state says of itself; *state.Store.
+type Records interface {
+	Ticks
+	// Jobs returns all jobs, and apart from them the records that cannot be read.
+	Jobs(ctx context.Context) (list []state.Job, damaged []state.Damaged, err error)
+	// Account returns an empty account for one that was never read.
+	Account(ctx context.Context, id string) (state.Account, error)
+	// NewestTasks returns each job's newest tasks, the newest first.
+	NewestTasks(ctx context.Context, jobIDs []string) (list []state.Task, damaged []state.Damaged, err error)
+}
+
+// Judge says how everything stands, to whoever asks: the pages, probes, alarms.
+type Judge struct {
+	Records  Records
+	Settings func(ctx context.Context) ([]secrets.Info, error) // what is set
+	Now      func() time.Time
+}
+
+const (
+	// knock bounds the first call of the storage account. While that does not answer,
+	// nothing is known, and whoever asks is to learn it at once.
+	knock = 2 * time.Second
+	// look bounds everything that follows.
+	look = 20 * time.Second
+	// accountsAtOnce is how many accounts are read at the same time.
+	accountsAtOnce = 16
+)
+
+// errSilent: the storage account does not answer.
+var errSilent = fault.New(fault.Storage, "the storage account does not answer in time")
+
+// Standing is how a job stands.
+type Standing struct {
+	Job     state.Job
+	Account state.Account
+	Read    Verdict // what is read from X
+	Deliver Verdict // what is delivered to Microsoft 365
+}
+
+// Stand judges one job. tasks are its newest; those of other jobs are passed over.
+func Stand(job state.Job, account state.Account, tasks []state.Task, now time.Time) Standing {
+	return Standing{job, account, Read(job, account, now), Deliver(job, tasks, now)}
+}
+
+// Name is what the job's account is called: by its name and its handle, as far as
+// they are known.
+func (j Standing) Name() string {
+	switch {
+	case j.Job.Handle == "":
+		return cmp.Or(j.Job.AccountName, j.Job.AccountID)
+	case j.Job.AccountName == "":
+		return "@" + j.Job.Handle
+	}
+	return j.Job.AccountName + " (@" + j.Job.Handle + ")"
+}
+
+// Findings returns those of both verdicts, the gravest first.
+func (j Standing) Findings() []Finding {
+	all := slices.Concat(j.Read.Findings, j.Deliver.Findings)
+	slices.SortStableFunc(all, func(a, b Finding) int { return Worse(a.Level, b.Level) })
+	return all
+}
+
+// Level is that of the graver verdict.
+func (j Standing) Level() Level {
+	if Worse(j.Read.Level(), j.Deliver.Level()) < 0 {
+		return j.Read.Level()
+	}
+	return j.Deliver.Level()
+}
+
+// Summary says how the job stands in a few words.
+func (j Standing) Summary() string {
+	if all := j.Findings(); len(all) > 0 {
+		return all[0].Title
+	}
+	return "All is well"
+}
+
+// Asks reports whether a person is asked to do this.
+func (j Standing) Asks(a Action) bool {
+	return slices.ContainsFunc(j.Findings(), func(f Finding) bool { return f.Level == NeedsYou && f.Do == a })
+}
+
+// Report is how everything stands.
+type Report struct {
+	At       time.Time // UTC
+	Settings []Finding // what is to be entered
+	Timer    Finding
+	Jobs     []Standing // the graver first
+	Damaged  []string   // names of records that cannot be read
+}
+
+// Level is the gravest of all. Before the first job it is Working.
+func (r Report) Level() Level {
+	level := Well
+	worse := func(l Level) {
+		if Worse(l, level) < 0 {
+			level = l
+		}
+	}
+	if len(r.Damaged) > 0 {
+		worse(NeedsYou)
+	}
+	if len(r.Jobs) == 0 {
+		worse(Working)
+	}
+	for _, f := range r.Settings {
+		worse(f.Level)
+	}
+	for _, j := range r.Jobs {
+		worse(j.Level())
+	}
+	worse(r.Timer.Level)
+	return level
+}
+
+// Report looks at everything. Its error says that the state cannot be read; the
+// report has then the settings only.
+func (j Judge) Report(ctx context.Context) (Report, error) {
+	r := Report{At: j.Now().UTC()}
+	settings := make(chan []Finding, 1)
+	go func() { settings <- j.settings(ctx) }()
+	err := j.state(ctx, &r)
+	r.Settings = <-settings
+	return r, err
+}
+
+// Job judges one job, of which the record is known.
+func (j Judge) Job(ctx context.Context, job state.Job) (Standing, error) {
+	ctx, cancel := context.WithTimeout(ctx, look)
+	defer cancel()
+	account, err := j.Records.Account(ctx, job.AccountID)
+	if err != nil {
+		return Standing{Job: job}, silent(ctx, err)
+	}
+	tasks, _, err := j.Records.NewestTasks(ctx, []string{job.ID})
+	return Stand(job, account, tasks, j.Now().UTC()), silent(ctx, err)
+}
+
+// Reach returns an error if the storage account does not answer. It takes no more than
+// two seconds.
+func (j Judge) Reach(ctx context.Context) error {
+	_, err := j.lastTick(ctx)
+	return err
+}
+
+func (j Judge) lastTick(ctx context.Context) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, knock)
+	defer cancel()
+	last, err := j.Records.LastTick(ctx)
+	if errors.Is(err, state.ErrDamaged) {
+		err = nil // the next tick replaces it
+	}
+	return last, silent(ctx, err)
+}
+
+// silent says of an error that came because time was over that storage did not answer.
+func silent(ctx context.Context, err error) error {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errors.Join(errSilent, err)
+	}
+	return err
+}
+
+func (j Judge) state(ctx context.Context, r *Report) error {
+	last, err := j.lastTick(ctx)
+	if err != nil {
+		return err
+	}
+	r.Timer = Timer(last, r.At)
+	ctx, cancel := context.WithTimeout(ctx, look)
+	defer cancel()
+	jobs, damaged, err := j.Records.Jobs(ctx)
+	if err != nil {
+		return silent(ctx, err)
+	}
+	ids := make([]string, len(jobs))
+	for i, job := range jobs {
+		ids[i] = job.ID
+	}
+	tasks, more, err := j.Records.NewestTasks(ctx, ids)
+	if err != nil {
+		return silent(ctx, err)
+	}
+	accounts, unread, err := j.accounts(ctx, jobs)
+	if err != nil {
+		return silent(ctx, err)
+	}
+	byJob := map[string][]state.Task{}
+	for _, t := range tasks {
+		byJob[t.JobID] = append(byJob[t.JobID], t)
+	}
+	for i, job := range jobs {
+		r.Jobs = append(r.Jobs, Stand(job, accounts[i], byJob[job.ID], r.At))
+	}
+	slices.SortFunc(r.Jobs, func(x, y Standing) int {
+		return cmp.Or(Worse(x.Level(), y.Level()), cmp.Compare(x.Name(), y.Name()), cmp.Compare(x.Job.ID, y.Job.ID))
+	})
+	for _, d := range slices.Concat(damaged, more, unread) {
+		r.Damaged = append(r.Damaged, d.Name)
+	}
+	return nil
+}
+
+// accounts reads the jobs' accounts, several at once. One whose record cannot be read
+// is among the damaged, and its account says so.
+func (j Judge) accounts(ctx context.Context, jobs []state.Job) (accounts []state.Account, damaged []state.Damaged, err error) {
+	accounts = make([]state.Account, len(jobs))
+	unread := make([]state.Damaged, len(jobs))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(accountsAtOnce)
+	for i, job := range jobs {
+		group.Go(func() (err error) {
+			accounts[i], err = j.Records.Account(ctx, job.AccountID)
+			if errors.As(err, &unread[i]) {
+				accounts[i] = state.Account{ID: job.AccountID, Problem: state.NewProblem(err, j.Now())}
+				return nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	return accounts, slices.DeleteFunc(unread, func(d state.Damaged) bool { return d.Err == nil }), nil
+}
+
+// settings is what has to be entered under Settings.
+func (j Judge) settings(ctx context.Context) []Finding {
+	ctx, cancel := context.WithTimeout(ctx, knock)
+	defer cancel()
+	infos, err := j.Settings(ctx)
+	if err != nil {
+		if fault.CauseOf(err) == fault.Interrupted {
+			err = secrets.ErrUnavailable
+		}
+		return []Finding{{Level: NeedsYou, Title: "Settings cannot be read", Text: fault.Of(err).Words(), Do: Settings}}
+	}
+	set := map[string]bool{}
+	for _, info := range infos {
+		set[info.Name] = info.Set
+	}
+	var v Verdict
+	if !(set[secrets.TwitterAPIKey] && set[secrets.TwitterAPISecretKey]) {
+		v.say(NeedsYou, "Enter the keys of your X app", "Without them nobody can sign in with X and nothing is read.")
+		v.do(Settings)
+	}
+	if !(set[secrets.AADApplicationID] && set[secrets.AADApplicationSecret] && set[secrets.AADApplicationURI]) {
+		v.say(NeedsYou, "Enter the Entra app's ID, secret and URI", "Without them nothing can be handed to Microsoft 365. Posts are archived in your storage all the same.")
+		v.do(Settings)
+	}
+	return v.Findings
+}
