@@ -77,7 +77,16 @@ type Deliver struct {
 	Now       func() time.Time
 	Log       *slog.Logger
 	Telemetry *telemetry.Telemetry // nil: none
+
+	// ItemsADay is how many items the Import service takes on a UTC day; 0 for
+	// Microsoft's number.
+	ItemsADay int
 }
+
+// itemsADay is how many items of a connector Microsoft imports on one day. It says that
+// of more than that none is imported.
+// https://learn.microsoft.com/purview/archive-twitter-data-with-sample-connector
+const itemsADay = 200_000
 
 const (
 	tasksAtOnce = 4

@@ -178,6 +178,9 @@ func (a *attempt) conclude(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, errDayIsFull):
+		a.log.WarnContext(ctx, "the Import service takes no more items today; the task's event waits", "items", a.claim.Task.Uploads, "until", a.claim.Task.NotBefore)
+		return nil
 	case a.lost(err):
 		a.log.InfoContext(ctx, "the claim of the task is lost; another instance goes on", "reason", state.ErrLost.Error())
 		return nil
@@ -212,6 +215,9 @@ func (a *attempt) writeDown(ctx context.Context, cause error, interrupted bool) 
 		if tries > 0 {
 			t.NotBefore = a.deliver.Now().Add(min(firstPause<<min(tries-1, 10), longestPause)).UTC()
 		}
+	}
+	if errors.Is(cause, errDayIsFull) {
+		t.NotBefore = a.deliver.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
 	}
 	switch {
 	case t.Verdict != nil:

@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -98,6 +99,9 @@ func (e *lostItems) Unwrap() error { return e.err }
 // tell sends the event, and ends the task once it is taken, or refused for good.
 func (a *attempt) tell(ctx context.Context) error {
 	t := &a.claim.Task
+	if err := a.countItems(ctx); err != nil {
+		return err
+	}
 	err := a.deliver.Events.Complete(ctx, t.JobID, importer.Completion{TaskID: t.TaskID, Status: importer.Status(t.Verdict.Status), Items: a.items(ctx)})
 	var (
 		refused *importer.RefusedError
@@ -124,6 +128,30 @@ func (a *attempt) tell(ctx context.Context) error {
 		err = a.finish(ending)
 	}
 	return err
+}
+
+// errDayIsFull: the Import service takes no more items today.
+var errDayIsFull = fault.New(fault.ImportDay, "the day's items are delivered; the task's event waits until tomorrow")
+
+// countItems counts the task's items as those of today, unless they are already.
+func (a *attempt) countItems(ctx context.Context) error {
+	t, now := &a.claim.Task, a.deliver.Now().UTC()
+	today := now.Format(time.DateOnly)
+	if t.Uploads == 0 || t.Counted == today {
+		return nil
+	}
+	limit := cmp.Or(a.deliver.ItemsADay, itemsADay)
+	room, err := a.deliver.State.CountItems(ctx, now, t.Uploads, limit)
+	switch {
+	case err != nil:
+		return err
+	case !room:
+		return errDayIsFull
+	case t.Uploads > limit:
+		a.log.WarnContext(ctx, "a task has more items than the Import service takes on a day; see in Microsoft 365 that they are there", "items", t.Uploads, "limit", limit)
+	}
+	t.Counted = today
+	return nil
 }
 
 // finish ends a task whose outcome the Import service has taken, or refused for good.

@@ -28,17 +28,18 @@ import (
 // connector's storage, the storage of the Import service with one container for
 // all tasks, and its event API.
 type world struct {
-	t       *testing.T
-	ours    *blobs.Server
-	theirs  *blobs.Server
-	state   *state.Store
-	archive *archive.Archive
-	buffers *blob.Buffers
-	service *service
-	item    func(w io.Writer, eml io.Reader) error
-	log     *logged
-	texts   map[string]string // of the archived messages, by key
-	swept   bool              // what is kept for a task may stay behind when its end is interrupted: it is swept later
+	t         *testing.T
+	ours      *blobs.Server
+	theirs    *blobs.Server
+	state     *state.Store
+	archive   *archive.Archive
+	buffers   *blob.Buffers
+	service   *service
+	item      func(w io.Writer, eml io.Reader) error
+	log       *logged
+	texts     map[string]string // of the archived messages, by key
+	itemsADay int               // 0 for the connector's own
+	swept     bool              // what is kept for a task may stay behind when its end is interrupted: it is swept later
 }
 
 // noon is when the first post was posted; the fake clock begins an hour later.
@@ -165,7 +166,7 @@ func (w *world) request(id string, first, last int, change ...func(*state.Task))
 
 // instance is an instance of the connector, which remembers nothing.
 func (w *world) instance() *deliver.Deliver {
-	return &deliver.Deliver{State: w.state, Archive: w.archive, Events: w.service, Now: now,
+	return &deliver.Deliver{State: w.state, Archive: w.archive, Events: w.service, Now: now, ItemsADay: w.itemsADay,
 		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Item: func(out io.Writer, m importer.Source) error {
 			eml, err := m.Open()

@@ -60,6 +60,7 @@ const (
 	EntraSignIn Cause = "entra_sign_in"
 	Import      Cause = "import_service"
 	ImportFinal Cause = "import_refused" // the Import service will never take it
+	ImportDay   Cause = "import_day"     // the day's items are used up
 
 	ClaimLost   Cause = "claim_lost"
 	Claimed     Cause = "claimed"

@@ -108,6 +108,8 @@ var meanings = map[Cause]Meaning{
 	Import:      {"", http503, "The Office 365 Import service did not take the delivery.", safe, false},
 	ImportFinal: {"", http500, "The Office 365 Import service refuses the delivery for good.", "The posts are safe in the archive. The task says what the service answered.", true},
 
+	ImportDay: {"", http503, "Microsoft 365 takes 200,000 items a day from a connector, and today's are delivered.", "The rest waits in the archive and is delivered tomorrow, by itself.", false},
+
 	ClaimLost:   {"", http503, "Another instance of the connector took over.", "It goes on where this one stopped.", false},
 	Claimed:     {"", http503, "Another instance of the connector works on it just now.", "Send the request again later.", false},
 	Interrupted: {"", http503, "The time for it was over before it was done.", "The connector goes on at the next tick.", false},

@@ -87,6 +87,8 @@ func open(v *Verdict, t state.Task, now time.Time) {
 		if t.Problem.Cause == fault.EntraSignIn || t.Problem.Cause == fault.SecretNotSet {
 			v.do(Settings)
 		}
+	case t.Problem != nil && t.Problem.Cause == fault.ImportDay:
+		v.say(Working, "The rest is delivered tomorrow", "%s", t.Problem.Cause.Meaning().Words())
 	case age > undelivered:
 		v.say(NeedsYou, "A delivery is overdue", "A task has been open for %s. Look at it below and into the connector's log.", Span(age))
 	default:

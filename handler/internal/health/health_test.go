@@ -104,9 +104,13 @@ func TestDeliver(t *testing.T) {
 		"an altered message": {job, task(func(x *state.Task) {
 			x.EndedAt, x.Verdict, x.Left = ago(time.Hour), &state.Verdict{Status: 2}, []state.Left{{Key: "1", Problem: state.Problem{Cause: fault.ArchiveAltered}}}
 		}), health.NeedsYou, "An archived message was altered", time.Time{}},
-		"under way":                   {job, task(func(*state.Task) {}), health.Working, "A delivery is under way", time.Time{}},
-		"under way for too long":      {job, task(func(x *state.Task) { x.ReceivedAt = ago(30 * time.Hour) }), health.NeedsYou, "A delivery is overdue", time.Time{}},
-		"no token for the service":    {job, task(func(x *state.Task) { x.Problem = &state.Problem{Cause: fault.EntraSignIn} }), health.NeedsYou, "A delivery does not get through", time.Time{}},
+		"under way":                {job, task(func(*state.Task) {}), health.Working, "A delivery is under way", time.Time{}},
+		"under way for too long":   {job, task(func(x *state.Task) { x.ReceivedAt = ago(30 * time.Hour) }), health.NeedsYou, "A delivery is overdue", time.Time{}},
+		"no token for the service": {job, task(func(x *state.Task) { x.Problem = &state.Problem{Cause: fault.EntraSignIn} }), health.NeedsYou, "A delivery does not get through", time.Time{}},
+		"more than a day takes": {job, task(func(x *state.Task) {
+			x.Problem = &state.Problem{Cause: fault.ImportDay}
+			x.ReceivedAt = ago(30 * time.Hour)
+		}), health.Working, "The rest is delivered tomorrow", time.Time{}},
 		"the service is out of order": {job, task(func(x *state.Task) { x.Problem = &state.Problem{Cause: fault.Import} }), health.Working, "A delivery is under way", time.Time{}},
 	} {
 		v := health.Deliver(c.job, c.tasks, now)

@@ -59,7 +59,7 @@ var format = map[string]any{
 	"task": state.Task{V: 1, JobID: "j", TaskID: "t", AccountID: "7", Start: window.From, End: window.To, Dirty: []string{"1800"}, BlobSASURI: "https://inbox/c?sig=secret", ReceivedAt: now,
 		Begun: true, Position: "7/2026/11/26/1800.eml", Chunks: 2, Uploads: 60, Extra: true, ExtraDone: 3,
 		Partials: []state.Partial{{Key: "1801", Staged: blob.Staged{Prefix: "P", Blocks: 4, SHA256: "ab"}, Tries: 1}}, Left: []state.Left{{Key: "1700", Problem: problem}}, LeftMore: 2,
-		TriedAt: now, Attempts: 2, NotBefore: now, Problem: &problem, Verdict: &state.Verdict{Status: 1, Reason: "r", Refusal: "no", Items: []state.Item{item}}, EndedAt: now},
+		TriedAt: now, Attempts: 2, NotBefore: now, Counted: "2026-11-26", Problem: &problem, Verdict: &state.Verdict{Status: 1, Reason: "r", Refusal: "no", Items: []state.Item{item}}, EndedAt: now},
 	"items":      state.Items{V: 1, Items: []state.Item{item}},
 	"found":      state.Found{V: 1, Names: []string{"7/2026/11/26/1800.eml"}, Gone: map[string]string{"1799": "deleted"}, At: now},
 	"delivered":  state.Delivered{V: 1, Accounts: map[string]state.Ranges{"7": {window}}},
@@ -68,13 +68,14 @@ var format = map[string]any{
 	"sign-in":    state.SignIn{V: 1, Token: "x", Sealed: []byte("sealed"), RedirectURL: "https://app", Page: true, CreatedAt: now, ExpiresAt: now},
 	"sweep":      state.Sweep{V: 1, At: now},
 	"tick":       state.Tick{V: 1, At: now},
+	"day":        state.Day{V: 1, Day: "2026-11-26", Items: 1200},
 }
 
 // names are the blobs that the records of format are kept in.
 var names = map[string]string{
 	"job": "jobs/j.json", "account": "accounts/7.json", "owner": "owners/7.json", "task": "tasks/open/j/t.json", "items": "tasks/items/j/t/000000.json",
 	"found": "tasks/found/j/t.json", "delivered": "delivered/j.json", "late": "late/j/1800.json", "aside-post": "set-aside/posts/7/1800.json",
-	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json",
+	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json", "day": "day.json",
 }
 
 // TestFormat: what is written does not change unnoticed.

@@ -15,6 +15,7 @@
 //	signins/<hash>.json                  SignIn
 //	sweep.json                           Sweep: when leftovers were last removed
 //	tick.json                            Tick: when the timer last ticked
+//	day.json                             Day: items that the Import service was told of today
 //
 // [New] opens the store. What people and the Compliance Center ask for goes through
 // [Store.Job], [Store.UpdateJob], [Store.TakeAccount] and [Store.AddTask]; capture

@@ -40,6 +40,7 @@ type Task struct {
 	TriedAt   time.Time `json:"triedAt,omitzero"`   // UTC; when the task last had its turn
 	Attempts  int       `json:"attempts"`           // failed or without progress, in a row
 	NotBefore time.Time `json:"notBefore,omitzero"` // UTC; the next attempt
+	Counted   string    `json:"counted,omitempty"`  // the UTC date on which its items are in Day
 	Problem   *Problem  `json:"lastError,omitempty"`
 
 	Verdict *Verdict  `json:"verdict,omitempty"` // what the Import service is to be told
@@ -167,7 +168,7 @@ func (s *Store) addToOpen(ctx context.Context, t Task) error {
 func (t *Task) Restart() {
 	t.Position, t.Chunks, t.Uploads, t.Extra, t.ExtraDone = "", 0, 0, false, 0
 	t.Partials, t.Left, t.LeftMore = nil, nil, 0
-	t.Attempts, t.NotBefore, t.Verdict = 0, time.Time{}, nil
+	t.Attempts, t.NotBefore, t.Verdict, t.Counted = 0, time.Time{}, nil, ""
 }
 
 // inWork returns nil if the work under way does what a request asks for;
