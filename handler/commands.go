@@ -14,6 +14,9 @@ const usage = `This program is started by the Azure Functions host, without argu
 ` + checkUsage + `
   handler export --account ID --format FORMAT [--from TIME] [--to TIME] [--kind KIND] [--text TEXT] DEST
 ` + exportUsage + `
+  handler version
+    says which version of the connector this is.
+
   handler verify --account ID [--from TIME] [--to TIME]
 ` + verifyUsage + `
 A command ends with 0 when all is well, with 1 when something is wrong, with 2 for
@@ -36,6 +39,8 @@ func command(args []string) int {
 		return checkCommand(ctx, args[1:])
 	case "export":
 		return exportCommand(ctx, args[1:])
+	case "version":
+		return versionCommand(os.Stdout, args[1:])
 	case "verify":
 		return verifyCommand(ctx, args[1:])
 	}

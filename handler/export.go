@@ -53,7 +53,7 @@ func exportCommand(ctx context.Context, args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return exitWrong
 	}
-	build, err := version()
+	build, err := build()
 	if err != nil {
 		build = "unknown" // it is only noted in the manifest
 	}

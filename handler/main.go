@@ -45,7 +45,7 @@ func run() int {
 		log.Error("cannot start", "error", err.Error())
 		return exitFailed
 	}
-	report, faulty := telemetry.New(telemetry.Options{Getenv: os.Getenv, Log: log})
+	report, faulty := telemetry.New(telemetry.Options{Getenv: os.Getenv, Log: log, Version: release})
 	log = report.Logger(os.Stdout, os.Stderr, cfg.LogLevel)
 	if faulty != nil {
 		log.Error("settings of telemetry are faulty; everything else works", "faults", faulty.Error())

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// TestVersion: a build is named by what it is, not by the build information, which a
+// TestBuild: a build is named by what it is, not by the build information, which a
 // release does not have. Posts that were set aside are tried again by another build.
-func TestVersion(t *testing.T) {
-	here, err := version()
+func TestBuild(t *testing.T) {
+	here, err := build()
 	if err != nil || len(here) != 16 {
 		t.Fatalf("version %q, error %v", here, err)
 	}
@@ -29,7 +29,7 @@ func TestVersion(t *testing.T) {
 		if err := os.WriteFile(file, append(program, more...), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		other := exec.Command(file, "-test.run=^TestVersion$")
+		other := exec.Command(file, "-test.run=^TestBuild$")
 		other.Env = append(os.Environ(), "SAY_VERSION=yes")
 		said, err := other.CombinedOutput()
 		if err != nil {

@@ -2,14 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -48,7 +43,7 @@ type app struct {
 }
 
 func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, report *telemetry.Telemetry) (*app, error) {
-	build, err := version()
+	build, err := build()
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +109,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 	calls := api.New(api.Options{TenantID: cfg.TenantID, Access: guard, Jobs: work, Health: judge, Now: time.Now, Log: log})
 	people := pages.New(pages.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
-		Access: guard, Jobs: work, Health: judge, Records: store, Connections: checker.Tests, Now: time.Now, Log: log})
+		Access: guard, Jobs: work, Health: judge, Records: store, Connections: checker.Tests, Version: release, Now: time.Now, Log: log})
 	return &app{
 		front:   route(calls, people),
 		checker: checker,
@@ -126,7 +121,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 
 // route puts the calls and the pages behind one router. What no route takes is
 // answered with a page for a browser and with JSON for everybody else.
-func route(calls *api.API, people *pages.Pages) http.Handler {
+func route(calls *api.API, people *pages.Pages) *web.Mux {
 	mux := web.New(func(w http.ResponseWriter, r *http.Request, status int) {
 		if strings.Contains(r.Header.Get("Accept"), "text/html") {
 			people.Refuse(w, r, status)
@@ -137,24 +132,4 @@ func route(calls *api.API, people *pages.Pages) http.Handler {
 	calls.Register(mux)
 	people.Register(mux)
 	return mux
-}
-
-// version names this build of the connector by the SHA-256 of its executable. What one
-// build could not do, another may. The build information does not tell builds apart:
-// releases are built without the state of the checkout, to be the same on each machine.
-func version() (string, error) {
-	file, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("finding the connector's own executable: %w", err)
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return "", fmt.Errorf("reading the connector's own executable: %w", err)
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", fmt.Errorf("reading the connector's own executable: %w", err)
-	}
-	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }

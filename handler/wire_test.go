@@ -1,8 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"log/slog"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,5 +43,59 @@ func TestWhatNoRouteTakes(t *testing.T) {
 		if rec.Code != c.status || h.Get("Content-Type") != c.kind || !strings.Contains(rec.Body.String(), c.body) || h.Get("Allow") != c.allow {
 			t.Errorf("%s %s for %q: %d, %s, Allow %q, %s", c.method, c.path, c.accept, rec.Code, h.Get("Content-Type"), h.Get("Allow"), rec.Body)
 		}
+	}
+}
+
+// placesOfAPage are what a new page or call touches.
+const placesOfAPage = `a page or a call stands in all of these:
+  functions/connector/function.json     "route" allows the first part of its path, "methods" its methods
+  handler/internal/pages/pages.go       Register: its route (a call of the Compliance Center: handler/internal/api/api.go)
+  handler/internal/pages/assets/*.html  its template, which render.go (parseTemplates) lists
+  handler/internal/pages/assets/layout.html  the navigation, if people go there by themselves
+  tests/browser                         a look at it, light, dark and narrow, with axe`
+
+// TestTheHostForwardsEveryRoute: what the handler answers, the Functions host must let
+// through: functions/connector/function.json has the methods and the paths that it may.
+func TestTheHostForwardsEveryRoute(t *testing.T) {
+	text, err := os.ReadFile("../functions/connector/function.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var function struct {
+		Bindings []struct {
+			Type, Route string
+			Methods     []string
+		}
+	}
+	if err := json.Unmarshal(text, &function); err != nil {
+		t.Fatal(err)
+	}
+	trigger := function.Bindings[0]
+	var parts []*regexp.Regexp
+	for _, m := range regexp.MustCompile(`regex\((\^.*?\$)\)`).FindAllStringSubmatch(trigger.Route, -1) {
+		parts = append(parts, regexp.MustCompile("(?i)"+m[1]))
+	}
+	if trigger.Type != "httpTrigger" || len(parts) == 0 || strings.Count(trigger.Route, "/") != len(parts)-1 {
+		t.Fatalf("%+v", trigger)
+	}
+	log := slog.New(slog.DiscardHandler)
+	guard, work := access.New(access.Options{Now: time.Now}), jobs.New(jobs.Options{Now: time.Now, Log: log})
+	routes := route(api.New(api.Options{Access: guard, Jobs: work, Now: time.Now, Log: log}),
+		pages.New(pages.Options{Access: guard, Jobs: work, Now: time.Now, Log: log})).Routes()
+	for _, pattern := range routes {
+		method, path, _ := strings.Cut(pattern, " ")
+		passes := slices.Contains(trigger.Methods, strings.ToLower(method))
+		path = regexp.MustCompile(`\{[^}$]+\}`).ReplaceAllString(strings.TrimSuffix(path, "{$}"), "1") // a part that varies
+		segments := strings.Split(strings.Trim(path, "/"), "/")
+		passes = passes && len(segments) <= len(parts)
+		for i, s := range segments {
+			passes = passes && (s == "" || parts[i].MatchString(s))
+		}
+		if !passes {
+			t.Errorf("the Functions host does not forward %s: %s", pattern, placesOfAPage)
+		}
+	}
+	if len(routes) < 20 {
+		t.Errorf("only %d routes", len(routes))
 	}
 }

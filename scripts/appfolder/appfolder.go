@@ -4,6 +4,7 @@
 package appfolder
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // Executable is the name of the handler in the staged folder. host.json must name
@@ -19,16 +21,24 @@ import (
 // file of that name only.
 const Executable = "handler"
 
+// Target is what the handler is built for, and which version it says that it is.
+type Target struct {
+	OS, Arch string // in Go's words; Flex Consumption runs Azure
+	Version  string // "" for what git says of the checkout
+}
+
+// Azure is what the app runs on in Azure.
+var Azure = Target{OS: "linux", Arch: "amd64"}
+
 // Stage makes the folder dest hold the app and nothing else: host.json, one folder
-// a function, and the handler, built for a system and an architecture in Go's words.
-// Flex Consumption runs "linux", "amd64". The same sources give the same bytes with
-// the same version of Go, wherever the repository lies.
+// a function, and the handler. The same sources and the same version give the same
+// bytes with the same version of Go, wherever the repository lies.
 //
 // A host may be running the app in dest. Everything is made beside it first, files
 // that are right already are not touched (the host restarts when they are), and the
 // others are replaced whole.
-func Stage(ctx context.Context, root, dest, goos, goarch string) error {
-	return stage(ctx, root, dest, target{goos: goos, goarch: goarch})
+func Stage(ctx context.Context, root, dest string, to Target) error {
+	return stage(ctx, root, dest, to, false)
 }
 
 // Local stages the app for a Functions host on this machine. Its host.json leaves out
@@ -36,15 +46,10 @@ func Stage(ctx context.Context, root, dest, goos, goarch string) error {
 // Application Insights, where the handler sends them itself; here they are for the
 // terminal. A local.settings.json in dest stays.
 func Local(ctx context.Context, root, dest string) error {
-	return stage(ctx, root, dest, target{goos: runtime.GOOS, goarch: runtime.GOARCH, local: true})
+	return stage(ctx, root, dest, Target{OS: runtime.GOOS, Arch: runtime.GOARCH}, true)
 }
 
-type target struct {
-	goos, goarch string
-	local        bool
-}
-
-func stage(ctx context.Context, root, dest string, to target) (err error) {
+func stage(ctx context.Context, root, dest string, to Target, local bool) (err error) {
 	if err := os.MkdirAll(dest, 0o755); err != nil {
 		return fmt.Errorf("making %s: %w", dest, err)
 	}
@@ -53,17 +58,17 @@ func stage(ctx context.Context, root, dest string, to target) (err error) {
 		return fmt.Errorf("staging: %w", err)
 	}
 	defer os.RemoveAll(beside)
-	if err := copyHostJSON(root, beside, to.local); err != nil {
+	if err := copyHostJSON(root, beside, local); err != nil {
 		return err
 	}
 	if err := copyFolder(filepath.Join(root, "functions"), beside); err != nil {
 		return err
 	}
-	if err := build(ctx, root, filepath.Join(beside, Executable), to.goos, to.goarch); err != nil {
+	if err := build(ctx, root, filepath.Join(beside, Executable), to); err != nil {
 		return err
 	}
 	var keep []string
-	if to.local {
+	if local {
 		keep = append(keep, "local.settings.json")
 	}
 	return replace(beside, dest, keep...)
@@ -92,16 +97,27 @@ func copyHostJSON(root, dest string, local bool) error {
 	return nil
 }
 
+// describe is the version of a checkout: the last release, how many commits ago that was,
+// and the commit; "development" where git cannot say.
+func describe(ctx context.Context, root string) string {
+	cmd := exec.CommandContext(ctx, "git", "-C", root, "describe", "--tags", "--match", "v[0-9]*", "--always", "--dirty")
+	said, err := cmd.Output()
+	if version := strings.TrimPrefix(strings.TrimSpace(string(said)), "v"); err == nil && version != "" {
+		return version
+	}
+	return "development"
+}
+
 // build leaves out what differs from one machine to another: paths of source
 // files, the state of the checkout, the linker's build id.
-func build(ctx context.Context, root, dest, goos, goarch string) error {
+func build(ctx context.Context, root, dest string, to Target) error {
 	dest, err := filepath.Abs(dest)
 	if err != nil {
 		return fmt.Errorf("building the handler: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", dest, "./handler")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid= -X main.release="+cmp.Or(to.Version, describe(ctx, root)), "-o", dest, "./handler")
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "GOAMD64=v1", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=")
+	cmd.Env = append(os.Environ(), "GOOS="+to.OS, "GOARCH="+to.Arch, "GOAMD64=v1", "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the handler: %w\n%s", err, out)
 	}

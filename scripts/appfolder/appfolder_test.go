@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -77,11 +78,15 @@ func TestStageUnderAHost(t *testing.T) {
 	}
 
 	// What goes to Azure holds no settings of this machine.
-	if err := Stage(t.Context(), root, dest, runtime.GOOS, runtime.GOARCH); err != nil {
+	if err := Stage(t.Context(), root, dest, Target{OS: runtime.GOOS, Arch: runtime.GOARCH, Version: "1.2.3-rc.1"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, found := list(t, dest)["local.settings.json"]; found {
 		t.Error("local.settings.json would be deployed")
+	}
+	said, err := exec.Command(filepath.Join(dest, Executable), "version").Output()
+	if err != nil || !strings.HasPrefix(string(said), "X archive connector 1.2.3-rc.1 (build ") {
+		t.Errorf("the handler says %q, %v", said, err)
 	}
 }
 

@@ -16,7 +16,7 @@ const (
 // prepackage makes what is deployed. The zip is packed here and not by azd or az,
 // which on Windows would leave out that the handler is executable.
 func (h *hook) prepackage(ctx context.Context) error {
-	if err := appfolder.Stage(ctx, ".", staged, "linux", "amd64"); err != nil {
+	if err := appfolder.Stage(ctx, ".", staged, appfolder.Azure); err != nil {
 		return err
 	}
 	return appfolder.Pack(staged, zipFile)

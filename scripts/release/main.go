@@ -49,7 +49,7 @@ func release(ctx context.Context, root, out, version string) error {
 		return fmt.Errorf("clearing %s: %w", out, err)
 	}
 	staged := filepath.Join(out, "app")
-	if err := appfolder.Stage(ctx, root, staged, "linux", "amd64"); err != nil {
+	if err := appfolder.Stage(ctx, root, staged, appfolder.Target{OS: appfolder.Azure.OS, Arch: appfolder.Azure.Arch, Version: version}); err != nil {
 		return err
 	}
 	name := "xarchive-connector-" + version

@@ -33,7 +33,7 @@ func newWorld(ctx context.Context, app string, posts posts) (w *world, err error
 			err = errors.Join(err, w.stop())
 		}
 	}()
-	if w.dir, err = os.MkdirTemp("", "xarchive-bench-"); err != nil {
+	if w.dir, err = sandbox.Scratch(); err != nil {
 		return w, err
 	}
 	w.stops = append(w.stops, func() error { return os.RemoveAll(w.dir) })

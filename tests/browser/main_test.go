@@ -47,7 +47,7 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	dir, err := os.MkdirTemp("", "xarchive-browser-")
+	dir, err := sandbox.Scratch()
 	if err != nil {
 		return 1, err
 	}

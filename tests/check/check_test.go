@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -160,6 +161,17 @@ func TestCheck(t *testing.T) {
 }
 
 // TestArguments: what it does not know it explains, and starts nothing.
+// TestVersion: support asks for it first. It needs no settings.
+func TestVersion(t *testing.T) {
+	r := command(t, nil, "version")
+	if r.code != 0 || !regexp.MustCompile(`^X archive connector \S+ \(build [0-9a-f]{16}, go1\.\S+, \w+/\w+\)\n$`).MatchString(r.out) {
+		t.Errorf("exit code %d: %q %q", r.code, r.out, r.err)
+	}
+	if r := command(t, nil, "version", "now"); r.code != 2 {
+		t.Errorf("exit code %d", r.code)
+	}
+}
+
 func TestArguments(t *testing.T) {
 	for _, args := range [][]string{{"help"}, {"check", "now"}, {"check", "-x"}, {"-url", "https://a.example"}} {
 		r := command(t, nil, args...)

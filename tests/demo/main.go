@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"xarchive/tests/sandbox"
 	"xarchive/tests/sandbox/corpus"
@@ -62,7 +63,7 @@ func main() {
 
 func load(folder string) (*corpus.Corpus, error) {
 	if folder == "" {
-		return corpus.Builtin()
+		return corpus.BuiltinUntil(time.Now())
 	}
 	c, err := corpus.Load(folder)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -77,6 +78,7 @@ func TestReleaseIsWhatTheHostExpects(t *testing.T) {
 		case f.Name == "handler":
 			want = 0o755
 			checkBinary(t, f)
+			checkVersion(t, f, "1.2.3-rc.1")
 		case path.Base(f.Name) == "function.json":
 			functions = append(functions, path.Dir(f.Name))
 			if strings.Count(f.Name, "/") != 1 {
@@ -118,6 +120,31 @@ func checkBinary(t *testing.T, f *zip.File) {
 	}
 	if here, _ := filepath.Abs(root); bytes.Contains(content, []byte(here+"/")) {
 		t.Error("the handler holds paths of the machine that it was built on")
+	}
+}
+
+// checkVersion runs the released handler, where this machine can.
+func checkVersion(t *testing.T, f *zip.File, version string) {
+	t.Helper()
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return
+	}
+	r, err := f.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	content, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "handler")
+	if err := os.WriteFile(program, content, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	said, err := exec.Command(program, "version").Output()
+	if err != nil || !strings.Contains(string(said), " "+version+" ") {
+		t.Errorf("the released handler says %q, %v", said, err)
 	}
 }
 

@@ -132,7 +132,21 @@ func without(names, less []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(less, n) })
 }
 
+// placesOfASetting are what a new setting touches.
+const placesOfASetting = `a setting stands in all of these:
+  handler/internal/config/config.go   read, checked, with its default (Load); names are like TWO_WORDS
+  README.md                           the table under Settings
+  local.settings.json.sample          with a value for the sandbox (tests/sandbox/sandbox.go, Settings, if tests need another)
+  infra/main.bicep, main.parameters.json, function-app.bicep   parameter, azd's variable, app setting
+  docs/setup.md                       step 3, if people are to choose it when they deploy
+and only here if the host reads it, or one side alone needs it: the lists at the top of tests/infra/settings_test.go`
+
 func TestSettingsAgreeEverywhere(t *testing.T) {
+	defer func() {
+		if t.Failed() {
+			t.Log(placesOfASetting)
+		}
+	}()
 	documented := slices.Sorted(maps.Keys(readmeSettings(t)))
 
 	var known []string

@@ -132,7 +132,7 @@ func address(s settings) string { return "http://localhost:" + strconv.Itoa(s.po
 
 // addresses are where a person goes from here.
 func addresses(s settings) string {
-	return fmt.Sprintf("\nOverview: %[1]s/\nSettings: %[1]s/Configure\nStatus:   %[1]s/Status\nCtrl-C ends it.\n", address(s))
+	return fmt.Sprintf("\nOverview: %[1]s/\nSettings: %[1]s/Configure\nStatus:   %[1]s/Status\nThe app's settings are those of local.settings.json; what you change there counts from the next 'make start' on.\nCtrl-C ends it.\n", address(s))
 }
 
 // describe is a function's line.

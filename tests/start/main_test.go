@@ -134,6 +134,7 @@ func TestRun(t *testing.T) {
 func TestFaultySettings(t *testing.T) {
 	for content, want := range map[string]string{
 		"{": "not JSON",
+		"{\"IsEncrypted\": false,\n\"Values\": {\n\"A\": \"hush-hush\" \"B\"}}":  "line 3",
 		`{"IsEncrypted":false,"Values":{"API_SECRET_KEY":{"a":98765432109876}}}`: "in quotes",
 		`{"Values":{"A":"x"}}`:                    `"IsEncrypted": false`,
 		`{"IsEncrypted":true,"Values":{"A":"x"}}`: "encrypted",

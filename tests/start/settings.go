@@ -42,7 +42,8 @@ func readSettings(path string) (settings, error) {
 		var kind *json.UnmarshalTypeError
 		switch {
 		case errors.As(err, &syntax):
-			return settings{}, fmt.Errorf("%s is not JSON: trouble at byte %d", path, syntax.Offset)
+			line := 1 + bytes.Count(content[:min(int(syntax.Offset), len(content))], []byte("\n"))
+			return settings{}, fmt.Errorf("%s is not JSON: look at line %d", path, line)
 		case errors.As(err, &kind):
 			return settings{}, fmt.Errorf("%s: %s is a JSON %s, it must be a %s", path, kind.Field, kind.Value, kind.Type)
 		}

@@ -55,6 +55,7 @@ type Options struct {
 	// Connections returns the tests of the settings page; callback is the address
 	// that must be registered at X.
 	Connections func(callback string) []connection.Test
+	Version     string // of the connector; people who have signed in see it
 	Now         func() time.Time
 	Log         *slog.Logger
 }

@@ -147,7 +147,10 @@ func TestSignInAndOut(t *testing.T) {
 	if !found {
 		t.Error("there is no session cookie")
 	}
-	b.get("/Configure", 200, "Test connection", "Sign out")
+	if strings.Contains(b.page, "1.2.3-test") {
+		t.Error("a stranger is told the version")
+	}
+	b.get("/Configure", 200, "Test connection", "Sign out", "Version 1.2.3-test.")
 	if strings.Contains(w.Log.String(), "s3cret") {
 		t.Errorf("the log holds the secret: %s", w.Log)
 	}

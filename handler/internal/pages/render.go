@@ -46,6 +46,7 @@ type view struct {
 	Style, Script  string
 	Action         string // where the page's forms go: to the page itself
 	Now            time.Time
+	Version        string // of the connector, for people who have signed in
 	GoTo           string // where the browser is to go at once
 	Data           any
 }
@@ -57,6 +58,9 @@ func (q *request) show(status int, name, title string, data any) {
 
 func (q *request) render(status int, page view) {
 	page.CSRF, page.SignedIn, page.Action, page.Now = q.csrf, q.session != nil, q.r.URL.RequestURI(), q.pages.opt.Now().UTC()
+	if page.SignedIn {
+		page.Version = q.pages.opt.Version
+	}
 	t := q.pages.templates
 	page.Style = "/Views/style.css?v=" + t.tags["style.css"]
 	page.Script = "/Views/page.js?v=" + t.tags["page.js"]

@@ -167,7 +167,7 @@ func TestConnector(t *testing.T) {
 // console, never from both.
 func TestEachLineOnce(t *testing.T) {
 	app := filepath.Join(t.TempDir(), "app")
-	if err := appfolder.Stage(t.Context(), "../../..", app, runtime.GOOS, runtime.GOARCH); err != nil {
+	if err := appfolder.Stage(t.Context(), "../../..", app, appfolder.Target{OS: runtime.GOOS, Arch: runtime.GOARCH, Version: "1.2.3-test"}); err != nil {
 		t.Fatal(err)
 	}
 	server := ingestiontest.StartPlain(t)
@@ -198,6 +198,11 @@ func TestEachLineOnce(t *testing.T) {
 			lines := map[string]int{}
 			for _, m := range server.Of("MessageData") {
 				lines[fmt.Sprint(m.Base["message"])]++
+			}
+			for _, i := range server.Items() {
+				if i.Tags["ai.application.ver"] != "1.2.3-test" || i.Tags["ai.internal.sdkVersion"] != "xarchive:1.2.3-test" {
+					t.Errorf("an item without the connector's version: %s", i.Raw)
+				}
 			}
 			for _, line := range []string{"tick done", "invocation failed"} {
 				if c.exported && lines[line] != 1 {

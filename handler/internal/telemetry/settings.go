@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"xarchive/handler/internal/appinsights"
@@ -89,7 +88,7 @@ func Check(getenv func(string) string) (says string, err error) {
 // identity says which app and which instance of it send. They have the names that
 // the Functions host uses for itself, so that both are one on the application map.
 // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES come before that.
-func identity(getenv func(string) string) (*resource.Resource, error) {
+func identity(getenv func(string) string, version string) (*resource.Resource, error) {
 	instance := getenv("WEBSITE_INSTANCE_ID")
 	if instance == "" {
 		instance, _ = os.Hostname() // without it the instance is "unknown"
@@ -97,7 +96,7 @@ func identity(getenv func(string) string) (*resource.Resource, error) {
 	from, err := resource.New(context.Background(), resource.WithAttributes(
 		attribute.String("service.name", cmp.Or(getenv("WEBSITE_SITE_NAME"), scope)),
 		attribute.String("service.instance.id", cmp.Or(instance, "unknown")),
-		attribute.String("service.version", version()),
+		attribute.String("service.version", version),
 	), resource.WithFromEnv())
 	if err != nil {
 		err = fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
@@ -105,18 +104,9 @@ func identity(getenv func(string) string) (*resource.Resource, error) {
 	return from, err
 }
 
-// version returns the version of the connector, "" if it was built without one.
-func version() string {
-	build, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	return build.Main.Version
-}
-
 // open makes an exporter for each kind of telemetry and destination. Its error
 // tells of those that could not be made.
-func open(s settings, web *http.Client, log *slog.Logger) (destinations, error) {
+func open(s settings, version string, web *http.Client, log *slog.Logger) (destinations, error) {
 	var to destinations
 	var faults []error
 	if s.azure != nil {
@@ -126,7 +116,7 @@ func open(s settings, web *http.Client, log *slog.Logger) (destinations, error) 
 		} else {
 			sender := appinsights.New(appinsights.Options{
 				Connection: s.azure.connection, Credential: credential, HTTP: outbound.AllowHosts(web, s.azure.connection.Endpoint),
-				Product: scope, Version: version(), Log: log,
+				Product: scope, Version: version, Log: log,
 			})
 			to.spans = append(to.spans, appinsights.Spans{Sender: sender})
 			to.metrics = append(to.metrics, appinsights.Metrics{Sender: sender})

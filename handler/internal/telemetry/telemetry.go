@@ -38,6 +38,8 @@ type Options struct {
 	// Getenv returns a setting. OpenTelemetry's exporters read further OTEL_ settings
 	// from the environment of the process themselves.
 	Getenv func(string) string
+	// Version is the connector's.
+	Version string
 	// Log takes what goes wrong with telemetry itself. It must not lead back to
 	// telemetry.
 	Log *slog.Logger
@@ -93,9 +95,9 @@ func New(o Options) (*Telemetry, error) {
 	if err != nil {
 		return nil, errors.Join(faults, err)
 	}
-	from, err := identity(o.Getenv)
+	from, err := identity(o.Getenv, o.Version)
 	faults = errors.Join(faults, err)
-	to, err := open(settings, web, o.Log)
+	to, err := open(settings, o.Version, web, o.Log)
 	faults = errors.Join(faults, err)
 	if to.none() {
 		return nil, faults

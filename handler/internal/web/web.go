@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +18,7 @@ import (
 type Mux struct {
 	mux    *http.ServeMux
 	refuse Refuse
+	routes []string
 }
 
 // Refuse answers a request that no route takes: status is 404, or 405 with the
@@ -24,13 +26,17 @@ type Mux struct {
 type Refuse func(w http.ResponseWriter, r *http.Request, status int)
 
 // New returns a Mux without routes.
-func New(refuse Refuse) *Mux { return &Mux{http.NewServeMux(), refuse} }
+func New(refuse Refuse) *Mux { return &Mux{mux: http.NewServeMux(), refuse: refuse} }
 
 // Handle adds a route, as in "GET /job/IsCreated". It panics if it is there already.
 func (m *Mux) Handle(pattern string, h http.HandlerFunc) {
+	m.routes = append(m.routes, pattern)
 	method, route, _ := strings.Cut(pattern, " ")
 	m.mux.HandleFunc(method+" "+strings.ToLower(route), h)
 }
+
+// Routes lists the patterns that were added.
+func (m *Mux) Routes() []string { return slices.Clone(m.routes) }
 
 // ServeHTTP answers a request. Its handler gets it as it came.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -16,7 +16,10 @@ const (
 // Builtin makes the built-in corpus: two accounts of an energy company that does
 // not exist, with every kind of post and everything odd that X is known to send.
 // It is the same at every call, down to the bytes.
-func Builtin() (*Corpus, error) {
+func Builtin() (*Corpus, error) { return builtin(0) }
+
+// builtin makes the corpus with its story moved in time.
+func builtin(by time.Duration) (*Corpus, error) {
 	b := &builder{files: library{}, handles: map[string]*userObject{}, mediaByKey: map[string]mediaObject{}}
 	c := b.cast()
 	b.oldDays(c)
@@ -32,6 +35,9 @@ func Builtin() (*Corpus, error) {
 		"errors":   b.errors,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if raw, err = shift(raw, by); err != nil {
 		return nil, err
 	}
 	corpus, err := fromJSON(raw, []string{PressAccount, SupportAccount})

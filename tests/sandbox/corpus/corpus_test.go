@@ -162,7 +162,7 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-func builtin(t *testing.T) *Corpus {
+func builtinCorpus(t *testing.T) *Corpus {
 	t.Helper()
 	c, err := Builtin()
 	if err != nil {
@@ -172,7 +172,7 @@ func builtin(t *testing.T) *Corpus {
 }
 
 func TestBuiltinIsTheSameEveryTime(t *testing.T) {
-	a, b := builtin(t), builtin(t)
+	a, b := builtinCorpus(t), builtinCorpus(t)
 	for _, account := range a.Accounts() {
 		x, y := a.All(account), b.All(account)
 		if len(x) != len(y) {
@@ -188,7 +188,7 @@ func TestBuiltinIsTheSameEveryTime(t *testing.T) {
 
 // TestBuiltinHasEverything is the list of what the built-in corpus promises.
 func TestBuiltinHasEverything(t *testing.T) {
-	c := builtin(t)
+	c := builtinCorpus(t)
 	if p := c.Problems(); len(p) > 0 {
 		t.Errorf("problems: %q", p)
 	}
@@ -262,7 +262,7 @@ func slicesOf(m map[int64]int) (out []int) {
 // TestBuiltinEntities: what a person finds at an entity's positions is what the
 // entity says, in code points.
 func TestBuiltinEntities(t *testing.T) {
-	c := builtin(t)
+	c := builtinCorpus(t)
 	type span struct {
 		Start, End         int
 		URL, Username, Tag string
@@ -320,7 +320,7 @@ func TestBuiltinEntities(t *testing.T) {
 
 // TestBuiltinMedia: every file is what its name says, and no two are the same.
 func TestBuiltinMedia(t *testing.T) {
-	c := builtin(t)
+	c := builtinCorpus(t)
 	seen := map[string]string{}
 	for _, key := range sortedMedia(c) {
 		raw, _ := c.MediaObject(key)
@@ -388,4 +388,50 @@ func boxes(b []byte) error {
 		return fmt.Errorf("boxes %v", found)
 	}
 	return nil
+}
+
+// TestBuiltinUntil: the same posts as always, later by whole days; nothing is from the
+// future, and every reference leads where it led.
+func TestBuiltinUntil(t *testing.T) {
+	original := builtinCorpus(t)
+	for _, now := range []time.Time{time.Date(2026, 11, 26, 0, 0, 1, 0, time.UTC), time.Date(2031, 2, 28, 23, 59, 59, 0, time.UTC)} {
+		moved, err := BuiltinUntil(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := moved.Problems(); len(p) > 0 {
+			t.Errorf("problems: %q", p)
+		}
+		var newest time.Time
+		for _, account := range original.Accounts() {
+			before, after := original.All(account), moved.All(account)
+			if len(before) != len(after) {
+				t.Fatalf("%d posts, later %d", len(before), len(after))
+			}
+			for i, p := range after {
+				was := before[i]
+				if p.Kind != was.Kind || p.Text != was.Text && len(p.Text) != len(was.Text) || len(p.Refs) != len(was.Refs) || !slices.Equal(p.MediaKeys, was.MediaKeys) {
+					t.Errorf("%s is not %s, later", p.Raw, was.Raw)
+				}
+				at, timed := IDTime(p.ID)
+				wasAt, _ := IDTime(was.ID)
+				if timed && (at.Sub(wasAt)%(24*time.Hour) != 0 || !p.CreatedAt.Equal(was.CreatedAt.Add(at.Sub(wasAt))) && !was.CreatedAt.IsZero()) {
+					t.Errorf("%s is of %v and %v, was of %v and %v", p.ID, at, p.CreatedAt, wasAt, was.CreatedAt)
+				}
+				for _, r := range p.Refs {
+					_, there := moved.Post(r.ID)
+					_, refused := moved.Refusal(r.ID)
+					if there == refused {
+						t.Errorf("post %s refers to %s: in the corpus %v, refused %v", p.ID, r.ID, there, refused)
+					}
+				}
+				if p.CreatedAt.After(newest) {
+					newest = p.CreatedAt
+				}
+			}
+		}
+		if age := now.Sub(newest); age < 0 || age >= 24*time.Hour {
+			t.Errorf("at %v the newest post is of %v", now, newest)
+		}
+	}
 }
