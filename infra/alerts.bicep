@@ -3,9 +3,11 @@
 //
 // The rules read the connector's log lines and its own record of requests.
 // The phrases looked for are the handler's own; a test compares them.
+import { tagsOfAll } from 'types.bicep'
+
 param token string
 param location string
-param tags object
+param tags tagsOfAll
 param workspaceId string
 param actionGroupId string
 param email string
@@ -78,7 +80,7 @@ var rules = [
   }
 ]
 
-resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+resource rule 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   for r in rules: {
     name: '${r.name}-${token}'
     location: location

@@ -6,9 +6,11 @@
 // at every tick, so its earlier versions go after a week; they are enough to put
 // a damaged state right, and the short-lived addresses of finished tasks do not
 // stay in them for good.
+import { tagsOfAll } from 'types.bicep'
+
 param name string
 param location string
-param tags object
+param tags tagsOfAll
 param environmentName string
 param redundancy string
 param archiveContainer string
@@ -17,18 +19,19 @@ param stateContainer string
 @description('Days without change or deletion, 0 for none.')
 param immutabilityDays int
 param softDeleteDays int
+param appIdentityName string
 param appPrincipalId string
 param workspaceId string
 
-@description('Empty: reached over its public address.')
+@description('Reached through a private endpoint only.')
+param isPrivate bool
 param endpointSubnetId string
 param blobZoneId string
 
 var roles = loadJsonContent('roles.json')
-var isPrivate = !empty(endpointSubnetId)
 var isImmutable = immutabilityDays > 0
 
-resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
   name: name
   location: location
   // The tag is how `azd down` finds out that there is an archive to lose.
@@ -101,19 +104,60 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   }
 }
 
-// Reading and writing blobs, not ownership of them: the app cannot change access
-// rules, nor lift an immutability policy.
-resource contributor 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account.id, appPrincipalId, roles['Storage Blob Data Contributor'])
-  scope: account
+// What the app may do with messages: read them and write new ones. It may not delete
+// any, nor the container, nor change access rules, nor lift an immutability policy.
+// What it overwrites keeps its earlier version (isVersioningEnabled), which it may not
+// delete either. No role of Azure's own is as narrow.
+resource archiveWriter 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(account.id, 'archive writer')
+  properties: {
+    roleName: 'X archive connector: archive writer (${name})'
+    description: 'Reads and writes blobs, and deletes none.'
+    type: 'CustomRole'
+    assignableScopes: [resourceGroup().id]
+    permissions: [
+      {
+        actions: []
+        notActions: []
+        dataActions: [
+          'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'
+          'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'
+        ]
+        notDataActions: []
+      }
+    ]
+  }
+}
+
+// Both roles are given on a container and not on the account: whoever takes the app
+// over cannot make a key with which the account opens elsewhere (a user delegation
+// key, which only a role on the account allows).
+resource writer 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(account::blobs::archive.id, appIdentityName, archiveWriter.id)
+  scope: account::blobs::archive
   properties: {
     principalId: appPrincipalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Storage Blob Data Contributor'])
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', archiveWriter.name)
+  }
+}
+
+// State is written, leased and removed as work goes on.
+resource contributor 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(account::blobs::state.id, appIdentityName, roles['Storage Blob Data Contributor'])
+  scope: account::blobs::state
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roles['Storage Blob Data Contributor']
+    )
   }
 }
 
 // Who read, wrote or deleted what.
+#disable-next-line use-recent-api-versions
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: account::blobs
@@ -131,7 +175,6 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
 }
 
 module endpoint 'private-endpoint.bicep' = if (isPrivate) {
-  name: 'archive-storage-endpoint'
   params: {
     name: 'pe-${name}'
     location: location

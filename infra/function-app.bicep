@@ -4,10 +4,12 @@
 // Its settings are those of README, Settings. What holds a secret is not among
 // them: the app reads secrets from Key Vault under its own identity. The one
 // setting that is left out, STORAGE_CONNECTION_STRING, is for a developer's machine.
+import { tagsOfAll } from 'types.bicep'
+
 param name string
 param planName string
 param location string
-param tags object
+param tags tagsOfAll
 param identityId string
 param identityClientId string
 param hostStorageName string
@@ -36,7 +38,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
   name: applicationInsightsName
 }
 
-resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
   location: location
   tags: tags
@@ -45,7 +47,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   properties: { reserved: true } // Linux
 }
 
-resource app 'Microsoft.Web/sites@2024-04-01' = {
+resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: name
   location: location
   tags: tags
@@ -124,6 +126,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   }
 }
 
+#disable-next-line use-recent-api-versions
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: app

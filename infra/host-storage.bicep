@@ -1,20 +1,23 @@
 // Storage of the Functions host: the deployed package, the timer's locks, the
 // host's own keys. Nothing of the archive is here, so that whoever may look
 // after the host's storage gets no post to see.
+import { tagsOfAll } from 'types.bicep'
+
 param name string
 param location string
-param tags object
+param tags tagsOfAll
+param appIdentityName string
 param appPrincipalId string
 param workspaceId string
 
-@description('Empty: reached over its public address.')
+@description('Reached through a private endpoint only.')
+param isPrivate bool
 param endpointSubnetId string
 param blobZoneId string
 
 var roles = loadJsonContent('roles.json')
-var isPrivate = !empty(endpointSubnetId)
 
-resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
   name: name
   location: location
   tags: tags
@@ -52,15 +55,19 @@ resource account 'Microsoft.Storage/storageAccounts@2024-01-01' = {
 // and diagnostic events that the connector does not use.
 // https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
 resource owner 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account.id, appPrincipalId, roles['Storage Blob Data Owner'])
+  name: guid(account.id, appIdentityName, roles['Storage Blob Data Owner'])
   scope: account
   properties: {
     principalId: appPrincipalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Storage Blob Data Owner'])
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roles['Storage Blob Data Owner']
+    )
   }
 }
 
+#disable-next-line use-recent-api-versions
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: account::blobs
@@ -74,7 +81,6 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
 }
 
 module endpoint 'private-endpoint.bicep' = if (isPrivate) {
-  name: 'host-storage-endpoint'
   params: {
     name: 'pe-${name}'
     location: location

@@ -1,10 +1,13 @@
 // The vault for the keys of the X app and the Entra app, the Compliance Center's
 // shared secret, and one X token for each job. Access by role only. What is
 // deleted can be brought back for 90 days and nobody can shorten that.
+import { tagsOfAll } from 'types.bicep'
+
 param name string
 param location string
-param tags object
+param tags tagsOfAll
 param recover bool
+param appIdentityName string
 param appPrincipalId string
 
 @description('May write secrets too. Empty: nobody else.')
@@ -12,23 +15,25 @@ param deployerPrincipalId string
 param deployerPrincipalType string
 param workspaceId string
 
-@description('Empty: reached over its public address.')
+@description('Reached through a private endpoint only.')
+param isPrivate bool
 param endpointSubnetId string
 param vaultZoneId string
 param allowedIpAddresses string
 
 var roles = loadJsonContent('roles.json')
-var isPrivate = !empty(endpointSubnetId)
 var allowed = filter(map(split(allowedIpAddresses, ','), a => trim(a)), a => !empty(a))
 
 // The app may write, because the Configure page saves keys and a sign-in with X
 // saves its token.
 var officers = concat(
-  [{ id: appPrincipalId, type: 'ServicePrincipal' }],
-  empty(deployerPrincipalId) ? [] : [{ id: deployerPrincipalId, type: deployerPrincipalType }]
+  [{ name: appIdentityName, id: appPrincipalId, type: 'ServicePrincipal' }],
+  empty(deployerPrincipalId)
+    ? []
+    : [{ name: deployerPrincipalId, id: deployerPrincipalId, type: deployerPrincipalType }]
 )
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
+resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
   name: name
   location: location
   tags: tags
@@ -51,17 +56,21 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
 
 resource officer 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for who in officers: {
-    name: guid(vault.id, who.id, roles['Key Vault Secrets Officer'])
+    name: guid(vault.id, who.name, roles['Key Vault Secrets Officer'])
     scope: vault
     properties: {
       principalId: who.id
       principalType: who.type
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Key Vault Secrets Officer'])
+      roleDefinitionId: subscriptionResourceId(
+        'Microsoft.Authorization/roleDefinitions',
+        roles['Key Vault Secrets Officer']
+      )
     }
   }
 ]
 
 // Who asked for which secret.
+#disable-next-line use-recent-api-versions
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: vault
@@ -74,7 +83,6 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
 }
 
 module endpoint 'private-endpoint.bicep' = if (isPrivate) {
-  name: 'key-vault-endpoint'
   params: {
     name: 'pe-${name}'
     location: location

@@ -27,13 +27,18 @@ param tenantId string = ''
 param principalId string = ''
 
 @allowed(['User', 'ServicePrincipal'])
+@description('What principalId is.')
 param principalType string = 'User'
 
 // --- The connector's own settings (README, Settings)
 
+@description('Container of the messages.')
 param archiveContainer string = 'archive'
+@description('Container of jobs, accounts and tasks.')
 param stateContainer string = 'connector-state'
+@description('The X API.')
 param xApiUrl string = 'https://api.x.com'
+@description('Event API of the Office 365 Import service.')
 param importEventUrl string = 'https://webhook.ingestion.office.com'
 
 @description('When the timer ticks: NCRONTAB, six fields.')
@@ -46,6 +51,7 @@ param archiveMailbox string = ''
 param authorMailboxes string = ''
 
 @allowed(['debug', 'info', 'warn', 'error'])
+@description('The least level of log lines.')
 param logLevel string = 'info'
 
 // --- How the archive is protected
@@ -107,36 +113,41 @@ param logRetentionDays int = 90
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
 
-resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+// Names are known before anything is made, so that `azd provision --preview` can say
+// of everything whether it changes. What Azure gives only afterwards (ids of the
+// identity, addresses) names nothing.
+var identityName = 'id-${token}'
+var insightsName = 'appi-${token}'
+
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
   location: location
   tags: tags
 }
 
 module identity 'identity.bicep' = {
-  name: 'identity'
   scope: group
   params: {
-    name: 'id-${token}'
+    name: identityName
     location: location
     tags: tags
   }
 }
 
 module logs 'logs.bicep' = {
-  name: 'logs'
   scope: group
   params: {
     token: token
     location: location
     tags: tags
+    insightsName: insightsName
     retentionDays: logRetentionDays
+    appIdentityName: identityName
     appPrincipalId: identity.outputs.principalId
   }
 }
 
 module network 'network.bicep' = if (privateNetwork) {
-  name: 'network'
   scope: group
   params: {
     name: 'vnet-${token}'
@@ -146,21 +157,21 @@ module network 'network.bicep' = if (privateNetwork) {
 }
 
 module hostStorage 'host-storage.bicep' = {
-  name: 'host-storage'
   scope: group
   params: {
     name: 'sthost${token}'
     location: location
     tags: tags
+    appIdentityName: identityName
     appPrincipalId: identity.outputs.principalId
     workspaceId: logs.outputs.workspaceId
+    isPrivate: privateNetwork
     endpointSubnetId: privateNetwork ? network!.outputs.endpointSubnetId : ''
     blobZoneId: privateNetwork ? network!.outputs.blobZoneId : ''
   }
 }
 
 module archiveStorage 'archive-storage.bicep' = {
-  name: 'archive-storage'
   scope: group
   params: {
     name: 'starch${token}'
@@ -172,25 +183,28 @@ module archiveStorage 'archive-storage.bicep' = {
     stateContainer: stateContainer
     immutabilityDays: archiveImmutabilityDays
     softDeleteDays: archiveSoftDeleteDays
+    appIdentityName: identityName
     appPrincipalId: identity.outputs.principalId
     workspaceId: logs.outputs.workspaceId
+    isPrivate: privateNetwork
     endpointSubnetId: privateNetwork ? network!.outputs.endpointSubnetId : ''
     blobZoneId: privateNetwork ? network!.outputs.blobZoneId : ''
   }
 }
 
 module keyVault 'key-vault.bicep' = {
-  name: 'key-vault'
   scope: group
   params: {
     name: 'kv-${token}'
     location: location
     tags: tags
     recover: recoverKeyVault
+    appIdentityName: identityName
     appPrincipalId: identity.outputs.principalId
     deployerPrincipalId: principalId
     deployerPrincipalType: principalType
     workspaceId: logs.outputs.workspaceId
+    isPrivate: privateNetwork
     endpointSubnetId: privateNetwork ? network!.outputs.endpointSubnetId : ''
     vaultZoneId: privateNetwork ? network!.outputs.vaultZoneId : ''
     allowedIpAddresses: allowedIpAddresses
@@ -198,7 +212,6 @@ module keyVault 'key-vault.bicep' = {
 }
 
 module connector 'function-app.bicep' = {
-  name: 'function-app'
   scope: group
   params: {
     name: 'func-${token}'
@@ -209,7 +222,7 @@ module connector 'function-app.bicep' = {
     identityClientId: identity.outputs.clientId
     hostStorageName: hostStorage.outputs.name
     packageContainerUrl: hostStorage.outputs.packageContainerUrl
-    applicationInsightsName: logs.outputs.applicationInsightsName
+    applicationInsightsName: insightsName
     workspaceId: logs.outputs.workspaceId
     appSubnetId: privateNetwork ? network!.outputs.appSubnetId : ''
     instanceMemoryMB: instanceMemoryMB
@@ -229,7 +242,6 @@ module connector 'function-app.bicep' = {
 }
 
 module alerts 'alerts.bicep' = {
-  name: 'alerts'
   scope: group
   params: {
     token: token

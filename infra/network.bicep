@@ -1,16 +1,18 @@
 // A network of its own: one subnet out of which the app speaks, one for the
 // private endpoints of storage and Key Vault, and the DNS zones that make their
 // usual names lead there.
+import { tagsOfAll } from 'types.bicep'
+
 param name string
 param location string
-param tags object
+param tags tagsOfAll
 
 var zones = {
   blob: 'privatelink.blob.${environment().suffixes.storage}'
   vault: 'privatelink.vaultcore.azure.net'
 }
 
-resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
   name: name
   location: location
   tags: tags

@@ -1,7 +1,9 @@
 // A private address for one part of one thing, and its name in DNS.
+import { tagsOfAll } from 'types.bicep'
+
 param name string
 param location string
-param tags object
+param tags tagsOfAll
 param subnetId string
 param targetId string
 
@@ -9,7 +11,7 @@ param targetId string
 param part string
 param zoneId string
 
-resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
+resource endpoint 'Microsoft.Network/privateEndpoints@2026-03-01' = {
   name: name
   location: location
   tags: tags

@@ -1,100 +1,241 @@
 package infra
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
-func TestBicepIsBicep(t *testing.T) {
-	for path, n := range parse(t, glob(t, "infra/*.bicep")...) {
-		if lines := faults(n); len(lines) > 0 {
-			t.Errorf("%s is not Bicep at lines %v", path, lines)
+// bicep runs the Bicep compiler in a folder and returns what it prints. It is the one
+// that BICEP names, or on the PATH; without one the test is skipped, and the
+// compiled template and the snapshots stand for the source.
+func bicep(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	program := os.Getenv("BICEP")
+	if program == "" {
+		var err error
+		if program, err = exec.LookPath("bicep"); err != nil {
+			t.Skip("bicep is neither on the PATH nor named by BICEP: that infra/main.json and the snapshots are what the source compiles to is not checked")
 		}
 	}
-	// The same parser does not take everything.
-	for what, text := range map[string]string{
-		"brace":  "resource a 'A/b@2024-01-01' = {\n  name: 'x'\n",
-		"equals": "param a string 'x'\n",
-		"quote":  "var a = 'x\nvar b = 1\n",
-	} {
-		file := filepath.Join(t.TempDir(), what+".bicep")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	program, err := filepath.Abs(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("bicep %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// copyInfra copies infra/ and the variants' parameters, in their places, so that the
+// compiler writes nothing into the repository.
+func copyInfra(t *testing.T) (top string) {
+	t.Helper()
+	top = t.TempDir()
+	for _, folder := range []string{"infra", "tests/infra/testdata"} {
+		if err := os.CopyFS(filepath.Join(top, folder), os.DirFS(filepath.Join(root, folder))); err != nil {
 			t.Fatal(err)
 		}
-		if len(faults(parse(t, file)[file])) == 0 {
-			t.Errorf("the parser takes a file with a missing %s", what)
+	}
+	return top
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// generator is what the compiler says of itself in each template.
+var generator = regexp.MustCompile(`"(version|templateHash)": "[0-9.]+"`)
+
+func TestMainJSONIsWhatTheSourceCompilesTo(t *testing.T) {
+	t.Parallel()
+	top := copyInfra(t)
+	if said := bicep(t, filepath.Join(top, "infra"), "build", "main.bicep", "--outfile", "built.json"); said != "" {
+		t.Errorf("the compiler says\n%s", said)
+	}
+	built, committed := readFile(t, filepath.Join(top, "infra/built.json")), read(t, "infra/main.json")
+	if generator.ReplaceAllString(built, "") != generator.ReplaceAllString(committed, "") {
+		t.Error("infra/main.json is of an older source: bicep build infra/main.bicep")
+	}
+}
+
+func TestBicepIsSilentAndCanonical(t *testing.T) {
+	t.Parallel()
+	top := copyInfra(t)
+	infra := filepath.Join(top, "infra")
+	if said := bicep(t, infra, "lint", "main.bicep"); said != "" {
+		t.Errorf("lint says\n%s", said)
+	}
+	bicep(t, infra, "format", "--pattern", "*.bicep")
+	for _, path := range glob(t, "infra/*.bicep") {
+		name := filepath.Base(path)
+		if readFile(t, filepath.Join(infra, name)) != readFile(t, path) {
+			t.Errorf("infra/%s is not in the canonical format: bicep format infra/%s", name, name)
+		}
+	}
+	// Silence means something: the same rules find fault with a parameter that nothing
+	// uses, and with a rule's name that is none.
+	if err := os.WriteFile(filepath.Join(infra, "faulty.bicep"), []byte("param unused string\nparam anything object\noutput o object = anything\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said := bicep(t, infra, "lint", "faulty.bicep")
+	wantText(t, said, "Warning no-unused-params", "Warning use-user-defined-types")
+}
+
+// TestBicepRules: the rules that are off are those that say why.
+func TestBicepRules(t *testing.T) {
+	text := regexp.MustCompile(`(?m)^\s*//.*$`).ReplaceAllString(read(t, "infra/bicepconfig.json"), "")
+	var config struct {
+		Analyzers struct {
+			Core struct {
+				Enabled bool
+				Rules   map[string]struct{ Level string }
+			}
+		}
+	}
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&config); err != nil {
+		t.Fatal(err)
+	}
+	var off []string
+	for name, rule := range config.Analyzers.Core.Rules {
+		switch rule.Level {
+		case "warning":
+		case "off":
+			off = append(off, name)
+		default:
+			t.Errorf("%s: level %q", name, rule.Level)
+		}
+	}
+	slices.Sort(off)
+	if want := []string{"use-description-outputs", "use-description-params", "use-description-vars"}; !config.Analyzers.Core.Enabled || !slices.Equal(off, want) {
+		t.Errorf("rules that are off: want %v, got %v", want, off)
+	}
+	// Bicep 0.49 has 52.
+	if n := len(config.Analyzers.Core.Rules); n != 52 {
+		t.Errorf("want 52 rules, got %d", n)
+	}
+	// What is allowed in one place only, each with its reason in bicepconfig.json.
+	exceptions := map[string]int{}
+	for _, path := range glob(t, "infra/*.bicep") {
+		for _, m := range regexp.MustCompile(`#disable-\S+ (.*)`).FindAllStringSubmatch(readFile(t, path), -1) {
+			exceptions[m[1]]++
+		}
+	}
+	if !maps.Equal(exceptions, map[string]int{"use-recent-api-versions": 4}) {
+		t.Errorf("exceptions in the files: %v", exceptions)
+	}
+	for name, p := range compiled(t).Parameters {
+		if p.Metadata.Description == "" {
+			t.Errorf("parameter %s has no description", name)
 		}
 	}
 }
 
-// What the compiler would say about names: parameters and outputs of modules, and
-// everything that an expression mentions.
-func TestBicepNamesAreDeclared(t *testing.T) {
-	files := bicepFiles(t)
-	used := map[string]bool{"main.bicep": true}
-	for name, b := range files {
-		for _, m := range b.modules {
-			target := files[m.file]
-			if target == nil {
-				t.Errorf("%s: module %s names %s, which is not there", name, m.symbol, m.file)
-				continue
-			}
-			used[m.file] = true
-			for p := range m.params {
-				if _, isDeclared := target.params[p]; !isDeclared {
-					t.Errorf("%s: %s gives %s to %s, which has no such parameter", name, m.symbol, p, m.file)
+// TestSnapshots: the golden snapshots, which the other tests look into, are what the
+// source would make. UPDATE_SNAPSHOTS=1 writes them; the diff is for review.
+func TestSnapshots(t *testing.T) {
+	for _, variant := range variants {
+		t.Run(variant, func(t *testing.T) {
+			t.Parallel()
+			top := copyInfra(t)
+			dir := filepath.Join(top, "tests/infra/testdata")
+			bicep(t, dir, "snapshot", variant+".bicepparam", "--mode", "overwrite", "--location", "westeurope", "--deployment-name", "main",
+				"--subscription-id", "22222222-2222-4222-8222-222222222222", "--tenant-id", testTenant)
+			got, golden := inOrder(t, readFile(t, filepath.Join(dir, variant+".snapshot.json"))), filepath.Join("testdata", variant+".snapshot.json")
+			if os.Getenv("UPDATE_SNAPSHOTS") != "" {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
 				}
 			}
-			for p, standard := range target.params {
-				if m.params[p] == nil && standard == nil {
-					t.Errorf("%s: %s does not give %s to %s, which needs it", name, m.symbol, p, m.file)
-				}
-			}
-			for _, e := range b.all("member_expression") {
-				prefix := m.symbol + ".outputs."
-				if out, isOutput := strings.CutPrefix(strings.ReplaceAll(e.code(), "!", ""), prefix); isOutput && target.outputs[out] == nil {
-					t.Errorf("%s:%d: %s has no output %s", name, e.Line, m.file, out)
-				}
-			}
-		}
-		declared := map[string]bool{}
-		b.walk(func(n, parent *tree) {
-			if n.Type == "identifier" && parent != nil && (strings.HasSuffix(parent.Type, "_declaration") || n.Field == "initializer" ||
-				parent.Type == "lambda_expression" && parent.Children[0] == n) {
-				declared[n.Text] = true
+			if got != readFile(t, golden) {
+				t.Errorf("%s is not what the source would make: UPDATE_SNAPSHOTS=1 go test ./tests/infra -run TestSnapshots, and look at the diff", golden)
 			}
 		})
-		b.walk(func(n, parent *tree) {
-			if n.Type != "identifier" || n.Field == "function" || declared[n.Text] ||
-				parent.Type == "object_property" && parent.Children[0] == n {
-				return
-			}
-			t.Errorf("%s:%d: %s is not declared", name, n.Line, n.Text)
-		})
-		for p := range b.params {
-			uses := 0
-			for _, id := range b.all("identifier") {
-				if id.Text == p {
-					uses++
-				}
-			}
-			// Once as the declaration, once more in use.
-			if uses < 2 {
-				t.Errorf("%s: parameter %s is not used", name, p)
-			}
-		}
-	}
-	for name := range files {
-		if !used[name] {
-			t.Errorf("%s is used by nothing", name)
-		}
 	}
 }
+
+// inOrder sorts a snapshot, whose parts the compiler gives in no certain order.
+func inOrder(t *testing.T, text string) string {
+	t.Helper()
+	var s map[string]any
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		t.Fatal(err)
+	}
+	resources, _ := s["predictedResources"].([]any)
+	slices.SortFunc(resources, func(a, b any) int { return strings.Compare(code(a), code(b)) })
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(s); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func loadTemplate(path string) (template, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return template{}, err
+	}
+	return parseTemplate(text)
+}
+
+func parseTemplate(text []byte) (template, error) {
+	var t struct {
+		template
+		Resources map[string]struct {
+			Type       string
+			Properties struct{ Template json.RawMessage }
+		}
+	}
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&t); err != nil {
+		return template{}, err
+	}
+	t.modules = map[string]template{}
+	for name, r := range t.Resources {
+		if r.Type != "Microsoft.Resources/deployments" {
+			continue
+		}
+		module, err := parseTemplate(r.Properties.Template)
+		if err != nil {
+			return template{}, fmt.Errorf("module %s: %w", name, err)
+		}
+		t.modules[name] = module
+	}
+	return t.template, nil
+}
+
+// compiled is infra/main.json.
+func compiled(t *testing.T) template {
+	t.Helper()
+	m, err := mainJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var interpolated = regexp.MustCompile(`^\$\{([A-Z_]+)=?(.*)\}$`)
 
 func TestParametersFileIsTheParameters(t *testing.T) {
 	var file struct {
@@ -103,9 +244,9 @@ func TestParametersFileIsTheParameters(t *testing.T) {
 	if err := json.Unmarshal([]byte(read(t, "infra/main.parameters.json")), &file); err != nil {
 		t.Fatal(err)
 	}
-	params := bicepFiles(t)["main.bicep"].params
+	params := compiled(t).Parameters
 	for name, p := range file.Parameters {
-		standard, isDeclared := params[name]
+		declared, isDeclared := params[name]
 		if !isDeclared {
 			t.Errorf("main.parameters.json has %s, main.bicep has not", name)
 			continue
@@ -115,10 +256,10 @@ func TestParametersFileIsTheParameters(t *testing.T) {
 			t.Errorf("%s: %q is not the value of an environment variable", name, p.Value)
 			continue
 		}
-		if standard == nil {
+		if declared.DefaultValue == nil {
 			continue
 		}
-		if want, isLiteral := standard.literal(); !isLiteral || want != parts[2] {
+		if want := fmt.Sprint(declared.DefaultValue); want != parts[2] {
 			t.Errorf("%s: main.parameters.json takes %q by default, main.bicep %q", name, parts[2], want)
 		}
 	}
@@ -132,28 +273,34 @@ func TestParametersFileIsTheParameters(t *testing.T) {
 // A secret in a parameter or an output stays in the deployment's history and in
 // azd's environment file.
 func TestNoSecretIsAParameterOrAnOutput(t *testing.T) {
-	for name, b := range bicepFiles(t) {
-		for _, names := range [][]string{slices.Collect(maps.Keys(b.params)), slices.Collect(maps.Keys(b.outputs))} {
-			for _, n := range names {
-				l := strings.ToLower(n)
-				for _, word := range []string{"secret", "password", "token", "connectionstring", "accountkey", "apikey", "sas"} {
-					// token is what makes names unique here (main.bicep).
-					if strings.Contains(l, word) && n != "token" {
-						t.Errorf("%s: %s looks like a secret", name, n)
-					}
+	m := compiled(t)
+	if len(m.modules) < 8 {
+		t.Fatalf("infra/main.json has %d modules", len(m.modules))
+	}
+	var look func(what string, m template)
+	look = func(what string, m template) {
+		for _, n := range slices.Concat(slices.Collect(maps.Keys(m.Parameters)), slices.Collect(maps.Keys(m.Outputs))) {
+			l := strings.ToLower(n)
+			for _, word := range []string{"secret", "password", "token", "connectionstring", "accountkey", "apikey", "sas"} {
+				// token is what makes names unique here (main.bicep).
+				if strings.Contains(l, word) && n != "token" {
+					t.Errorf("%s: %s looks like a secret", what, n)
 				}
 			}
 		}
-		for _, call := range b.all("call_expression") {
-			for _, f := range []string{"listKeys", "listAccountSas", "listServiceSas", "listCallbackUrl", "getSecret"} {
-				if strings.Contains(call.code(), f+"(") {
-					t.Errorf("%s:%d: %s takes a key out of a resource", name, call.Line, f)
-				}
-			}
+		for name, module := range m.modules {
+			look(what+"/"+name, module)
+		}
+	}
+	look("main", m)
+	text := read(t, "infra/main.json")
+	for _, f := range []string{"listKeys", "listAccountSas", "listServiceSas", "listCallbackUrl", "getSecret", "listSecrets"} {
+		if strings.Contains(strings.ToLower(text), strings.ToLower(f)+"(") {
+			t.Errorf("%s takes a key out of a resource", f)
 		}
 	}
 	want := []string{"ARCHIVE_STORAGE_ACCOUNT", "AZURE_RESOURCE_GROUP", "CONNECTOR_APP_NAME", "CONNECTOR_URL", "KEY_VAULT_NAME"}
-	if got := slices.Sorted(maps.Keys(bicepFiles(t)["main.bicep"].outputs)); !slices.Equal(got, want) {
+	if got := slices.Sorted(maps.Keys(m.Outputs)); !slices.Equal(got, want) {
 		t.Errorf("outputs of main.bicep: want names and addresses %v, got %v", want, got)
 	}
 }

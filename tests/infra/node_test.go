@@ -1,6 +1,7 @@
-// Package infra checks what is deployed and how, without Azure: the Bicep files,
-// azure.yaml and the workflows by their syntax and against each other and the
-// handler, the hooks against stand-ins for az and azd, the package by making it.
+// Package infra checks what is deployed and how, without Azure: what the
+// Bicep files would make, by the compiler's own account of it (testdata), azure.yaml
+// and the workflows by their syntax and against each other and the handler, the hooks
+// against stand-ins for az and azd, the package by making it.
 //
 // What it cannot check is what only Azure knows: docs/verification.md lists that.
 package infra

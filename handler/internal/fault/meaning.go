@@ -97,7 +97,7 @@ var meanings = map[Cause]Meaning{
 	KeyVaultAccess: {"", http503, "The Key Vault refuses the connector.", "Give its identity the role Key Vault Secrets Officer on the vault, and let the vault's network rules admit it. A new role takes some minutes.", true},
 
 	Storage:        {"", http503, "The storage account does not answer as it should.", "The connector tries again by itself. If it stays so, check the network between the app and the account.", false},
-	StorageAccess:  {"", http503, "The storage account refuses the connector.", "Give its identity the role Storage Blob Data Contributor on the account, and let the account's network rules admit it. A new role takes some minutes.", true},
+	StorageAccess:  {"", http503, "The storage account refuses the connector.", "Give its identity back its roles on the two containers (azd provision does so; Storage Blob Data Contributor is enough), and let the account's network rules admit it. A new role takes some minutes.", true},
 	ArchiveAltered: {"", http500, "An archived message does not have the bytes that were archived.", "Find out who changed it. Nothing is delivered from it.", true},
 	StateDamaged:   {"", http500, "A record of the connector cannot be read.", "Everything else goes on. Restore the blob that the log names from its versions, or report it.", true},
 	StateNewer:     {"", http503, "A newer version of the connector wrote a record that this version cannot read.", "Deploy the newer version again.", true},
