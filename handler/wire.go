@@ -115,6 +115,13 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 		checker: checker,
 		ticks:   store,
 		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Sweep: store, Ticks: store, Now: time.Now, Log: log,
+			ReportEnds: func(ctx context.Context) error {
+				known, err := vault.Describe(ctx, secrets.AADApplicationSecret)
+				for _, s := range known {
+					report.SecretEnds(ctx, s.Name, s.Ends, time.Now())
+				}
+				return err
+			},
 			Limit: cfg.FunctionTimeout - ingest.Margin(cfg.FunctionTimeout)},
 	}, nil
 }

@@ -8,6 +8,7 @@ param location string
 param tags tagsOfAll
 param insightsName string
 param retentionDays int
+param dailyCapGb int
 param appIdentityName string
 param appPrincipalId string
 
@@ -20,6 +21,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
   properties: {
     sku: { name: 'PerGB2018' }
     retentionInDays: retentionDays
+    workspaceCapping: { dailyQuotaGb: dailyCapGb }
     features: {
       disableLocalAuth: true
       enableLogAccessUsingOnlyResourcePermissions: true

@@ -102,13 +102,23 @@ param alertEmail string = ''
 
 @minValue(15)
 @maxValue(1440)
-@description('Minutes without one good reading of X after which the lag alert fires.')
+@description('Minutes without one good reading of X, or that an account is behind, after which an alert fires.')
 param ingestionLagMinutes int = 60
+
+@minValue(1)
+@maxValue(30)
+@description('Days in which the Compliance Center asks for nothing, after which an alert fires.')
+param unaskedDays int = 3
 
 @minValue(30)
 @maxValue(730)
 @description('Days that logs are kept.')
 param logRetentionDays int = 90
+
+@minValue(1)
+@maxValue(100)
+@description('GB of logs that a day may cost. What comes after is dropped, and an alert fires.')
+param logDailyCapGb int = 1
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
@@ -118,6 +128,7 @@ var tags = { 'azd-env-name': environmentName }
 // identity, addresses) names nothing.
 var identityName = 'id-${token}'
 var insightsName = 'appi-${token}'
+var archiveStorageName = 'starch${token}'
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: 'rg-${environmentName}'
@@ -142,6 +153,7 @@ module logs 'logs.bicep' = {
     tags: tags
     insightsName: insightsName
     retentionDays: logRetentionDays
+    dailyCapGb: logDailyCapGb
     appIdentityName: identityName
     appPrincipalId: identity.outputs.principalId
   }
@@ -174,7 +186,7 @@ module hostStorage 'host-storage.bicep' = {
 module archiveStorage 'archive-storage.bicep' = {
   scope: group
   params: {
-    name: 'starch${token}'
+    name: archiveStorageName
     location: location
     tags: tags
     environmentName: environmentName
@@ -251,6 +263,10 @@ module alerts 'alerts.bicep' = {
     actionGroupId: alertActionGroupId
     email: alertEmail
     ingestionLagMinutes: ingestionLagMinutes
+    unaskedDays: unaskedDays
+    archiveStorageName: archiveStorageName
+    archiveContainer: archiveContainer
+    appPrincipalId: identity.outputs.principalId
   }
 }
 

@@ -26,7 +26,13 @@ var errForbidden = errors.New("not allowed")
 // of processes: no secret among them. What the command printed is never in an
 // error, for it can hold one; what it complained of is.
 func (c cli) run(ctx context.Context, args ...string) (string, error) {
+	return c.give(ctx, "", args...)
+}
+
+// give is run for a command that reads something from its standard input.
+func (c cli) give(ctx context.Context, input string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, string(c), args...)
+	cmd.Stdin = strings.NewReader(input)
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	err := cmd.Run()

@@ -13,10 +13,8 @@
 // environment, which azd hands over as environment variables.
 //
 // No secret is ever an argument of a command, printed, or kept in the azd
-// environment. It goes from the command that makes it through this program's
-// memory into a file that only the user may read, from there into Key Vault
-// (`az keyvault secret set --file`; az takes no secret on standard input), and the
-// file is removed.
+// environment. It goes from the command that makes it through this program's memory
+// and a pipe into Key Vault (vault.set).
 package main
 
 import (
@@ -26,6 +24,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 )
 
@@ -48,7 +47,7 @@ func main() {
 	}
 	flag.Parse()
 	h := &hook{az: "az", azd: "azd", getenv: os.Getenv, out: os.Stdout, wait: *wait}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // the terminal is closed, too
 	defer stop()
 	if err := h.run(ctx, flag.Arg(0)); err != nil {
 		fmt.Fprintf(os.Stderr, "\n%s: %v\n", flag.Arg(0), err)

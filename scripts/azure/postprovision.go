@@ -54,7 +54,24 @@ func (h *hook) postprovision(ctx context.Context) error {
 		return err
 	}
 	h.instructions(url, tenant, appID, vaultName, consented)
+	h.warnings()
 	return nil
+}
+
+// warnings says what was left out that an archive should have.
+func (h *hook) warnings() {
+	if h.getenv("ALERT_EMAIL") == "" && h.getenv("ALERT_ACTION_GROUP_ID") == "" {
+		h.say(`
+NOBODY IS TOLD when posts are missing, X is not read or somebody deletes a message:
+alerts show in the portal only.
+  azd env set ALERT_EMAIL <address>     then: azd provision`)
+	}
+	if days := h.getenv("ARCHIVE_IMMUTABILITY_DAYS"); days == "" || days == "0" {
+		h.say(`
+MESSAGES CAN BE DELETED by whoever has a role on the archive: immutability is off. What
+is deleted can be brought back for a time only. Before you turn it on, read
+docs/operations.md, "Before immutability": it forbids erasure, too.`)
+	}
 }
 
 // applicationSecrets puts what the connector must know of its Entra app into the

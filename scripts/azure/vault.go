@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -52,26 +53,31 @@ func (v vault) plain(ctx context.Context, has map[string]time.Time, name string)
 	return value, nil
 }
 
-// set saves a secret by way of a file that only the user may read.
+// set saves a secret. az reads it from a pipe, so that it is written nowhere. Where
+// there are no pipes with a name (Windows) it goes through a file that only the user may
+// read, removed when az has ended, and when this program is told to end.
 func (v vault) set(ctx context.Context, name, value string, ends time.Time) (err error) {
-	dir, err := os.MkdirTemp("", "xarchive-")
-	if err != nil {
-		return fmt.Errorf("saving %s: %w", name, err)
-	}
-	defer func() {
-		if removeErr := os.RemoveAll(dir); removeErr != nil {
-			err = errors.Join(err, fmt.Errorf("%s is left in %s, delete it: %w", name, dir, removeErr))
+	file, input := "/dev/stdin", value
+	if runtime.GOOS == "windows" {
+		dir, err := os.MkdirTemp("", "xarchive-")
+		if err != nil {
+			return fmt.Errorf("saving %s: %w", name, err)
 		}
-	}()
-	file := filepath.Join(dir, "value")
-	if err := os.WriteFile(file, []byte(value), 0o600); err != nil {
-		return fmt.Errorf("saving %s: %w", name, err)
+		defer func() {
+			if removeErr := os.RemoveAll(dir); removeErr != nil {
+				err = errors.Join(err, fmt.Errorf("%s is left in %s, delete it: %w", name, dir, removeErr))
+			}
+		}()
+		file, input = filepath.Join(dir, "value"), ""
+		if err := os.WriteFile(file, []byte(value), 0o600); err != nil {
+			return fmt.Errorf("saving %s: %w", name, err)
+		}
 	}
 	args := []string{"keyvault", "secret", "set", "--vault-name", v.name, "--name", name, "--file", file, "--encoding", "utf-8", "--output", "none"}
 	if !ends.IsZero() {
 		args = append(args, "--expires", ends.Format(time.RFC3339))
 	}
-	if _, err := v.az.run(ctx, args...); err != nil {
+	if _, err := v.az.give(ctx, input, args...); err != nil {
 		return fmt.Errorf("saving %s in Key Vault %s (if it was deleted there: `az keyvault secret recover --vault-name %s --name %s`, then again): %w", name, v.name, v.name, name, err)
 	}
 	v.say("Saved %s in Key Vault %s", name, v.name)

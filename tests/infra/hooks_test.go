@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -68,6 +69,22 @@ func (c *cloud) change(f func(*azure)) {
 	a.save(c.state)
 }
 
+// command is a hook as azd runs it, and the folder for its temporary files.
+func (c *cloud) command(program, hook string, env ...string) (cmd *exec.Cmd, temp string) {
+	c.t.Helper()
+	temp = filepath.Join(c.dir, "temp")
+	if err := os.MkdirAll(temp, 0o700); err != nil {
+		c.t.Fatal(err)
+	}
+	cmd = exec.Command(program, "-wait", "1ms", hook)
+	cmd.Dir = root // where azd runs hooks
+	cmd.Env = append([]string{"PATH=" + c.dir, "TMPDIR=" + temp, "HOME=" + c.dir, statePlace + "=" + c.state}, env...)
+	for name, value := range c.azure().Env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	return cmd, temp
+}
+
 // run runs a hook as azd does, with its environment, and returns what it printed
 // and the calls that it made.
 func (c *cloud) run(hook string, env ...string) (printed string, calls []string, err error) {
@@ -76,19 +93,8 @@ func (c *cloud) run(hook string, env ...string) (printed string, calls []string,
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	a := c.azure()
-	a.Calls = nil
-	a.save(c.state)
-	temp := filepath.Join(c.dir, "temp")
-	if err := os.MkdirAll(temp, 0o700); err != nil {
-		c.t.Fatal(err)
-	}
-	cmd := exec.Command(program, "-wait", "1ms", hook)
-	cmd.Dir = root // where azd runs hooks
-	cmd.Env = append([]string{"PATH=" + c.dir, "TMPDIR=" + temp, "HOME=" + c.dir, statePlace + "=" + c.state}, env...)
-	for name, value := range a.Env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
+	c.change(func(a *azure) { a.Calls = nil })
+	cmd, temp := c.command(program, hook, env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
@@ -373,4 +379,71 @@ func TestPredown(t *testing.T) {
 		}
 		wantText(t, printed, "not counted")
 	})
+}
+
+// TestHookLeavesNoSecretBehind: while az saves a secret nothing of it is in a file, and
+// the hook ends when it is told to or its terminal is closed.
+func TestHookLeavesNoSecretBehind(t *testing.T) {
+	program, err := hooksProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT} {
+		t.Run(end.String(), func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t, func(a *azure) { a.HangOn = "aad-application-secret" })
+			cmd, temp := c.command(program, "postprovision")
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			saving := func() bool {
+				text, err := os.ReadFile(c.state) // it may be half written just now
+				return err == nil && strings.Contains(string(text), "--name aad-application-secret --file")
+			}
+			for !saving() {
+				select {
+				case err := <-ended:
+					t.Fatalf("the hook ended before it saved the secret: %v", err)
+				case <-time.After(10 * time.Millisecond):
+				}
+			}
+			if files, _ := os.ReadDir(temp); len(files) > 0 {
+				t.Errorf("the secret goes through %v", files)
+			}
+			if err := cmd.Process.Signal(end); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; err == nil {
+				t.Error("the hook says that all is well")
+			}
+			if files, _ := os.ReadDir(temp); len(files) > 0 {
+				t.Errorf("%v are left behind", files)
+			}
+		})
+	}
+}
+
+// TestPostprovisionSaysWhatIsMissing: nobody to be told, and messages that can be
+// deleted, are said where people look; what is set is not.
+func TestPostprovisionSaysWhatIsMissing(t *testing.T) {
+	const nobody, deletable = "NOBODY IS TOLD", "MESSAGES CAN BE DELETED"
+	for _, c := range []struct {
+		env    []string
+		mail   bool // is said
+		delete bool
+	}{
+		{nil, true, true},
+		{[]string{"ALERT_EMAIL=operator@contoso.example", "ARCHIVE_IMMUTABILITY_DAYS=0"}, false, true},
+		{[]string{"ALERT_ACTION_GROUP_ID=/subscriptions/…", "ARCHIVE_IMMUTABILITY_DAYS=2557"}, false, false},
+	} {
+		printed, _, err := newCloud(t, nil).run("postprovision", c.env...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(printed, nobody) != c.mail || strings.Contains(printed, deletable) != c.delete {
+			t.Errorf("with %v it says\n%s", c.env, printed)
+		}
+	}
 }

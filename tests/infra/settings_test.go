@@ -203,36 +203,3 @@ func TestNoSecretIsAnAppSetting(t *testing.T) {
 		}
 	}
 }
-
-var said = regexp.MustCompile(`Message has "([^"]*)"`)
-
-// An alert that looks for a line which the handler no longer writes stays silent
-// for ever, or never stops.
-func TestAlertsLookForWhatTheHandlerSays(t *testing.T) {
-	lines := slices.Collect(maps.Keys(literals(t, "handler")))
-	source := read(t, "infra/alerts.bicep")
-	phrases := said.FindAllStringSubmatch(source, -1)
-	if len(phrases) != 10 {
-		t.Fatalf("want 10 phrases in alerts.bicep, got %d", len(phrases))
-	}
-	for _, p := range phrases {
-		// slog writes an attribute as key=value; its key is the literal.
-		phrase, _, _ := strings.Cut(p[1], "=")
-		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, phrase) }) {
-			t.Errorf("no line of the handler says %q", phrase)
-		}
-	}
-}
-
-// TestAlertCountsOurOwnErrors: the host records requests, too, among them 500s that
-// any stranger can cause. The connector's rows are known by the product's name.
-func TestAlertCountsOurOwnErrors(t *testing.T) {
-	if !literals(t, "handler/internal/telemetry")["xarchive"] {
-		t.Error("telemetry's product is not called xarchive any more")
-	}
-	for line := range strings.Lines(read(t, "infra/alerts.bicep")) {
-		if strings.Contains(line, "AppRequests") && !strings.Contains(line, `SDKVersion startswith "xarchive:"`) {
-			t.Errorf("a rule counts the host's requests: %s", line)
-		}
-	}
-}

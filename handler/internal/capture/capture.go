@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/panics"
@@ -119,6 +120,10 @@ type Report struct {
 	Skipped  int // of them, those that had no turn because time was over
 	Claimed  int // of them, those that another instance works on, or did a moment ago
 	Posts    int // posts that were archived
+
+	// Waiting counts, of the accounts, those for which X is not to be asked yet, by
+	// why: the rate limit, credits, the month's cap.
+	Waiting map[fault.Cause]int
 }
 
 // Run gives every account its turn, those that have waited longest first, as far as
@@ -141,7 +146,7 @@ func (c *Capture) Run(ctx context.Context) (Report, error) {
 
 	var (
 		mu     sync.Mutex
-		report = Report{Accounts: len(turns)}
+		report = Report{Accounts: len(turns), Waiting: map[fault.Cause]int{}}
 		group  errgroup.Group
 	)
 	group.SetLimit(accountsAtOnce)
@@ -163,6 +168,9 @@ func (c *Capture) Run(ctx context.Context) (Report, error) {
 			if t.elsewhere {
 				report.Claimed++
 			}
+			if t.waits != fault.None {
+				report.Waiting[t.waits]++
+			}
 			if err != nil {
 				failures = append(failures, fmt.Errorf("capturing account %s: %w", t.account.ID, err))
 			}
@@ -170,6 +178,11 @@ func (c *Capture) Run(ctx context.Context) (Report, error) {
 		})
 	}
 	_ = group.Wait() // failures are collected one by one
+	// Of every account, also of one that had no turn, or whose turn ended with the tick:
+	// that is what the alert must see.
+	for _, t := range turns {
+		c.opt.Telemetry.Lag(ctx, t.job.AccountID, t.behindSince(), c.opt.Now())
+	}
 	if report.Skipped > 0 {
 		c.opt.Log.WarnContext(ctx, "the tick's time was over before every account had its turn; the next tick begins with them", "accounts", report.Accounts, "skipped", report.Skipped)
 		c.opt.Telemetry.Skipped(ctx, "accounts", report.Skipped)
@@ -201,6 +214,7 @@ func (c *Capture) jobs(ctx context.Context) (jobs []state.Job, failures []error,
 	}
 	seen := map[string]bool{}
 	for _, job := range all {
+		c.opt.Telemetry.Unasked(ctx, job.ID, job.Asked(), c.opt.Now())
 		if job.AccountID == "" || seen[job.AccountID] {
 			continue
 		}

@@ -34,7 +34,17 @@ type turn struct {
 	listed   []manifest.Line   // messages that are not in the manifest yet
 	savedAt  time.Time
 
-	elsewhere bool // another instance has claimed the account
+	elsewhere bool        // another instance has claimed the account
+	waits     fault.Cause // why X is not asked now, and nothing else is to be done; "" if it is asked
+}
+
+// behindSince returns since when the account is behind: up to when its time is covered, or,
+// as long as nothing is, when its job was made.
+func (t *turn) behindSince() time.Time {
+	if covered := t.account.Covered.End(); !covered.IsZero() {
+		return covered
+	}
+	return t.job.CreatedAt
 }
 
 func newTurn(c *Capture, job state.Job, record *state.AccountRecord, tasks []state.Task) *turn {
@@ -53,15 +63,16 @@ func (t *turn) take(ctx context.Context) (err error) {
 	limited := t.now().Before(t.account.RateReset)
 	work := t.account.Run != nil || len(t.tasks) > 0 || t.waitingDue() || t.asideDue()
 	if limited && !work {
+		t.waits = fault.XRateLimit
+		if p := t.account.Problem; p != nil {
+			t.waits = p.Cause
+		}
 		return nil
 	}
 	t.dropEmptyRun()
 	before := t.account.PostsTotal
 	ctx, span := t.capture.opt.Telemetry.Capture(ctx, t.job.ID, t.job.AccountID)
 	defer func() { span.End(err) }()
-	defer func() {
-		t.capture.opt.Telemetry.Lag(ctx, t.job.AccountID, t.account.Covered.End(), t.now())
-	}()
 	t.account.TriedAt = t.now().UTC()
 
 	var first *twitter.Answer

@@ -7,10 +7,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/deliver"
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/panics"
 )
 
@@ -43,6 +47,11 @@ type Ingest struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 
+	// ReportEnds reports when the secrets end that have an end. It is called once an
+	// hour, beside the rest; nil: never.
+	ReportEnds func(ctx context.Context) error
+	reported   time.Time
+
 	// Limit is how long one tick may take. It is below the host's
 	// functionTimeout by what ending in order needs.
 	Limit time.Duration
@@ -73,8 +82,14 @@ func (i *Ingest) Tick(ctx context.Context) error {
 			return err
 		})
 	}()
+	ends := make(chan struct{})
+	go func() {
+		defer close(ends)
+		i.reportEnds(ctx)
+	}()
 	delivered, deliverErr := i.deliver(ctx)
 	captureErr := <-done
+	<-ends
 	if news := captured.Posts > 0 || delivered.Open > 0 || captureErr != nil || deliverErr != nil; news && ctx.Err() == nil {
 		again, err := i.deliver(ctx)
 		deliverErr = errors.Join(deliverErr, err)
@@ -84,9 +99,11 @@ func (i *Ingest) Tick(ctx context.Context) error {
 	if ctx.Err() == nil {
 		i.sweep(ctx)
 	}
+	waiting, why := waits(captured.Waiting)
 	i.Log.InfoContext(ctx, "tick done", "seconds", time.Since(started).Seconds(),
 		"captureFailed", captureErr != nil, "deliverFailed", deliverErr != nil,
-		"accounts", captured.Accounts, "accountsSkipped", captured.Skipped, "accountsClaimed", captured.Claimed, "posts", captured.Posts,
+		"accounts", captured.Accounts, "accountsSkipped", captured.Skipped, "accountsClaimed", captured.Claimed,
+		"accountsWaiting", waiting, "waitingFor", why, "posts", captured.Posts,
 		"tasks", delivered.Open, "tasksWaiting", delivered.Waiting, "tasksSkipped", delivered.Skipped, "tasksClaimed", delivered.Claimed,
 		"tasksEnded", delivered.Ended, "items", delivered.Items)
 	return errors.Join(captureErr, deliverErr)
@@ -98,6 +115,30 @@ func (i *Ingest) deliver(ctx context.Context) (r deliver.Report, err error) {
 		return err
 	})
 	return r, err
+}
+
+// waits returns how many accounts X is not to be asked for yet, and the causes.
+func waits(by map[fault.Cause]int) (n int, why string) {
+	var causes []string
+	for _, cause := range slices.Sorted(maps.Keys(by)) {
+		n += by[cause]
+		causes = append(causes, string(cause))
+	}
+	return n, strings.Join(causes, " ")
+}
+
+// reportEvery is how often it is reported when secrets end.
+const reportEvery = time.Hour
+
+func (i *Ingest) reportEnds(ctx context.Context) {
+	now := i.Now()
+	if i.ReportEnds == nil || now.Sub(i.reported).Abs() < reportEvery {
+		return
+	}
+	i.reported = now
+	if err := panics.Catch(func() error { return i.ReportEnds(ctx) }); err != nil {
+		i.Log.WarnContext(ctx, "when the secrets end could not be read", "error", err.Error())
+	}
 }
 
 // sweep removes leftovers, once a day. That it fails is no failure of the tick.

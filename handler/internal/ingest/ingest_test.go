@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/deliver"
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/ingest"
 )
 
@@ -63,5 +65,44 @@ func TestSecondLook(t *testing.T) {
 		if d.runs != c.runs {
 			t.Errorf("%s: tasks were looked at %d times, expected %d", c.what, d.runs, c.runs)
 		}
+	}
+}
+
+// TestEnds: that secrets end is reported once an hour, and is no failure of the tick.
+func TestEnds(t *testing.T) {
+	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	reports := 0
+	var recorded ticks
+	i := &ingest.Ingest{Capture: captured{}, Deliver: &delivers{}, Sweep: noSweep{}, Ticks: &recorded, Now: func() time.Time { return now },
+		Log: slog.New(slog.DiscardHandler), Limit: time.Minute, ReportEnds: func(context.Context) error {
+			reports++
+			return errors.New("the vault is down")
+		}}
+	for _, c := range []struct {
+		later   time.Duration
+		reports int
+	}{{0, 1}, {5 * time.Minute, 1}, {54 * time.Minute, 1}, {time.Minute, 2}} {
+		now = now.Add(c.later)
+		if err := i.Tick(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if reports != c.reports {
+			t.Errorf("at %s: %d reports, want %d", now.Format(time.TimeOnly), reports, c.reports)
+		}
+	}
+}
+
+// TestTickSaysWhatWaits: accounts for which X is not asked are no failure, and are said
+// with the reason.
+func TestTickSaysWhatWaits(t *testing.T) {
+	var log strings.Builder
+	var recorded ticks
+	i := &ingest.Ingest{Capture: captured{Accounts: 4, Waiting: map[fault.Cause]int{fault.XRateLimit: 1, fault.XCredits: 2}}, Deliver: &delivers{}, Sweep: noSweep{}, Ticks: &recorded,
+		Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)), Limit: time.Minute}
+	if err := i.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if want := `accounts=4 accountsSkipped=0 accountsClaimed=0 accountsWaiting=3 waitingFor="x_credits x_rate_limit"`; !strings.Contains(log.String(), want) {
+		t.Errorf("want %s in\n%s", want, &log)
 	}
 }

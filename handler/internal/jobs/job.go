@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
@@ -140,7 +141,28 @@ func (j *Jobs) AddTask(ctx context.Context, task state.Task) error {
 	}
 	j.opt.Log.InfoContext(ctx, "task received", "job", task.JobID, "task", task.TaskID, "new", added,
 		"start", task.Start, "end", task.End, "dirty", len(task.Dirty))
+	if task.ReceivedAt.Sub(job.AskedAt) > askedWithin {
+		j.asked(ctx, task.JobID, task.ReceivedAt)
+	}
 	return nil
+}
+
+// askedWithin is how exactly a job says when it was last asked for.
+const askedWithin = time.Hour
+
+// asked notes when a job was last asked for. The task is durable already; that this
+// fails is no failure of the request.
+func (j *Jobs) asked(ctx context.Context, jobID string, at time.Time) {
+	err := j.opt.State.UpdateJob(ctx, jobID, func(job *state.Job) error {
+		if job.V == 0 {
+			return state.ErrNotFound // deleted meanwhile
+		}
+		job.AskedAt = at
+		return nil
+	})
+	if err != nil {
+		j.opt.Log.WarnContext(ctx, "when the Compliance Center asked last could not be noted; its next request notes it", "job", jobID, "error", err.Error())
+	}
 }
 
 // Setup is how far a job's set-up has come.

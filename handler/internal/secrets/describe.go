@@ -15,6 +15,7 @@ type Info struct {
 	Name    string
 	Set     bool
 	Changed time.Time // UTC; when the present version was made; zero where that is not known
+	Ends    time.Time // UTC; when it ends; zero where it does not or that is not known
 	From    string    // for people: "Key Vault contoso.vault.azure.net" or "environment variable API_SECRET_KEY"
 }
 
@@ -61,6 +62,9 @@ func (v *vault) describe(ctx context.Context, name string) (Info, error) {
 	info.Set = answer.Value != nil && strings.TrimSpace(*answer.Value) != ""
 	if a := answer.Attributes; a != nil && a.Created != nil {
 		info.Changed = a.Created.UTC()
+	}
+	if a := answer.Attributes; a != nil && a.Expires != nil {
+		info.Ends = a.Expires.UTC()
 	}
 	return info, nil
 }

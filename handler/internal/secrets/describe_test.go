@@ -30,19 +30,21 @@ func TestDescribeAVault(t *testing.T) {
 	v := newKeyVault(t)
 	s := openKeyVault(t, v)
 	changed := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	ends := changed.AddDate(1, 0, 0)
 	v.do(func() {
 		v.live[TwitterAPIKey] = "hush"
 		v.live[AADApplicationURI] = ""
 		v.created = map[string]time.Time{TwitterAPIKey: changed}
+		v.ends = map[string]*time.Time{TwitterAPIKey: &ends}
 	})
 	got, err := s.Describe(context.Background(), TwitterAPIKey, AADApplicationURI, APISecretKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got[0].Set || !got[0].Changed.Equal(changed) || !strings.HasPrefix(got[0].From, "Key Vault 127.0.0.1") {
+	if !got[0].Set || !got[0].Changed.Equal(changed) || !got[0].Ends.Equal(ends) || !strings.HasPrefix(got[0].From, "Key Vault 127.0.0.1") {
 		t.Errorf("%+v", got[0])
 	}
-	if got[1].Set || got[2].Set || got[2].Name != APISecretKey || !got[2].Changed.IsZero() {
+	if got[1].Set || got[2].Set || got[2].Name != APISecretKey || !got[2].Changed.IsZero() || !got[1].Ends.IsZero() {
 		t.Errorf("%+v", got[1:])
 	}
 	v.do(func() { v.fail = 403 })

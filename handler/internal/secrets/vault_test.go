@@ -32,6 +32,7 @@ type keyVault struct {
 	recovering int // answers 409 to this many SetSecret calls after a recovery
 	fail       int // answers this to everything, if set
 	created    map[string]time.Time
+	ends       map[string]*time.Time
 	asked      map[string]int // by operation
 }
 
@@ -42,7 +43,7 @@ func newKeyVault(t *testing.T) *keyVault {
 	transport := fake.NewServerTransport(&fake.Server{
 		GetSecret: func(_ context.Context, name, _ string, _ *azsecrets.GetSecretOptions) (ok azfake.Responder[azsecrets.GetSecretResponse], fail azfake.ErrorResponder) {
 			if value, found := v.live[name]; found {
-				ok.SetResponse(200, azsecrets.GetSecretResponse{Secret: azsecrets.Secret{Value: to.Ptr(value), Attributes: &azsecrets.SecretAttributes{Created: to.Ptr(v.created[name])}}}, nil)
+				ok.SetResponse(200, azsecrets.GetSecretResponse{Secret: azsecrets.Secret{Value: to.Ptr(value), Attributes: &azsecrets.SecretAttributes{Created: to.Ptr(v.created[name]), Expires: v.ends[name]}}}, nil)
 			} else {
 				fail.SetResponseError(404, "SecretNotFound")
 			}

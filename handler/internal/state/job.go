@@ -20,6 +20,16 @@ type Job struct {
 	Handle       string    `json:"handle,omitempty"`
 	CreatedAt    time.Time `json:"createdAt"`              // UTC
 	SignInNeeded bool      `json:"signInNeeded,omitempty"` // the account must sign in again
+	AskedAt      time.Time `json:"askedAt,omitzero"`       // UTC, to within an hour: when the Compliance Center last asked for a task
+}
+
+// Asked returns when the Compliance Center last asked for a task for the job, or, as
+// long as it never has, when the job was made.
+func (j Job) Asked() time.Time {
+	if j.AskedAt.IsZero() {
+		return j.CreatedAt
+	}
+	return j.AskedAt
 }
 
 func (j *Job) belongs(name string) bool { return j.ID != "" && name == jobName(j.ID) }

@@ -69,6 +69,10 @@ func TestConnector(t *testing.T) {
 			}
 		case "xarchive.x.budget":
 			budgets++
+		case "xarchive.unasked":
+			if i.Property("job") != "job-1" || value < 0 || value > 60 { // it was asked for a moment ago
+				t.Errorf("%s", i.Raw)
+			}
 		case "xarchive.clock_skew":
 			if value < -5 || value > 5 { // both clocks are this machine's
 				t.Errorf("%s", i.Raw)
@@ -89,6 +93,12 @@ func TestConnector(t *testing.T) {
 	}
 	if lags != 1 || budgets != 1 || tasks != 1 {
 		t.Errorf("%d lags, %d budgets, %v tasks", lags, budgets, tasks)
+	}
+
+	for _, rule := range alarms(t) {
+		if rule.rings(t, server.Items()) {
+			t.Errorf("all is well, and the alert %s rings", rule.name)
+		}
 	}
 
 	var tick ingestiontest.Item

@@ -23,11 +23,13 @@ type metrics struct {
 	tasks     metric.Float64Histogram
 	skipped   metric.Int64Counter
 	failures  metric.Int64Counter
+	unasked   metric.Float64Gauge
+	secret    metric.Float64Gauge
 }
 
 func newMetrics(meter metric.Meter) (metrics, error) {
 	var m metrics
-	var errs [9]error
+	var errs [11]error
 	m.posts, errs[0] = meter.Int64Counter("xarchive.posts.archived", metric.WithUnit("{post}"),
 		metric.WithDescription("Posts newly in the archive."))
 	m.setAside, errs[1] = meter.Int64Counter("xarchive.set_aside", metric.WithUnit("{post}"),
@@ -46,6 +48,10 @@ func newMetrics(meter metric.Meter) (metrics, error) {
 		metric.WithDescription("Accounts and tasks that a tick had no time for."))
 	m.failures, errs[8] = meter.Int64Counter("xarchive.failures", metric.WithUnit("{failure}"),
 		metric.WithDescription("Work that failed."))
+	m.unasked, errs[9] = meter.Float64Gauge("xarchive.unasked", metric.WithUnit("s"),
+		metric.WithDescription("Time since the Compliance Center last asked for anything for a job."))
+	m.secret, errs[10] = meter.Float64Gauge("xarchive.secret.left", metric.WithUnit("s"),
+		metric.WithDescription("Time until a secret ends."))
 	return m, errors.Join(errs[:]...)
 }
 
@@ -78,13 +84,32 @@ func (t *Telemetry) Gap(ctx context.Context, accountID string) {
 	t.metrics.gaps.Add(ctx, 1, account(accountID))
 }
 
-// Lag reports up to when the time of an account is covered. The zero time, which
-// means that nothing is covered yet, is not reported.
-func (t *Telemetry) Lag(ctx context.Context, accountID string, covered, now time.Time) {
-	if t == nil || covered.IsZero() {
+// Lag reports since when an account is behind: up to when its time is covered, or, as
+// long as nothing is, when its job was made. The zero time is not reported.
+func (t *Telemetry) Lag(ctx context.Context, accountID string, since, now time.Time) {
+	if t == nil || since.IsZero() {
 		return
 	}
-	t.metrics.lag.Record(ctx, now.Sub(covered).Seconds(), account(accountID))
+	t.metrics.lag.Record(ctx, now.Sub(since).Seconds(), account(accountID))
+}
+
+// Unasked reports since when the Compliance Center has asked for nothing for a job:
+// when it last did, or, as long as it never has, when the job was made. The zero time
+// is not reported.
+func (t *Telemetry) Unasked(ctx context.Context, jobID string, since, now time.Time) {
+	if t == nil || since.IsZero() {
+		return
+	}
+	t.metrics.unasked.Record(ctx, now.Sub(since).Seconds(), metric.WithAttributes(attribute.String("job", jobID)))
+}
+
+// SecretEnds reports when a secret ends. The zero time, for one that does not end or
+// of which that is not known, is not reported.
+func (t *Telemetry) SecretEnds(ctx context.Context, name string, ends, now time.Time) {
+	if t == nil || ends.IsZero() {
+		return
+	}
+	t.metrics.secret.Record(ctx, ends.Sub(now).Seconds(), metric.WithAttributes(attribute.String("secret", name)))
 }
 
 // XBudget reports how many of X's limit of calls an account has left. A limit of

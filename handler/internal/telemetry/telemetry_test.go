@@ -84,6 +84,8 @@ func everything(report *telemetry.Telemetry, ctx context.Context, header http.He
 	report.Gap(work, "account")
 	report.ClockSkew(ctx, time.Second)
 	report.Skipped(ctx, "accounts", 1)
+	report.Unasked(ctx, "job", now, now)
+	report.SecretEnds(ctx, "secret", now, now)
 	span.End(failure)
 	work, span = report.Task(ctx, "job", "task")
 	report.TaskEnded(work, now, now, 0)

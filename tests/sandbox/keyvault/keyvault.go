@@ -122,6 +122,17 @@ func (s *Server) Set(ctx context.Context, name, value string) error {
 	return nil
 }
 
+// SetUntil is Set for a secret that ends.
+func (s *Server) SetUntil(ctx context.Context, name, value string, ends time.Time) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := s.vault.set(name, version{value: value, expires: &ends}, true); err != nil {
+		return fmt.Errorf("setting secret %s: %w", name, err)
+	}
+	return nil
+}
+
 // Get returns the newest value; false if there is none or it is deleted.
 func (s *Server) Get(name string) (string, bool) {
 	v, err := s.vault.get(name, "")
