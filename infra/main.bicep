@@ -47,7 +47,7 @@ param ingestSchedule string = '0 */5 * * * *'
 @description('Address that archived messages are addressed to. Empty: archive@<tenant>.invalid.')
 param archiveMailbox string = ''
 
-@description('X accounts and the people behind them: handle=mailbox,handle=mailbox.')
+@description('X accounts and the people behind them: handle=mailbox,id:<account id>=mailbox.')
 param authorMailboxes string = ''
 
 @allowed(['debug', 'info', 'warn', 'error'])

@@ -36,8 +36,10 @@ type Config struct {
 	ImportEventURL  string // IMPORT_EVENT_URL, without trailing slash
 	AADAuthorityURL string // AAD_AUTHORITY_URL: https, without trailing slash
 
-	ArchiveMailbox  string            // ARCHIVE_MAILBOX: an address, as in user@example.com
-	AuthorMailboxes map[string]string // AUTHOR_MAILBOXES: address by handle, lower case and without @
+	ArchiveMailbox string // ARCHIVE_MAILBOX: an address, as in user@example.com
+	// AuthorMailboxes is AUTHOR_MAILBOXES: addresses by handle, lower case and without @,
+	// and by account, as id:<account id>.
+	AuthorMailboxes map[string]string
 
 	// ImportItemLimit is how large an item for the Import service may be, in bytes:
 	// IMPORT_ITEM_LIMIT.
@@ -196,11 +198,13 @@ func isAddress(text string) bool {
 	return err == nil && a.Address == text
 }
 
-var handle = regexp.MustCompile(`^[a-z0-9_]+$`)
+// author is a handle, or an account by its id. A handle may be a number, too, so an
+// id says that it is one.
+var author = regexp.MustCompile(`^([a-z0-9_]+|id:[0-9]+)$`)
 
 // mailboxes reads `handle=mailbox, @handle=mailbox`.
 func (s *settings) mailboxes(name string) map[string]string {
-	byHandle := map[string]string{}
+	byAuthor := map[string]string{}
 	for pair := range strings.SplitSeq(s.get(name), ",") {
 		pair = strings.TrimSpace(pair)
 		if pair == "" {
@@ -209,17 +213,17 @@ func (s *settings) mailboxes(name string) map[string]string {
 		who, address, found := strings.Cut(pair, "=")
 		who = strings.ToLower(strings.TrimPrefix(strings.TrimSpace(who), "@"))
 		address = strings.TrimSpace(address)
-		before, twice := byHandle[who]
+		before, twice := byAuthor[who]
 		switch {
-		case !found || !handle.MatchString(who):
-			s.fault("%s has %q, which is not handle=mailbox: write pairs like contoso=press@contoso.com with commas between them", name, pair)
+		case !found || !author.MatchString(who):
+			s.fault("%s has %q, which is not handle=mailbox: write pairs like contoso=press@contoso.com or id:2244994945=press@contoso.com with commas between them", name, pair)
 		case !isAddress(address):
 			s.fault("%s maps %s to %q, which is not a mail address", name, who, address)
 		case twice && before != address:
 			s.fault("%s maps %s twice, to %s and to %s: keep one", name, who, before, address)
 		default:
-			byHandle[who] = address
+			byAuthor[who] = address
 		}
 	}
-	return byHandle
+	return byAuthor
 }

@@ -64,7 +64,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"X_API_URL", "http://127.0.0.1:8081", "IMPORT_EVENT_URL", "http://localhost:8082/base/",
 		"AAD_AUTHORITY_URL", "https://localhost:8083",
 		"ARCHIVE_MAILBOX", "archive@contoso.com",
-		"AUTHOR_MAILBOXES", "Contoso=press@contoso.com, @contoso_help = help@contoso.com,",
+		"AUTHOR_MAILBOXES", "Contoso=press@contoso.com, @contoso_help = help@contoso.com, id:2244994945=dev@contoso.com,",
 		"LOG_LEVEL", "Debug",
 	))
 	if err != nil {
@@ -76,7 +76,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		c.ArchiveMailbox != "archive@contoso.com" || c.LogLevel != slog.LevelDebug {
 		t.Errorf("%+v", c)
 	}
-	if len(c.AuthorMailboxes) != 2 || c.AuthorMailboxes["contoso"] != "press@contoso.com" || c.AuthorMailboxes["contoso_help"] != "help@contoso.com" {
+	if len(c.AuthorMailboxes) != 3 || c.AuthorMailboxes["id:2244994945"] != "dev@contoso.com" || c.AuthorMailboxes["contoso"] != "press@contoso.com" || c.AuthorMailboxes["contoso_help"] != "help@contoso.com" {
 		t.Errorf("authors: %v", c.AuthorMailboxes)
 	}
 }
@@ -133,6 +133,8 @@ func TestFaults(t *testing.T) {
 		{[]string{"AUTHOR_MAILBOXES", "a b=x@contoso.com"}, "handle=mailbox"},
 		{[]string{"IMPORT_ITEM_LIMIT", "10 MB"}, "a number of bytes"},
 		{[]string{"IMPORT_ITEM_LIMIT", "999999"}, "1000000 or more"},
+		{[]string{"AUTHOR_MAILBOXES", "id:contoso=x@contoso.com"}, "handle=mailbox"},
+		{[]string{"AUTHOR_MAILBOXES", "id:7=x@contoso.com, id:7=y@contoso.com"}, "twice"},
 		{[]string{"FUNCTIONS_CUSTOMHANDLER_PORT", ""}, "make start"},
 		{[]string{"FUNCTIONS_CUSTOMHANDLER_PORT", "65536"}, "make start"},
 		{[]string{"FUNCTIONS_CUSTOMHANDLER_PORT", "0"}, "make start"},

@@ -64,8 +64,8 @@ const (
 )
 
 // FromMessage writes the item of an archived message, which may be a supplement, with
-// all of its attachments. mailboxes maps handles (lower case, without @) to mail
-// addresses. Attachments are streamed. It returns an error if eml is no message of the
+// all of its attachments. mailboxes maps handles (lower case, without @) and
+// id:<account id> to mail addresses. Attachments are streamed. It returns an error if eml is no message of the
 // archive, and those of eml and w; what was written until then is no item.
 func FromMessage(w io.Writer, eml io.Reader, mailboxes map[string]string) error {
 	return write(w, eml, mailboxes, nil)

@@ -126,9 +126,14 @@ func thread(p *post.Post) (parent string, references []string) {
 	return parent, references
 }
 
-// Mailbox returns the mail address of an account: the one it is mapped to, or
-// <handle>@x.invalid, in a domain that no mail ever reaches (RFC 2606).
+// Mailbox returns the mail address of an account: the one that its id or its handle is
+// mapped to, or <handle>@x.invalid, in a domain that no mail ever reaches (RFC 2606). The
+// id goes first: it stays when the account is renamed, and a handle that was given up
+// may be another's.
 func Mailbox(u post.User, mailboxes map[string]string) string {
+	if mapped := mailboxes["id:"+u.ID]; mapped != "" {
+		return mapped
+	}
 	if mapped := mailboxes[strings.ToLower(u.Username)]; mapped != "" && u.Username != "" {
 		return mapped
 	}

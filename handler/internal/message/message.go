@@ -52,7 +52,7 @@ import (
 // Format is how an organization's messages are addressed.
 type Format struct {
 	To        string            // address of the archive mailbox
-	Mailboxes map[string]string // address by handle, lower case and without @
+	Mailboxes map[string]string // addresses by handle, lower case and without @, and by id:<account id>
 }
 
 // Attachment is a media file of a post, or the statement that it could not be had. A

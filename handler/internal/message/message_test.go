@@ -427,3 +427,24 @@ film.mp4 video/mp4 attachment 5000 None
 		t.Errorf("Python reads\n%s, want\n%s", out, want)
 	}
 }
+
+// TestMailbox: an account keeps its mailbox when it is renamed, and whoever takes its
+// former handle, or has a number for a handle, does not get it.
+func TestMailbox(t *testing.T) {
+	mailboxes := map[string]string{"id:7": "press@contoso.example", "contoso": "old@contoso.example", "help": "help@contoso.example"}
+	for _, c := range []struct {
+		user post.User
+		want string
+	}{
+		{post.User{ID: "7", Username: "contoso"}, "press@contoso.example"},
+		{post.User{ID: "7", Username: "ContosoPress"}, "press@contoso.example"},
+		{post.User{ID: "7"}, "press@contoso.example"},
+		{post.User{ID: "8", Username: "Help"}, "help@contoso.example"},
+		{post.User{ID: "9", Username: "7"}, "7@x.invalid"},
+		{post.User{Username: "nobody"}, "nobody@x.invalid"},
+	} {
+		if got := message.Mailbox(c.user, mailboxes); got != c.want {
+			t.Errorf("%+v: want %s, got %s", c.user, c.want, got)
+		}
+	}
+}
