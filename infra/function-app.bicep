@@ -32,6 +32,7 @@ param importEventUrl string
 param ingestSchedule string
 param archiveMailbox string
 param authorMailboxes string
+param importItemLimit int
 param logLevel string
 
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
@@ -109,6 +110,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       INGEST_SCHEDULE: ingestSchedule
       ARCHIVE_MAILBOX: archiveMailbox
       AUTHOR_MAILBOXES: authorMailboxes
+      IMPORT_ITEM_LIMIT: string(importItemLimit)
       LOG_LEVEL: logLevel
     }
   }

@@ -50,6 +50,10 @@ param archiveMailbox string = ''
 @description('X accounts and the people behind them: handle=mailbox,id:<account id>=mailbox.')
 param authorMailboxes string = ''
 
+@minValue(1000000)
+@description('Bytes that an item for Microsoft 365 may have with its attachments.')
+param importItemLimit int = 10000000
+
 @allowed(['debug', 'info', 'warn', 'error'])
 @description('The least level of log lines.')
 param logLevel string = 'info'
@@ -249,6 +253,7 @@ module connector 'function-app.bicep' = {
     ingestSchedule: ingestSchedule
     archiveMailbox: archiveMailbox
     authorMailboxes: authorMailboxes
+    importItemLimit: importItemLimit
     logLevel: logLevel
   }
 }

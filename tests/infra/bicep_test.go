@@ -259,7 +259,7 @@ func TestParametersFileIsTheParameters(t *testing.T) {
 		if declared.DefaultValue == nil {
 			continue
 		}
-		if want := fmt.Sprint(declared.DefaultValue); want != parts[2] {
+		if want := strings.Trim(code(declared.DefaultValue), `"`); want != parts[2] {
 			t.Errorf("%s: main.parameters.json takes %q by default, main.bicep %q", name, parts[2], want)
 		}
 	}

@@ -173,9 +173,9 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 			t.Errorf("%s: README says %q, a deployment sets %v", name, documented[name], value)
 		}
 	}
-	// Those of both containers, both APIs, the schedule and the log level.
-	if compared != 6 {
-		t.Errorf("want 6 defaults compared, got %d", compared)
+	// Those of both containers, both APIs, the schedule, an item's size and the log level.
+	if compared != 7 {
+		t.Errorf("want 7 defaults compared, got %d", compared)
 	}
 }
 

@@ -48,13 +48,8 @@ var (
 // format is one record of each kind, with every field set, by its section in
 // docs/format.md; the fields of the format before this one are in old.
 var format = map[string]any{
-<<<<<<< HEAD
-	"job": state.Job{V: 1, ID: "j", TenantID: "t", AccountID: "7", AccountName: "Contoso", Handle: "contoso", CreatedAt: now, SignInNeeded: true},
-	"account": state.Account{V: 1, ID: "7", Cursor: "1800", Recent: []state.Seen{{ID: "1800", At: now, Sum: "AbC_"}}, Covered: state.Ranges{window}, Gaps: []state.Gap{gap}, Incomplete: now, Slow: map[string]int{"1800": 1},
-=======
 	"job": state.Job{V: 1, ID: "j", TenantID: "t", AccountID: "7", AccountName: "Contoso", Handle: "contoso", CreatedAt: now, SignInNeeded: true, AskedAt: now},
-	"account": state.Account{V: 1, ID: "7", Cursor: "1800", Recent: []state.Seen{{ID: "1800", At: now}}, Covered: state.Ranges{window}, Gaps: []state.Gap{gap}, Incomplete: now, Slow: map[string]int{"1800": 1},
->>>>>>> efb57d0 (Alarms for what is likely to go wrong, each from evidence)
+	"account": state.Account{V: 1, ID: "7", Cursor: "1800", Recent: []state.Seen{{ID: "1800", At: now, Sum: "AbC_"}}, Covered: state.Ranges{window}, Gaps: []state.Gap{gap}, Incomplete: now, Slow: map[string]int{"1800": 1},
 		Run: &state.Run{Key: "K", SinceID: "1700", UntilID: "1900", EndTime: now, NextToken: "token", Began: now, LastPage: now, CoverTo: now, Pages: 3, Posts: 250,
 			Returned: []string{"1800"}, NewestID: "1850", CursorBefore: "1800", OldestID: "1750", Oldest: now, Complete: true, From: now, Checked: true, Uncovered: true, Stored: 1, Within: 20},
 		Waiting: map[string]state.Waiting{"versions/1800": waiting}, Lost: []state.Lost{{Waiting: waiting, At: now}}, RateReset: now,
