@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -134,44 +133,5 @@ func TestCheckOfTheDocs(t *testing.T) {
 	}
 	if got := python(t, script, changed); got != "['"+wrong+"']\n" {
 		t.Errorf("it prints %q, expected %s", got, wrong)
-	}
-}
-
-// TestNotmuch: notmuch finds the posts of an exported Maildir.
-func TestNotmuch(t *testing.T) {
-	program, err := exec.LookPath("notmuch")
-	if err != nil {
-		t.Skip("notmuch is not installed")
-	}
-	w := newWorld(t)
-	for i := range 8 {
-		w.post(t, i, []string{"about Überraschung", "about nothing"}[i%2])
-	}
-	dest := filepath.Join(t.TempDir(), "out")
-	run(t, w.options(export.Maildir, dest))
-	settings := filepath.Join(t.TempDir(), "config")
-	if err := os.WriteFile(settings, []byte("[database]\npath="+dest+"\n[user]\nprimary_email=a@contoso.example\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	notmuch := func(args ...string) string {
-		c := exec.CommandContext(t.Context(), program, args...)
-		c.Env = []string{"HOME=" + t.TempDir(), "NOTMUCH_CONFIG=" + settings, "PATH=/usr/bin:/bin"}
-		out, err := c.CombinedOutput()
-		if err != nil {
-			t.Fatalf("notmuch %q: %v\n%s", args, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	notmuch("new")
-	for query, want := range map[string]string{
-		"*":                                     "8",
-		"Überraschung":                          "4",
-		"from:contoso":                          "8",
-		"date:2023-12-31..2023-12-31":           "3",
-		"attachment:post.json and überraschung": "4",
-	} {
-		if got := notmuch("count", query); got != want {
-			t.Errorf("%s finds %s, expected %s", query, got, want)
-		}
 	}
 }
