@@ -304,3 +304,28 @@ func TestCases(t *testing.T) {
 		}
 	}
 }
+
+// TestBoxesAndPrint: a box within a box has another colour, which Word draws as well, and
+// pictures are printed so high that some of them fit one page.
+func TestBoxesAndPrint(t *testing.T) {
+	for name, height := range map[string]string{"plain": "110mm", "four-photos": "35mm"} {
+		raw := golden(t)[name]
+		says(t, name, readBodies(t, raw)["text/html"], "img{max-height:"+height+"!important")
+	}
+	html := readBodies(t, golden(t)["deep"])["text/html"]
+	var shades []string
+	for _, m := range regexp.MustCompile(`<table class="x"[^>]* bgcolor="(#[0-9a-f]{6})" style="width:100%;background:(#[0-9a-f]{6});border:1px solid #c8c8c8;border-left:4px`).FindAllStringSubmatch(html, -1) {
+		if m[1] != m[2] {
+			t.Errorf("a box has two colours: %v", m)
+		}
+		shades = append(shades, m[1])
+	}
+	if len(shades) < 3 {
+		t.Errorf("boxes %v, want three or more", shades)
+	}
+	for i := 1; i < len(shades); i++ {
+		if shades[i] == shades[i-1] {
+			t.Errorf("box %d has the colour of the box round it: %v", i+1, shades)
+		}
+	}
+}

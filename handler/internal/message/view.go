@@ -30,6 +30,7 @@ type view struct {
 	Article  *articleView
 	Notes    []string // place, version, and what else a reader has to know
 	Context  []view   // the posts it answers, repeats or quotes
+	Shade    string   // colour of its box, another than that of the box round it
 	Gone     string   // why X did not send the post, where it did not
 	Foot     []string // what the message is derived from; of the message's own post only
 	Language string
@@ -141,6 +142,35 @@ func (w viewer) view(p *post.Post, depth int) view {
 	return v
 }
 
+// PictureHeight is how high a picture may be in print, in millimetres: so that a post with
+// some pictures, and the posts that it shows, is one printed page where they leave room.
+func (v view) PictureHeight() int {
+	const page, perPost, perPicture = 235, 34, 15 // what is around pictures, as a browser prints it
+	posts, pictures := v.count()
+	return max(34, min(110, (page-perPost*posts)/max(pictures, 1)-perPicture))
+}
+
+// count returns how many posts and pictures a view shows.
+func (v view) count() (posts, pictures int) {
+	media := v.Media
+	if a := v.Article; a != nil {
+		media = append(slices.Clone(media), a.Media...)
+		if a.Cover != nil {
+			media = append(media, *a.Cover)
+		}
+	}
+	for _, m := range media {
+		if m.CID != "" {
+			pictures++
+		}
+	}
+	for _, c := range v.Context {
+		p, n := c.count()
+		posts, pictures = posts+p, pictures+n
+	}
+	return posts + 1, pictures
+}
+
 // links lists the addresses of a text, each once, with what X knows of them.
 func links(t post.Text) []linkView {
 	var out []linkView
@@ -195,11 +225,12 @@ var labels = map[post.RefType]string{post.RepliedTo: "In reply to", post.Quoted:
 
 func (w viewer) reference(r post.Reference, depth int) view {
 	label := cmp.Or(labels[r.Type], capital(cmp.Or(strings.ReplaceAll(oneLine(string(r.Type)), "_", " "), "refers to")))
+	shade := [2]string{"#f6f7f8", "#e8ecef"}[depth%2]
 	if r.Post == nil {
-		return view{Label: label, URL: "https://x.com/i/status/" + url.PathEscape(r.ID), Gone: cmp.Or(oneLine(r.Why), "X did not send it, and gave no reason")}
+		return view{Label: label, Shade: shade, URL: "https://x.com/i/status/" + url.PathEscape(r.ID), Gone: cmp.Or(oneLine(r.Why), "X did not send it, and gave no reason")}
 	}
 	c := w.view(r.Post, depth+1)
-	c.Label = label
+	c.Label, c.Shade = label, shade
 	return c
 }
 
