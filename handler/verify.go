@@ -26,7 +26,8 @@ const verifyUsage = `
     --from     RFC 3339 or a date (UTC), of the post. Standard: the first one
     --to       the same; a date includes its whole day. Standard: the last one
 
-    It ends with 1 if anything is wrong.
+    It ends with 1 if anything is wrong, or if it is not known how far the manifest should
+    reach.
 `
 
 // verifyCommand is `handler verify`.
@@ -56,10 +57,9 @@ func verifyCommand(ctx context.Context, args []string) int {
 	}
 	record, err := state.New(storage.state).Account(ctx, o.Account)
 	if err != nil {
-		// The manifest's own chain is checked all the same; that its end was not cut off
-		// is then not known.
-		fmt.Fprintf(os.Stderr, "How far the manifest should reach is not known, because the account's record cannot be read: %v\n", err)
+		fmt.Fprintf(os.Stderr, "The account's record cannot be read: %v\n", err)
 	}
+	endKnown := err == nil && record.V > 0 // one that is not there is empty
 	o.Archive, o.Manifests, o.Newest = archive.New(storage.archive), manifest.New(storage.archive), record.Manifest
 	show := newProgress(os.Stderr)
 	o.Progress = func(r verify.Report) { show.update(export.Status{Messages: r.Messages, Bytes: r.Bytes}) }
@@ -72,15 +72,17 @@ func verifyCommand(ctx context.Context, args []string) int {
 		fmt.Fprintf(os.Stderr, "The archive was not read to its end: %v.\n", err)
 		return exitWrong
 	}
-	if sayVerified(os.Stdout, o.Account, report) {
+	if sayVerified(os.Stdout, o.Account, report, endKnown) {
 		return exitWell
 	}
 	return exitWrong
 }
 
-// sayVerified says what was found, and reports whether all is well. Finding nothing to
-// verify is not well: nothing is shown by it.
-func sayVerified(w io.Writer, account string, r verify.Report) bool {
+// sayVerified says what was found, and reports whether all is well. endKnown: the
+// account's record says how far the manifest reaches; else nobody can tell whether its
+// end was cut off, and the messages of that end with it. Finding nothing to verify is not
+// well: nothing is shown by it.
+func sayVerified(w io.Writer, account string, r verify.Report, endKnown bool) bool {
 	fmt.Fprintf(w, "Account %s: %s read (%s), %s of the manifest compared.\n", account, count(r.Messages, "message"), size(r.Bytes), count(r.Lines, "line"))
 	for _, kind := range []struct {
 		what string
@@ -90,16 +92,27 @@ func sayVerified(w io.Writer, account string, r verify.Report) bool {
 			fmt.Fprintf(w, "%s: %s\n", kind.what, fault)
 		}
 	}
-	if r.Unlisted > 0 {
-		fmt.Fprintf(w, "%s from before there was a manifest: compared with their own hash only.\n", count(r.Unlisted, "message"))
-	}
 	switch {
 	case !r.Sound():
 		fmt.Fprintln(w, "The archive is NOT as it was written. docs/operations.md says what to do.")
+		return false
 	case r.Messages == 0 && r.Lines == 0:
 		fmt.Fprintln(w, "There is nothing to verify: check --account, --from and --to.")
-	default:
+		return false
+	case r.Unlisted > 0:
+		are := "are"
+		if r.Unlisted == 1 {
+			are = "is"
+		}
+		fmt.Fprintf(w, "Every message read has the hash that is kept beside it. %s of them %s in no manifest, because there was none yet: whoever could write the message could write that hash, too, and whether more of them were there is not known. The manifest lists the others.\n",
+			count(r.Unlisted, "message"), are)
+	case endKnown:
 		fmt.Fprintln(w, "Every message read is as it was archived, and the manifest lists the same messages.")
+	default:
+		fmt.Fprintln(w, "Every message read is as it was archived, and the manifest that is there lists it.")
 	}
-	return r.Sound() && r.Messages+r.Lines > 0
+	if !endKnown {
+		fmt.Fprintln(w, "Whether the manifest was cut off, and messages with it, is not known: there is no record of the account that says how far it should reach. Check ARCHIVE_CONTAINER and STATE_CONTAINER.")
+	}
+	return endKnown
 }
