@@ -17,7 +17,7 @@ const usage = `This program is started by the Azure Functions host, without argu
   handler version
     says which version of the connector this is.
 
-  handler verify --account ID [--from TIME] [--to TIME]
+  handler verify [--account ID] [--from TIME] [--to TIME]
 ` + verifyUsage + `
 A command ends with 0 when all is well, with 1 when something is wrong, with 2 for
 arguments that it does not know.

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"xarchive/handler/internal/archive"
@@ -17,12 +17,13 @@ import (
 )
 
 const verifyUsage = `
-    reads an account's whole archive, compares every message with the SHA-256 that it was
-    archived with, and the messages with the manifest that lists them. It names every message
-    that is altered, missing, added or not one of the connector's, and changes nothing. It
-    needs only the settings of the storage account.
+    reads the whole archive, compares every message and every raw answer of X with the SHA-256
+    that it was archived with, and the messages with the manifest that lists them. It names
+    everything that is altered, missing, added or not one of the connector's, and changes
+    nothing. It needs only the settings of the storage account.
 
-    --account  the account's id on X: the number that the names of its blobs begin with
+    --account  the account's id on X: the number that the names of its blobs begin with.
+               Standard: every account of the archive
     --from     RFC 3339 or a date (UTC), of the post. Standard: the first one
     --to       the same; a date includes its whole day. Standard: the last one
 
@@ -43,8 +44,6 @@ func verifyCommand(ctx context.Context, args []string) int {
 	switch {
 	case err == nil && flags.NArg() > 0:
 		err = fmt.Errorf("%q is one argument too many", flags.Arg(0))
-	case err == nil && o.Account == "":
-		err = errors.New("--account is missing: say whose messages")
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n\n%s", err, usage)
@@ -55,12 +54,45 @@ func verifyCommand(ctx context.Context, args []string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return exitWrong
 	}
-	record, err := state.New(storage.state).Account(ctx, o.Account)
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "The account's record cannot be read: %v\n", err)
+	mail := archive.New(storage.archive)
+	o.Archive, o.Manifests = mail, manifest.New(storage.archive)
+	accounts := []string{o.Account}
+	if o.Account == "" {
+		if accounts, err = mail.Accounts(ctx); err != nil {
+			fmt.Fprintf(os.Stderr, "The archive cannot be read: %v.\n", err)
+			return exitWrong
+		}
+		if len(accounts) == 0 {
+			fmt.Fprintln(os.Stderr, "There is nothing to verify: the archive has no accounts. Check ARCHIVE_CONTAINER.")
+			return exitWrong
+		}
 	}
-	endKnown := err == nil && record.V > 0 // one that is not there is empty
-	o.Archive, o.Manifests, o.Newest = archive.New(storage.archive), manifest.New(storage.archive), record.Manifest
+	exit := exitWell
+	for _, account := range accounts {
+		o.Account = account
+		if !verifyAccount(ctx, o, state.New(storage.state)) {
+			exit = exitWrong
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return exit
+}
+
+// verifyAccount verifies an account and reports whether all is well.
+func verifyAccount(ctx context.Context, o verify.Options, states *state.Store) bool {
+	record, err := states.LoadAccount(ctx, o.Account)
+	endKnown := err == nil && record.Account.V > 0 // one that is not there is empty
+	o.Settled, o.Named = time.Now(), 1000
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "The record of account %s cannot be read: %v\n", o.Account, err)
+	} else {
+		o.Newest = record.Account.Manifest
+		if record.Claimed() || record.Account.Run != nil { // what is archived at this moment is listed in a moment
+			o.Settled = record.Account.Settled(o.Settled.Add(-10 * time.Minute))
+		}
+	}
 	show := newProgress(os.Stderr)
 	o.Progress = func(r verify.Report) { show.update(export.Status{Messages: r.Messages, Bytes: r.Bytes}) }
 	report, err := verify.Account(ctx, o)
@@ -69,13 +101,10 @@ func verifyCommand(ctx context.Context, args []string) int {
 		if ctx.Err() != nil {
 			err = errInterrupted
 		}
-		fmt.Fprintf(os.Stderr, "The archive was not read to its end: %v.\n", err)
-		return exitWrong
+		fmt.Fprintf(os.Stderr, "The archive of account %s was not read to its end: %v.\n", o.Account, err)
+		return false
 	}
-	if sayVerified(os.Stdout, o.Account, report, endKnown) {
-		return exitWell
-	}
-	return exitWrong
+	return sayVerified(os.Stdout, o.Account, report, endKnown)
 }
 
 // sayVerified says what was found, and reports whether all is well. endKnown: the
@@ -83,14 +112,18 @@ func verifyCommand(ctx context.Context, args []string) int {
 // end was cut off, and the messages of that end with it. Finding nothing to verify is not
 // well: nothing is shown by it.
 func sayVerified(w io.Writer, account string, r verify.Report, endKnown bool) bool {
-	fmt.Fprintf(w, "Account %s: %s read (%s), %s of the manifest compared.\n", account, count(r.Messages, "message"), size(r.Bytes), count(r.Lines, "line"))
-	for _, kind := range []struct {
-		what string
-		list []string
-	}{{"ALTERED", r.Altered}, {"MISSING", r.Missing}, {"ADDED", r.Extra}, {"NOT THE CONNECTOR'S", r.Foreign}, {"THE MANIFEST IS BROKEN", r.Broken}} {
-		for _, fault := range kind.list {
-			fmt.Fprintf(w, "%s: %s\n", kind.what, fault)
+	fmt.Fprintf(w, "Account %s: %s and %s of X read (%s), %s of the manifest compared.\n", account,
+		count(r.Messages, "message"), count(r.Raw, "raw answer"), size(r.Bytes), count(r.Lines, "line"))
+	for _, kind := range r.Faults() {
+		for _, fault := range kind.Named {
+			fmt.Fprintf(w, "%s: %s\n", strings.ToUpper(kind.What), fault)
 		}
+		if more := kind.Count - len(kind.Named); more > 0 {
+			fmt.Fprintf(w, "%s: and %d more\n", strings.ToUpper(kind.What), more)
+		}
+	}
+	if r.Pending > 0 {
+		fmt.Fprintf(w, "%s too new to be in the manifest: verify again later.\n", count(r.Pending, "message"))
 	}
 	switch {
 	case !r.Sound():
@@ -106,7 +139,7 @@ func sayVerified(w io.Writer, account string, r verify.Report, endKnown bool) bo
 		}
 		fmt.Fprintf(w, "Every message read has the hash that is kept beside it. %s of them %s in no manifest, because there was none yet: whoever could write the message could write that hash, too, and whether more of them were there is not known. The manifest lists the others.\n",
 			count(r.Unlisted, "message"), are)
-	case endKnown:
+	case endKnown && r.Pending == 0:
 		fmt.Fprintln(w, "Every message read is as it was archived, and the manifest lists the same messages.")
 	default:
 		fmt.Fprintln(w, "Every message read is as it was archived, and the manifest that is there lists it.")

@@ -22,7 +22,7 @@ func TestWhatVerifySays(t *testing.T) {
 		"none is listed":             {verify.Report{Messages: 3, Unlisted: 3}, true, true, "3 messages of them are in no manifest", all},
 		"the end is not known":       {verify.Report{Messages: 3, Lines: 3}, false, false, "not known", all},
 		"neither":                    {verify.Report{Messages: 3, Lines: 2, Unlisted: 1}, false, false, "not known", all},
-		"altered":                    {verify.Report{Messages: 3, Lines: 3, Altered: []string{"a"}}, true, false, "NOT as it was written", all},
+		"altered":                    {verify.Report{Messages: 3, Lines: 3, Altered: verify.Faults{Count: 1, Named: []string{"a"}}}, true, false, "NOT as it was written", all},
 		"nothing there, end unknown": {verify.Report{}, false, false, "nothing to verify", all},
 	} {
 		var out strings.Builder

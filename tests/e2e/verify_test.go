@@ -55,7 +55,7 @@ func TestVerify(t *testing.T) {
 			}
 		}
 	}
-	verify(0, fmt.Sprintf("%d messages read", len(posts)), "Every message read is as it was archived")
+	verify(0, fmt.Sprintf("%d messages and ", len(posts)), "Every message read is as it was archived")
 
 	archive := w.container("archive")
 	name := func(i int) string {
@@ -83,13 +83,26 @@ func TestVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	verify(1, "MISSING: "+name(1))
+	var raw string
+	for name := range w.blobs("archive") {
+		if strings.HasPrefix(name, "raw/"+account+"/") {
+			raw = name
+		}
+	}
+	packed := w.read(archive, raw)
+	packed[len(packed)/2] ^= 1
+	upload(raw, packed)
+	verify(1, "ALTERED: "+raw)
 	upload(strings.Replace(name(0), ".eml", "0.eml", 1), content)
 	verify(1, "MISSING: "+name(1), "ADDED: ")
 
 	if exit, says := w.command("verify", "--account", "1"); exit != 1 || !strings.Contains(says, "nothing to verify") {
 		t.Errorf("an unknown account: exit code %d, %s", exit, says)
 	}
-	if exit, says := w.command("verify"); exit != 2 || !strings.Contains(says, "--account is missing") {
-		t.Errorf("no account: exit code %d, %s", exit, says)
+	if exit, says := w.command("verify"); exit != 1 || !strings.Contains(says, "Account "+account) || !strings.Contains(says, "MISSING: "+name(1)) {
+		t.Errorf("every account: exit code %d, %s", exit, says)
+	}
+	if exit, _ := w.command("verify", account); exit != 2 {
+		t.Errorf("an argument too many: exit code %d", exit)
 	}
 }

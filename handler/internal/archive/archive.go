@@ -57,6 +57,7 @@ type Container interface {
 	List(ctx context.Context, prefix string, metadata bool) iter.Seq2[blob.Info, error]
 	Folders(ctx context.Context, prefix string) ([]string, error)
 	Upload(ctx context.Context, name string, o blob.Upload, write func(io.Writer) error) (blob.Info, error)
+	WriteAs(ctx context.Context, name string, data []byte, about blob.About, when blob.Condition) (etag string, err error)
 }
 
 // Archive is the archive container.
@@ -225,6 +226,30 @@ func (a *Archive) Open(ctx context.Context, e Entry) (io.ReadCloser, error) {
 		return nil, err
 	}
 	return &verified{body: body, entry: e, hash: sha256.New()}, nil
+}
+
+// Check reads a message to its end. It returns ErrAltered if its bytes do not have the
+// hash that is kept beside it, or that is not listed, the hash that a manifest has
+// of it ("": none); ErrNotFound if it is not there; ErrForeign if what is beside it is not
+// a message's. n is how many bytes were read.
+func (a *Archive) Check(ctx context.Context, name, listed string) (n int64, err error) {
+	body, info, err := a.blobs.Open(ctx, name)
+	if errors.Is(err, blob.ErrNotFound) {
+		return 0, fmt.Errorf("%s: %w", name, ErrNotFound)
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer body.Close()
+	info.Name = name
+	e, err := entry(info)
+	if err != nil {
+		return 0, err
+	}
+	if listed != "" && listed != e.SHA256 {
+		return 0, fmt.Errorf("%s does not have the hash that the manifest lists: %w", name, ErrAltered)
+	}
+	return io.Copy(io.Discard, &verified{body: body, entry: e, hash: sha256.New()})
 }
 
 // verified is a message's bytes, compared with its hash at their end.

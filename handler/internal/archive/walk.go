@@ -41,6 +41,39 @@ func (a *Archive) Walk(ctx context.Context, accountID string, start, end time.Ti
 	}
 }
 
+// Accounts returns the ids of the accounts that the archive has something of, by one
+// listing.
+func (a *Archive) Accounts(ctx context.Context) ([]string, error) {
+	folders, err := a.blobs.Folders(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, folder := range folders {
+		id := strings.TrimSuffix(folder, "/")
+		if strings.Trim(id, "0123456789") == "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// Days yields the UTC days from start to end that may have messages of an account, in
+// order. It costs what the listings of folders cost that Walk makes.
+func (a *Archive) Days(ctx context.Context, accountID string, start, end time.Time) iter.Seq2[time.Time, error] {
+	return func(yield func(time.Time, error) bool) {
+		for folder, err := range a.days(ctx, accountID, start.UTC(), end.UTC()) {
+			day, ok := dayOf(accountID, folder)
+			if err == nil && !ok {
+				continue // a folder such as 2024/13/: no date
+			}
+			if !yield(day, err) {
+				return
+			}
+		}
+	}
+}
+
 // dayOf returns the day in whose folder a message of the account is.
 func dayOf(accountID, name string) (time.Time, bool) {
 	rest, ok := strings.CutPrefix(name, accountID+"/")

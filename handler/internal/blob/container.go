@@ -129,14 +129,32 @@ func (c *Container) Stat(ctx context.Context, name string) (Info, error) {
 // ErrLeased or ErrLost as the condition has it. A write whose answer was lost and
 // that is still in place is a success.
 func (c *Container) Write(ctx context.Context, name string, data []byte, when Condition) (etag string, err error) {
+	return c.WriteAs(ctx, name, data, About{Type: "application/json"}, when)
+}
+
+// About is what is kept beside a blob's bytes.
+type About struct {
+	Type     string // content type
+	Metadata map[string]string
+}
+
+// WriteAs is Write for a blob of another type, or with metadata.
+func (c *Container) WriteAs(ctx context.Context, name string, data []byte, about About, when Condition) (etag string, err error) {
 	client, err := c.client(ctx)
 	if err != nil {
 		return "", err
 	}
 	counted, sent := countTries(ctx)
+	var metadata map[string]*string
+	if len(about.Metadata) > 0 {
+		metadata = map[string]*string{}
+		for k, v := range about.Metadata {
+			metadata[k] = to.Ptr(v)
+		}
+	}
 	answer, err := client.NewBlockBlobClient(name).Upload(counted, streaming.NopCloser(bytes.NewReader(data)), &blockblob.UploadOptions{
-		AccessConditions: when.access(),
-		HTTPHeaders:      &blob.HTTPHeaders{BlobContentType: to.Ptr("application/json")},
+		AccessConditions: when.access(), Metadata: metadata,
+		HTTPHeaders: &blob.HTTPHeaders{BlobContentType: to.Ptr(about.Type)},
 	})
 	if err != nil {
 		err = when.failed(ctx, err)

@@ -209,6 +209,13 @@ func (t *turn) askForText(ctx context.Context, w state.Waiting) error {
 	}
 	failed := err
 	docs := t.own(answer.Page, map[string]string{})
+	if len(docs) > 0 {
+		kept, err := t.keepRaw(ctx, answer)
+		if err != nil {
+			return err
+		}
+		t.cameFrom(kept, w.PostID)
+	}
 	if docs, err = t.complete(ctx, docs, "text-"+w.PostID); err != nil {
 		return err
 	}

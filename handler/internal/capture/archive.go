@@ -147,7 +147,9 @@ func (w watched) Write(p []byte) (int, error) {
 // setAside keeps a post that cannot be archived as a message, with X's bytes, so that
 // it is not lost and does not stop the others.
 func (t *turn) setAside(ctx context.Context, doc post.Document, cause error) (outcome, error) {
+	from := t.origins[doc.ID]
 	added, err := t.capture.opt.State.PutAside(ctx, state.AsidePost{
+		Answered: from.at, Origin: from.raw,
 		AccountID: t.account.ID, PostID: doc.ID, Raw: doc.JSON, First: t.now().UTC(), Version: t.capture.opt.Version,
 		Problem: state.Problem{Cause: fault.SetAside, Text: cause.Error(), At: t.now().UTC()}})
 	if err != nil {
@@ -178,6 +180,7 @@ func (t *turn) retryAside(ctx context.Context) error {
 	left := 0
 	for _, aside := range list {
 		p, err := post.Parse(aside.Raw)
+		t.origins[aside.PostID] = origin{aside.Answered, aside.Origin}
 		doc := post.Document{ID: aside.PostID, JSON: aside.Raw, Post: p, Err: err}
 		if doc.Err == nil {
 			out, err := t.archivePost(ctx, doc, 0, t.account.Waiting)

@@ -1,7 +1,12 @@
 package capture_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -50,10 +55,11 @@ func (w *torture) nothingIsMissing(id string) {
 	}
 	// Every message is in the manifest, and the other way round.
 	report, err := verify.Account(context.WithoutCancel(w.t.Context()), verify.Options{Archive: w.archive,
-		Manifests: manifest.New(w.storage.Container("archive")), Account: id, To: time.Now(), Newest: a.Manifest})
-	if err != nil || !report.Sound() || report.Unlisted > 0 || report.Messages != len(have) {
+		Manifests: manifest.New(w.storage.Container("archive")), Account: id, To: time.Now(), Newest: a.Manifest, Settled: time.Now().AddDate(1, 0, 0), Named: 10})
+	if err != nil || !report.Sound() || report.Unlisted+report.Pending > 0 || report.Messages < len(have) || report.Raw == 0 && len(have) > 0 {
 		w.t.Errorf("the archive does not verify: %+v, %v", report, err)
 	}
+	w.hasAnswers(id, have)
 	for key, waiting := range a.Waiting {
 		if !w.deleted[waiting.PostID] {
 			w.t.Errorf("%s is still waited for: %+v", key, waiting)
@@ -62,6 +68,60 @@ func (w *torture) nothingIsMissing(id string) {
 	if len(w.asideNames()) > 0 {
 		w.t.Errorf("still set aside: %v", w.asideNames())
 	}
+}
+
+// hasAnswers checks that the manifest names, for each message that is a post's own, an
+// answer of X that is kept as it came and holds the post.
+func (w *torture) hasAnswers(id string, have []string) {
+	w.t.Helper()
+	named := map[string]bool{}
+	chain := manifest.New(w.storage.Container("archive"))
+	ctx := context.WithoutCancel(w.t.Context())
+	parts, err := chain.Parts(ctx, id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, part := range parts {
+		b, err := chain.Blob(ctx, id, part.N)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, line := range b.Lines {
+			for _, raw := range line.Raw {
+				answer := w.rawAnswer(raw.Path)
+				sum := sha256.Sum256(answer)
+				if hex.EncodeToString(sum[:]) != raw.SHA256 || raw.RequestID == "" {
+					w.t.Errorf("%s: %+v is not what is there", line.Path, raw)
+				}
+				if bytes.Contains(answer, []byte(`"id":"`+line.PostID+`"`)) {
+					named[line.Key] = true
+				}
+			}
+		}
+	}
+	for _, key := range have {
+		if !strings.Contains(key, ".") && !named[key] {
+			w.t.Errorf("message %s goes back to no answer of X", key)
+		}
+	}
+}
+
+// rawAnswer unpacks an answer of X.
+func (w *world) rawAnswer(name string) []byte {
+	w.t.Helper()
+	packed, _, err := w.storage.Container("archive").Read(context.WithoutCancel(w.t.Context()), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	unpack, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	answer, err := io.ReadAll(unpack)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return answer
 }
 
 // hasFiles checks that each of a post's media is in its message or in one supplement. A

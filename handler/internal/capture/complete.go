@@ -35,6 +35,7 @@ func (t *turn) complete(ctx context.Context, docs []post.Document, key string) (
 			return nil, err
 		}
 		for i, d := range docs {
+			t.alsoFrom(d.ID, d.Lacks())
 			docs[i] = post.Complete(d, found)
 		}
 	}

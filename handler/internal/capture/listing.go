@@ -2,9 +2,12 @@ package capture
 
 import (
 	"context"
+	"time"
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/manifest"
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
 )
 
 // list notes a message for the account's manifest, also one that was there already:
@@ -13,8 +16,19 @@ func (t *turn) list(e archive.Entry) {
 	if e.Name == "" {
 		return
 	}
+	o := t.origins[e.PostID]
+	if o.at.IsZero() {
+		o.at = t.xNow()
+	}
 	t.listed = append(t.listed, manifest.Line{Key: e.Key, PostID: e.PostID, Path: e.Name, SHA256: e.SHA256, Kind: string(e.Kind),
-		Posted: e.Created, Captured: t.xNow()})
+		Posted: e.Created, Captured: o.at, Raw: o.raw})
+}
+
+// listGivenUp notes for the manifest what X did not give of an archived post.
+func (t *turn) listGivenUp(w state.Waiting) {
+	posted, _ := post.IDTime(w.PostID)
+	t.listed = append(t.listed, manifest.Line{Event: manifest.GivenUp, PostID: w.PostID, Path: w.Name, Posted: posted.Truncate(time.Second), Captured: t.xNow(),
+		Media: w.Media, Versions: w.Versions, Text: w.Text, Why: w.Why})
 }
 
 // writeManifest lists what was archived since the last time. It comes before the
@@ -24,7 +38,7 @@ func (t *turn) writeManifest(ctx context.Context) error {
 	if len(t.listed) == 0 {
 		return nil
 	}
-	link, err := t.capture.opt.Manifest.Append(ctx, t.account.ID, t.account.Manifest, t.listed)
+	link, err := t.capture.opt.Manifest.Append(ctx, t.account.ID, t.account.Manifest, t.xNow().Format(time.DateOnly), t.listed)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,8 @@ func (t *turn) lookup(ctx context.Context, key string, ids []string) (post.Page,
 		var page post.Page
 		switch {
 		case err == nil:
-			page, err = twitter.ReadAnswer(raw)
+			page, err = twitter.ReadAnswer(raw.JSON)
+			t.cameFrom(raw, some...)
 		case errors.Is(err, state.ErrNotFound):
 			page, err = t.askLookup(ctx, key, some)
 		}
@@ -47,9 +48,14 @@ func (t *turn) askLookup(ctx context.Context, key string, ids []string) (post.Pa
 	if err != nil {
 		return post.Page{}, err
 	}
+	kept, err := t.keepRaw(ctx, answer)
+	if err != nil {
+		return post.Page{}, err
+	}
+	t.cameFrom(kept, ids...)
 	if len(unaccounted(ids, answer.Page)) == 0 {
 		t.retained = true
-		err = t.capture.opt.State.PutAnswer(ctx, t.account.ID, key, ids, answer.Raw)
+		err = t.capture.opt.State.PutAnswer(ctx, t.account.ID, key, ids, kept)
 	}
 	return answer.Page, err
 }
@@ -221,6 +227,17 @@ func (t *turn) askForVersions(ctx context.Context, w state.Waiting) error {
 		return err
 	}
 	page := t.versionsIn(ctx, answer.Page)
+	if failed == nil && (len(page.Posts) > 0 || t.overdue(w)) { // else nothing is made of it
+		kept, err := t.keepRaw(ctx, answer)
+		if err != nil {
+			return err
+		}
+		t.cameFrom(kept, w.Versions...)
+		if t.overdue(w) { // what is stated as missing goes back to this answer
+			t.cameFrom(kept, w.PostID)
+			defer delete(t.origins, w.PostID)
+		}
+	}
 	if err := t.archiveAll(ctx, page.Posts, func(int) {}); err != nil {
 		return err
 	}

@@ -82,15 +82,26 @@ func (t *turn) keep(ctx context.Context, n int, answer twitter.Answer) error {
 
 func (t *turn) retain(ctx context.Context, n int, answer twitter.Answer) error {
 	run := t.account.Run
-	if err := t.capture.opt.State.PutPage(ctx, t.account.ID, run.Key, n, answer.Raw); err != nil {
+	kept, err := t.keepRaw(ctx, answer)
+	if err != nil {
+		return err
+	}
+	if err := t.capture.opt.State.PutPage(ctx, t.account.ID, run.Key, n, kept); err != nil {
 		return err
 	}
 	t.retained = true
 	if len(answer.Raw) <= pageKept {
-		t.pages[n] = answer.Page
+		kept.JSON = nil
+		t.pages[n] = read{answer.Page, kept}
 	}
 	t.note(answer.Page, t.xTime(answer))
 	return t.save(ctx)
+}
+
+// read is a page of this turn, and where it came from.
+type read struct {
+	post.Page
+	from state.Retained
 }
 
 // pageKept is up to how many bytes a page of this turn is held in memory until it is
@@ -136,7 +147,7 @@ func (t *turn) takeRetained(ctx context.Context) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	page, err := twitter.ReadAnswer(raw)
+	page, err := twitter.ReadAnswer(raw.JSON)
 	if err != nil {
 		return false, err
 	}

@@ -80,14 +80,25 @@ func newestTime(docs []post.Document) (at time.Time) {
 // page returns page n of the run.
 func (t *turn) page(ctx context.Context, n int) (post.Page, error) {
 	if page, ok := t.pages[n]; ok {
-		return page, nil
+		t.cameFrom(page.from, ids(page.Page)...)
+		return page.Page, nil
 	}
 	raw, err := t.capture.opt.State.Page(ctx, t.account.ID, t.account.Run.Key, n)
 	if err != nil {
 		return post.Page{}, err
 	}
 	t.retained = true
-	return twitter.ReadAnswer(raw)
+	page, err := twitter.ReadAnswer(raw.JSON)
+	t.cameFrom(raw, ids(page)...)
+	return page, err
+}
+
+func ids(page post.Page) []string {
+	out := make([]string, len(page.Posts))
+	for i, d := range page.Posts {
+		out[i] = d.ID
+	}
+	return out
 }
 
 // storePage archives a page's posts and the earlier versions of edited ones.

@@ -8,7 +8,6 @@ import (
 
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/manifest"
-	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
 )
@@ -29,9 +28,10 @@ type turn struct {
 	resumed  bool              // the run was begun in an earlier turn
 	retained bool              // raw answers were retained in this turn
 	closely  bool              // archived posts are compared with all of their messages; see archivedBefore
-	pages    map[int]post.Page // of the run, read in this turn
+	pages    map[int]read      // of the run, read in this turn
 	aside    bool              // it is not certain how many posts are set aside
 	listed   []manifest.Line   // messages that are not in the manifest yet
+	origins  map[string]origin // by post id
 	savedAt  time.Time
 
 	elsewhere bool        // another instance has claimed the account
@@ -49,7 +49,7 @@ func (t *turn) behindSince() time.Time {
 
 func newTurn(c *Capture, job state.Job, record *state.AccountRecord, tasks []state.Task) *turn {
 	return &turn{capture: c, job: job, record: record, account: &record.Account, tasks: tasks,
-		log: c.opt.Log.With("job", job.ID, "account", job.AccountID), pages: map[int]post.Page{}}
+		log: c.opt.Log.With("job", job.ID, "account", job.AccountID), pages: map[int]read{}, origins: map[string]origin{}}
 }
 
 func (t *turn) now() time.Time { return t.capture.opt.Now() }

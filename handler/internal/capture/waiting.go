@@ -176,6 +176,7 @@ func (t *turn) settled(ctx context.Context, w state.Waiting, lost bool) {
 	delete(t.account.Waiting, w.Key())
 	if lost {
 		t.account.AddLost(w, t.now())
+		t.listGivenUp(w)
 		t.log.ErrorContext(ctx, "X did not give all of a post; it is archived without", "post", w.PostID, "media", w.Media, "versions", w.Versions, "text", w.Text, "reason", w.Why)
 	}
 }

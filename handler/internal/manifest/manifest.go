@@ -12,7 +12,7 @@
 // blob before it with sha256sum alone.
 //
 // A line may appear twice: what an interrupted run archived is listed again by the
-// next one. Both lines say the same.
+// next one. Both lines have the same path and SHA-256.
 package manifest
 
 import (
@@ -25,8 +25,11 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strconv"
+	"strings"
 	"time"
 
+	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
 )
@@ -35,26 +38,51 @@ import (
 // manifest.
 var ErrBroken = fault.New(fault.ArchiveAltered, "the manifest's chain is broken")
 
-// Version is the version of the format.
-const Version = 1
+// ErrNewer: a newer version of the connector wrote a blob of the manifest.
+var ErrNewer = fault.New(fault.StateNewer, "the manifest is in a newer form than this version of the connector knows")
+
+// Version is the version of the format that is written. Version 1 had no days and no
+// events.
+const Version = 2
 
 // Head is the first line of a manifest's blob.
 type Head struct {
 	V        int    `json:"v"`
 	Account  string `json:"account"`
-	N        int    `json:"n"`        // the blob's number, from 1
-	Previous string `json:"previous"` // SHA-256 of blob N-1 (hex); "" for the first
+	N        int    `json:"n"`             // the blob's number, from 1
+	Previous string `json:"previous"`      // SHA-256 of blob N-1 (hex); "" for the first
+	Day      string `json:"day,omitempty"` // UTC date on which the blob was made, by X's clock; since version 2
 }
 
-// Line is one archived message.
+// Event is what a line says. The zero Event is an archived message.
+type Event string
+
+// GivenUp: X did not give all of an archived post within a day. Nothing is at the
+// line's path but the post's message.
+const GivenUp Event = "given_up"
+
+// Line is one archived message, or another [Event] of one.
 type Line struct {
+	Event    Event     `json:"event,omitempty"`
 	Key      string    `json:"key"`      // the message's file name without .eml
 	PostID   string    `json:"postId"`   // of the post that it is about
 	Path     string    `json:"path"`     // of the message in the archive container
 	SHA256   string    `json:"sha256"`   // of the message's bytes (hex)
 	Kind     string    `json:"kind"`     // Tweet, Retweet, Reply, Quote
 	Posted   time.Time `json:"posted"`   // UTC
-	Captured time.Time `json:"captured"` // UTC, X's clock: when X was asked for it
+	Captured time.Time `json:"captured"` // UTC, X's clock: when X gave it
+
+	// Raw are the answers of X that hold the post that the message is about, that with
+	// the post first, then look-ups of what it lacked; of the statement that X did not give
+	// something, the answer in which it did not. There is none of a message that was
+	// made of another message, or of a post that was set aside.
+	Raw []archive.Raw `json:"raw,omitempty"`
+
+	// What was given up, of a line of GivenUp.
+	Media    []string `json:"media,omitempty"`    // keys of media
+	Versions []string `json:"versions,omitempty"` // ids of earlier versions
+	Text     bool     `json:"text,omitempty"`     // the text, in whose place X gave a notice
+	Why      string   `json:"why,omitempty"`
 }
 
 // Link is the newest blob of an account's chain. The zero Link is a chain without
@@ -67,7 +95,7 @@ type Link struct {
 // Container keeps the blobs; *blob.Container.
 type Container interface {
 	Read(ctx context.Context, name string) ([]byte, blob.Info, error)
-	Write(ctx context.Context, name string, data []byte, when blob.Condition) (etag string, err error)
+	WriteAs(ctx context.Context, name string, data []byte, about blob.About, when blob.Condition) (etag string, err error)
 	List(ctx context.Context, prefix string, metadata bool) iter.Seq2[blob.Info, error]
 }
 
@@ -81,19 +109,22 @@ func New(c Container) *Store { return &Store{c} }
 
 func folder(account string) string { return account + "/manifest/" }
 
-func name(account string, n int) string { return fmt.Sprintf("%s%08d.jsonl", folder(account), n) }
+const suffix = ".jsonl"
 
-// Append adds a blob with lines to an account's chain and returns the new link. A
+func name(account string, n int) string { return fmt.Sprintf("%s%08d%s", folder(account), n, suffix) }
+
+// Append adds a blob with lines to an account's chain and returns the new link. day is
+// the present UTC date, as time.DateOnly. A
 // blob that is there already was made by an instance that was stopped before it
 // could write down its link: it stands, and the lines go into the next one.
-func (s *Store) Append(ctx context.Context, account string, after Link, lines []Line) (Link, error) {
+func (s *Store) Append(ctx context.Context, account string, after Link, day string, lines []Line) (Link, error) {
 	for {
 		n := after.N + 1
-		data, err := encode(Head{Version, account, n, after.SHA256}, lines)
+		data, err := encode(Head{Version, account, n, after.SHA256, day}, lines)
 		if err != nil {
 			return after, err
 		}
-		_, err = s.blobs.Write(ctx, name(account, n), data, blob.Condition{Absent: true})
+		_, err = s.blobs.WriteAs(ctx, name(account, n), data, blob.About{Type: "application/x-ndjson", Metadata: span(lines)}, blob.Condition{Absent: true})
 		if err == nil {
 			return Link{n, digest(data)}, nil
 		}
@@ -128,68 +159,151 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Lines yields an account's lines, blob after blob, and checks the chain. An error
-// that wraps ErrBroken concerns one link, and the walk goes on behind it; any other
-// error ends it. newest is the link that is written down elsewhere; the zero Link
-// if none is.
-func (s *Store) Lines(ctx context.Context, account string, newest Link) iter.Seq2[Line, error] {
-	return func(yield func(Line, error) bool) {
-		last := Link{}
-		for info, err := range s.blobs.List(ctx, folder(account), false) {
-			if err != nil {
-				yield(Line{}, err)
-				return
-			}
-			for n := last.N + 1; info.Name > name(account, n); n++ {
-				last = Link{N: n}
-				if !yield(Line{}, fmt.Errorf("%s is missing: %w", name(account, n), ErrBroken)) {
-					return
-				}
-			}
-			data, _, err := s.blobs.Read(ctx, info.Name)
-			if err != nil {
-				yield(Line{}, err)
-				return
-			}
-			link, goOn := s.blob(account, info.Name, data, last, yield)
-			if !goOn {
-				return
-			}
-			last = link
-			if last.N == newest.N && newest.N > 0 && last.SHA256 != newest.SHA256 {
-				if !yield(Line{}, fmt.Errorf("%s is not the one that was written down: %w", info.Name, ErrBroken)) {
-					return
-				}
-			}
+// span is the metadata of a blob with lines: of which days the posts are.
+func span(lines []Line) map[string]string {
+	if len(lines) == 0 {
+		return nil
+	}
+	from, to := lines[0].Posted, lines[0].Posted
+	for _, l := range lines[1:] {
+		if l.Posted.Before(from) {
+			from = l.Posted
 		}
-		for n := last.N + 1; n <= newest.N; n++ {
-			if !yield(Line{}, fmt.Errorf("%s is missing: %w", name(account, n), ErrBroken)) {
-				return
+		if l.Posted.After(to) {
+			to = l.Posted
+		}
+	}
+	return map[string]string{"from": from.UTC().Format(time.DateOnly), "to": to.UTC().Format(time.DateOnly)}
+}
+
+// Part is a blob of a chain as a listing shows it.
+type Part struct {
+	N       int
+	Stamped bool // it has a time stamp
+	// From and To are the first and the last UTC date of the posts it lists, as
+	// time.DateOnly, by its metadata; "" if they do not say. No hash proves them: they
+	// only say where to look.
+	From, To string
+}
+
+// MayList reports whether the blob may list messages of posts of that UTC date.
+func (p Part) MayList(day string) bool {
+	return p.From == "" || p.To == "" || p.From <= day && day <= p.To
+}
+
+// Parts returns the blobs of an account's chain, in order, by a listing.
+func (s *Store) Parts(ctx context.Context, account string) ([]Part, error) {
+	var parts []Part
+	for info, err := range s.blobs.List(ctx, folder(account), true) {
+		if err != nil {
+			return nil, err
+		}
+		file := strings.TrimPrefix(info.Name, folder(account))
+		n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSuffix(file, stampSuffix), suffix))
+		if err != nil || n < 1 {
+			continue
+		}
+		switch info.Name {
+		case name(account, n):
+			parts = append(parts, Part{N: n, From: info.Metadata["from"], To: info.Metadata["to"]})
+		case stampName(account, n): // follows its blob in the listing
+			if last := len(parts) - 1; last >= 0 && parts[last].N == n {
+				parts[last].Stamped = true
 			}
 		}
 	}
+	return parts, nil
+}
+
+// Blob is a blob of a chain.
+type Blob struct {
+	Head  Head
+	Lines []Line
+	Link  Link
+	Data  []byte
+}
+
+// Blob reads blob n of an account's chain. It returns ErrBroken if it is not there or is
+// none; then there is no more than the Link of what is there.
+func (s *Store) Blob(ctx context.Context, account string, n int) (Blob, error) {
+	data, _, err := s.blobs.Read(ctx, name(account, n))
+	if errors.Is(err, blob.ErrNotFound) {
+		return Blob{}, fmt.Errorf("%s is missing: %w", name(account, n), ErrBroken)
+	}
+	if err != nil {
+		return Blob{}, err
+	}
+	b := Blob{Link: Link{n, digest(data)}, Data: data}
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(nil, maxLine)
+	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &b.Head) != nil || b.Head.Account != account || b.Head.N != n {
+		return Blob{Link: b.Link}, fmt.Errorf("%s is not blob %d of account %s: %w", name(account, n), n, account, ErrBroken)
+	}
+	if b.Head.V > Version {
+		return Blob{Link: b.Link}, fmt.Errorf("%s: %w", name(account, n), ErrNewer)
+	}
+	for lines.Scan() {
+		var line Line
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return Blob{Link: b.Link}, fmt.Errorf("%s: %w: %w", name(account, n), ErrBroken, err)
+		}
+		b.Lines = append(b.Lines, line)
+	}
+	if err := lines.Err(); err != nil {
+		return Blob{Link: b.Link}, fmt.Errorf("%s: %w: %w", name(account, n), ErrBroken, err)
+	}
+	return b, nil
 }
 
 // maxLine bounds a line, in bytes.
 const maxLine = 1 << 20
 
-// blob yields the lines of one blob.
-func (s *Store) blob(account, name string, data []byte, last Link, yield func(Line, error) bool) (Link, bool) {
-	link := Link{N: last.N + 1, SHA256: digest(data)}
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, maxLine)
-	var head Head
-	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &head) != nil || head.Account != account || head.N != link.N || last.SHA256 != "" && head.Previous != last.SHA256 || link.N == 1 && head.Previous != "" {
-		return link, yield(Line{}, fmt.Errorf("%s does not follow the blob before it: %w", name, ErrBroken))
+// Follows returns an error that wraps ErrBroken unless the blob is the one after last. A
+// last without a hash is one that could not be read: nothing can be compared with it.
+func (b Blob) Follows(last Link) error {
+	switch {
+	case b.Link.N == last.N+1 && (b.Head.Previous == last.SHA256 || last.N > 0 && last.SHA256 == ""):
+		return nil
+	case b.Link.N != last.N+1:
+		return fmt.Errorf("%s is missing: %w", name(b.Head.Account, last.N+1), ErrBroken)
 	}
-	for lines.Scan() {
-		var line Line
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			return link, yield(Line{}, fmt.Errorf("%s: %w: %w", name, ErrBroken, err))
-		}
-		if !yield(line, nil) {
-			return link, false
-		}
+	return fmt.Errorf("%s does not follow the blob before it: %w", name(b.Head.Account, b.Link.N), ErrBroken)
+}
+
+// Ends returns an error that wraps ErrBroken if a chain that was read up to here does not
+// hold the newest link, which is written down elsewhere.
+func (b Link) Ends(account string, newest Link) error {
+	if newest.N > b.N {
+		return fmt.Errorf("%s is missing: %w", name(account, b.N+1), ErrBroken)
 	}
-	return link, true
+	return nil
+}
+
+// Is returns an error that wraps ErrBroken if the blob is the newest one by number, and
+// another by its bytes.
+func (b Link) Is(account string, newest Link) error {
+	if newest.N == b.N && newest.N > 0 && newest.SHA256 != b.SHA256 {
+		return fmt.Errorf("%s is not the one that was written down: %w", name(account, b.N), ErrBroken)
+	}
+	return nil
+}
+
+// A blob's time stamp (RFC 3161) is beside it.
+const stampSuffix = ".tsr"
+
+func stampName(account string, n int) string { return name(account, n) + stampSuffix }
+
+// PutStamp keeps a time stamp of blob n. One that is there already stands.
+func (s *Store) PutStamp(ctx context.Context, account string, n int, token []byte) error {
+	_, err := s.blobs.WriteAs(ctx, stampName(account, n), token, blob.About{Type: "application/timestamp-reply"}, blob.Condition{Absent: true})
+	if errors.Is(err, blob.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// Stamp returns the time stamp of blob n.
+func (s *Store) Stamp(ctx context.Context, account string, n int) ([]byte, error) {
+	token, _, err := s.blobs.Read(ctx, stampName(account, n))
+	return token, err
 }

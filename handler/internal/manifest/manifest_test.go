@@ -24,16 +24,33 @@ func lines(keys ...string) (out []manifest.Line) {
 // read returns the keys of a chain and how many of its links are broken.
 func read(t *testing.T, s *manifest.Store, newest manifest.Link) (keys string, broken int) {
 	t.Helper()
-	for line, err := range s.Lines(t.Context(), "7", newest) {
-		switch {
-		case errors.Is(err, manifest.ErrBroken):
+	parts, err := s.Parts(t.Context(), "7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last manifest.Link
+	check := func(err error) {
+		if errors.Is(err, manifest.ErrBroken) {
 			broken++
-		case err != nil:
+		} else if err != nil {
 			t.Fatal(err)
-		default:
-			keys += line.Key + " "
 		}
 	}
+	for _, part := range parts {
+		b, err := s.Blob(t.Context(), "7", part.N)
+		check(err)
+		if err != nil {
+			last = manifest.Link{N: part.N}
+			continue
+		}
+		check(b.Follows(last))
+		check(b.Link.Is("7", newest))
+		for _, line := range b.Lines {
+			keys += line.Key + " "
+		}
+		last = b.Link
+	}
+	check(last.Ends("7", newest))
 	return strings.TrimSpace(keys), broken
 }
 
@@ -46,7 +63,7 @@ func TestChain(t *testing.T) {
 		link := manifest.Link{}
 		for _, keys := range [][]string{{"1", "2"}, {"3"}, {"4", "5"}} {
 			var err error
-			if link, err = s.Append(t.Context(), "7", link, lines(keys...)); err != nil {
+			if link, err = s.Append(t.Context(), "7", link, "2026-06-10", lines(keys...)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -94,14 +111,14 @@ func TestChain(t *testing.T) {
 // goes on behind it.
 func TestInterrupted(t *testing.T) {
 	s := manifest.New(blobtest.Container(t))
-	first, err := s.Append(t.Context(), "7", manifest.Link{}, lines("1"))
+	first, err := s.Append(t.Context(), "7", manifest.Link{}, "2026-06-10", lines("1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Append(t.Context(), "7", first, lines("2")); err != nil {
+	if _, err := s.Append(t.Context(), "7", first, "2026-06-10", lines("2")); err != nil {
 		t.Fatal(err)
 	}
-	link, err := s.Append(t.Context(), "7", first, lines("2", "3")) // as if the link of "2" was lost
+	link, err := s.Append(t.Context(), "7", first, "2026-06-10", lines("2", "3")) // as if the link of "2" was lost
 	if err != nil || link.N != 3 {
 		t.Fatalf("%+v, %v", link, err)
 	}

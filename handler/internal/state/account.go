@@ -202,6 +202,23 @@ func (a *Account) AddGap(g Gap) bool {
 	return true
 }
 
+// Settled returns up to when whatever was archived is in the account's manifest for
+// certain, by is a time that is long enough ago: what a run has archived since it began
+// may not be listed yet, however long it was interrupted.
+func (a *Account) Settled(by time.Time) time.Time {
+	if a.Run == nil {
+		return by
+	}
+	if began := a.Run.Began.Add(-settling); began.Before(by) {
+		return began
+	}
+	return by
+}
+
+// settling is by how much X's clock, by which a run begins, may differ from that of the
+// storage service.
+const settling = 5 * time.Minute
+
 // Missing returns the gaps' times as a set.
 func (a *Account) Missing() Ranges {
 	var out Ranges

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/manifest"
@@ -42,6 +43,8 @@ var (
 	window  = state.Range{From: now.Add(-time.Hour), To: now}
 	gap     = state.Gap{Range: window, Why: state.BeyondReach, Noticed: now}
 	item    = state.Item{ID: "1800", Modified: now, FileName: "1800.json", Name: "7/2026/11/26/1800.eml"}
+	aside   = state.AsidePost{V: 1, AccountID: "7", PostID: "1800", Problem: problem, First: now, Version: "1.2.0", Raw: []byte("{"),
+		Answered: now, Origin: []archive.Raw{{Path: "raw/7/2026/11/26/ab.json.gz", SHA256: "ab", RequestID: "1f"}}}
 	waiting = state.Waiting{PostID: "1800", Name: "7/2026/11/26/1800.eml", Versions: []string{"1799"}, Done: 1, Media: []string{"3_1"}, Text: true, Since: now, Next: now, Tries: 2, Why: "status 503"}
 )
 
@@ -64,7 +67,7 @@ var format = map[string]any{
 	"found":      state.Found{V: 1, Names: []string{"7/2026/11/26/1800.eml"}, Gone: map[string]string{"1799": "deleted"}, At: now},
 	"delivered":  state.Delivered{V: 1, Accounts: map[string]state.Ranges{"7": {window}}},
 	"late":       state.Late{V: 1, AccountID: "7", Name: "7/2026/11/26/1800.eml", Key: "1800", Noted: now},
-	"aside-post": state.AsidePost{V: 1, AccountID: "7", PostID: "1800", Problem: problem, First: now, Version: "1.2.0", Raw: []byte("{")},
+	"aside-post": aside,
 	"sign-in":    state.SignIn{V: 1, Token: "x", Sealed: []byte("sealed"), RedirectURL: "https://app", Page: true, CreatedAt: now, ExpiresAt: now},
 	"sweep":      state.Sweep{V: 1, At: now},
 	"tick":       state.Tick{V: 1, At: now},

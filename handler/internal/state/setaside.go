@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/blob"
 )
 
@@ -25,6 +26,11 @@ type AsidePost struct {
 	First     time.Time `json:"first"`   // UTC; when it was set aside
 	Version   string    `json:"version"` // of the connector that last tried to archive it
 	Raw       []byte    `json:"raw"`     // the post's document, or X's object, byte for byte (base64)
+
+	// Answered and Origin are when X gave it, by X's clock, and the answers that the
+	// archive keeps of it. Those that older versions set aside have none.
+	Answered time.Time     `json:"answered,omitzero"` // UTC
+	Origin   []archive.Raw `json:"origin,omitempty"`
 }
 
 func asidePosts(accountID string) string { return setAside + "posts/" + accountID + "/" }

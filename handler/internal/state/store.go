@@ -81,6 +81,7 @@ var (
 type Container interface {
 	Read(ctx context.Context, name string) ([]byte, blob.Info, error)
 	Write(ctx context.Context, name string, data []byte, when blob.Condition) (etag string, err error)
+	WriteAs(ctx context.Context, name string, data []byte, about blob.About, when blob.Condition) (etag string, err error)
 	Remove(ctx context.Context, name string, when blob.Condition) error
 	List(ctx context.Context, prefix string, metadata bool) iter.Seq2[blob.Info, error]
 	Lease(ctx context.Context, name, etag string) (*blob.Lease, error)

@@ -43,8 +43,8 @@ func TestSweep(t *testing.T) {
 	must(t, r.Save(ctx))
 	for _, account := range []string{"7", "9", "damaged", "newer"} {
 		for n := range 2 {
-			must(t, s.PutPage(ctx, account, "now", n, []byte("{}")))
-			must(t, s.PutPage(ctx, account, "before", n, []byte("{}")))
+			must(t, s.PutPage(ctx, account, "now", n, state.Retained{JSON: []byte("{}")}))
+			must(t, s.PutPage(ctx, account, "before", n, state.Retained{JSON: []byte("{}")}))
 		}
 	}
 	raw(t, server, "accounts/damaged.json", "{")

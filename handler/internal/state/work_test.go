@@ -1,29 +1,34 @@
 package state_test
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
 
+	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/state"
 )
 
 func TestPagesAndAnswers(t *testing.T) {
 	onAzurite(t, func(t *testing.T, s *state.Store) {
 		ctx := t.Context()
-		raw := []byte(`{"data":[] , "meta":{}}`)
+		raw := state.Retained{JSON: []byte(`{"data":[] , "meta":{}}`), At: time.Date(2026, 6, 10, 12, 0, 1, 0, time.UTC),
+			Raw: []archive.Raw{{Path: "raw/7/2026/06/10/ab.json.gz", SHA256: "ab", RequestID: "1f"}}}
+		another := state.Retained{JSON: []byte("another")}
+		same := func(got state.Retained) bool { return reflect.DeepEqual(got, raw) }
 		for _, key := range []string{"run", "run2", "runner"} {
 			must(t, s.PutPage(ctx, "7", key, 3, raw))
 			must(t, s.PutAnswer(ctx, "7", key, []string{"1", "2"}, raw))
 		}
 		must(t, s.PutPage(ctx, "77", "run", 3, raw))
-		if got, err := s.Page(ctx, "7", "run", 3); err != nil || string(got) != string(raw) {
-			t.Errorf("page %s, %v; expected it byte for byte", got, err)
+		if got, err := s.Page(ctx, "7", "run", 3); err != nil || !same(got) {
+			t.Errorf("page %+v, %v; expected it byte for byte, with its origin", got, err)
 		}
-		is(t, "a page twice", s.PutPage(ctx, "7", "run", 3, []byte("another")), state.ErrLost)
-		must(t, s.PutAnswer(ctx, "7", "run", []string{"1", "2"}, []byte("another")))
-		if got, err := s.Answer(ctx, "7", "run", []string{"1", "2"}); err != nil || string(got) != string(raw) {
-			t.Errorf("answer %s, %v; expected the first", got, err)
+		is(t, "a page twice", s.PutPage(ctx, "7", "run", 3, another), state.ErrLost)
+		must(t, s.PutAnswer(ctx, "7", "run", []string{"1", "2"}, another))
+		if got, err := s.Answer(ctx, "7", "run", []string{"1", "2"}); err != nil || !same(got) {
+			t.Errorf("answer %+v, %v; expected the first", got, err)
 		}
 		_, err := s.Answer(ctx, "7", "run", []string{"12"})
 		is(t, "an answer to other ids", err, state.ErrNotFound)

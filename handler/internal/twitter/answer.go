@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"xarchive/handler/internal/post"
@@ -14,12 +15,32 @@ type Answer struct {
 	// Raw is the evidence, and what ReadAnswer takes: the body, JSON, byte for byte. Of
 	// a page that posts had to be looked up for (see [post.Page.Lacks]) it is a JSON
 	// list of bodies, that of the call first, then those of the look-ups.
-	Raw   []byte
-	Page  post.Page // Raw, taken apart and checked
-	Rate  Rate
-	Date  time.Time // X's clock when it answered: UTC, whole seconds; zero if X did not say
-	Reads int       // posts in data of all bodies, which X bills, each once a UTC day
+	Raw []byte
+	// Bodies are the bodies that Raw is made of, in its order, each as it came.
+	Bodies []Body
+	Page   post.Page // Raw, taken apart and checked
+	Rate   Rate
+	Date   time.Time // X's clock when it answered: UTC, whole seconds; zero if X did not say
+	Reads  int       // posts in data of all bodies, which X bills, each once a UTC day
 }
+
+// Body is the body of one HTTP answer of X.
+type Body struct {
+	JSON      []byte // byte for byte
+	RequestID string // X's own name of the request, which its support asks for; "" if it gave none
+}
+
+// whole is what came over the wire. A name that nobody could write down is none.
+func (r record) whole() Body {
+	id := r.header.Get("X-Transaction-Id")
+	if len(id) > maxRequestID || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' || c == ',' }) {
+		id = ""
+	}
+	return Body{r.body, id}
+}
+
+// maxRequestID bounds X's name of a request, in bytes. It has 16.
+const maxRequestID = 100
 
 // ReadAnswer takes the retained Raw of an [Answer] apart again. It makes the same
 // checks as the call did: an answer that is not JSON of X's form, that has fewer

@@ -118,7 +118,7 @@ func (c *Client) lookup(ctx context.Context, ids []string) (record, post.Page, e
 // without author and media: they are looked up by id, each once. In the older words
 // X sends all of it, or says why not.
 func (c *Client) complete(ctx context.Context, rec record, page post.Page) (Answer, error) {
-	answer := Answer{Raw: rec.body, Page: page, Rate: readRate(rec.header, time.Now()), Date: date(rec.header), Reads: page.Count}
+	answer := Answer{Raw: rec.body, Bodies: []Body{rec.whole()}, Page: page, Rate: readRate(rec.header, time.Now()), Date: date(rec.header), Reads: page.Count}
 	if page.Vocabulary != post.PostWords || len(page.Lacks) == 0 {
 		return answer, nil
 	}
@@ -128,7 +128,7 @@ func (c *Client) complete(ctx context.Context, rec record, page post.Page) (Answ
 		if err != nil {
 			return Answer{}, fmt.Errorf("completing the posts that a page refers to: %w", err)
 		}
-		bodies = append(bodies, more.body)
+		bodies, answer.Bodies = append(bodies, more.body), append(answer.Bodies, more.whole())
 		answer.Reads += found.Count
 	}
 	answer.Raw = fmt.Appendf(nil, "[%s]", bytes.Join(bodies, []byte(",")))

@@ -1,54 +1,97 @@
 // Package verify re-reads an account's archive and compares it with itself and
 // with its manifest: every message with the SHA-256 that was noted when it was
-// archived, every line of the manifest with a message, every message with a line.
+// archived, every raw answer of X with its name, every line of the manifest with a
+// message, every message with a line, every time stamp with what it stamps.
+//
+// A [Pass] goes through the archive once, in as many steps as it takes: first along the
+// manifest's chain, reading what its lines name; then through the days of the archive,
+// looking for messages that no line names. It can be written down after each step.
+// Memory does not grow with the archive.
 package verify
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"time"
 
 	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/manifest"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// Archive is what is verified; *archive.Archive. Open's stream ends with
-// archive.ErrAltered if the bytes are not those that were archived.
+// Archive is what is verified; *archive.Archive.
 type Archive interface {
+	Days(ctx context.Context, accountID string, start, end time.Time) iter.Seq2[time.Time, error]
 	Walk(ctx context.Context, accountID string, start, end time.Time, after string) iter.Seq2[archive.Entry, error]
-	Open(ctx context.Context, e archive.Entry) (io.ReadCloser, error)
+	Check(ctx context.Context, name, listed string) (int64, error)
+	CheckRaw(ctx context.Context, name string) (int64, error)
 }
 
 // Manifests lists what was archived; *manifest.Store.
 type Manifests interface {
-	Lines(ctx context.Context, account string, newest manifest.Link) iter.Seq2[manifest.Line, error]
+	Parts(ctx context.Context, account string) ([]manifest.Part, error)
+	Blob(ctx context.Context, account string, n int) (manifest.Blob, error)
+	Stamp(ctx context.Context, account string, n int) ([]byte, error)
 }
 
-// Report is what was found of one account.
-type Report struct {
-	Messages int   // messages that were read
-	Bytes    int64 // of them
-	Lines    int   // lines of the manifest
-	Unlisted int   // messages that no line lists; from before there was a manifest
+// Faults are faults of one kind, each named as a sentence with the blob's name.
+type Faults struct {
+	Count int      `json:"count,omitempty"`
+	Named []string `json:"named,omitempty"` // the first of them
+}
 
-	// Faults, each as a sentence with the blob's name, at most 1,000 of a kind.
-	Altered []string // the bytes are not those that were archived, or not those of the manifest
-	Missing []string // the manifest lists it, and it is not there
-	Foreign []string // it is among the messages and is not one of ours
-	Extra   []string // archived since there is a manifest, and not in it
-	Broken  []string // links of the manifest's chain
+// Report is what was found so far.
+type Report struct {
+	Messages int   `json:"messages"` // messages that were read
+	Bytes    int64 `json:"bytes"`    // that were read, of messages and raw answers
+	Lines    int   `json:"lines"`    // lines of the manifest
+	Raw      int   `json:"raw"`      // raw answers of X that were read
+	Unlisted int   `json:"unlisted"` // messages that no line lists; from before there was a manifest
+	Pending  int   `json:"pending"`  // messages that no line lists yet, because they are too new
+
+	Stamps    int       `json:"stamps"`             // time stamps that were checked
+	StampedTo time.Time `json:"stampedTo,omitzero"` // the newest time that they state
+
+	Altered Faults `json:"altered,omitzero"` // the bytes are not those that were archived, or not those of the manifest
+	Missing Faults `json:"missing,omitzero"` // the manifest lists it, and it is not there
+	Foreign Faults `json:"foreign,omitzero"` // it is among the messages and is not one of ours
+	Extra   Faults `json:"extra,omitzero"`   // archived since there is a manifest, and not in it
+	Broken  Faults `json:"broken,omitzero"`  // links of the manifest's chain, and time stamps
+}
+
+// Faults returns all faults by what is wrong, in the order of their gravity.
+func (r Report) Faults() []struct {
+	What string
+	Faults
+} {
+	return []struct {
+		What string
+		Faults
+	}{{"altered", r.Altered}, {"missing", r.Missing}, {"added", r.Extra}, {"not the connector's", r.Foreign}, {"broken in the manifest", r.Broken}}
 }
 
 // Sound reports whether no fault was found.
 func (r Report) Sound() bool {
-	return len(r.Altered)+len(r.Missing)+len(r.Foreign)+len(r.Extra)+len(r.Broken) == 0
+	return r.Altered.Count+r.Missing.Count+r.Foreign.Count+r.Extra.Count+r.Broken.Count == 0
+}
+
+// Pass is one way through an account's archive, and how far it is.
+type Pass struct {
+	Began time.Time `json:"began"` // UTC
+
+	Last  manifest.Link `json:"last,omitzero"`  // the blob of the chain that was read last, to its end
+	Line  int           `json:"line,omitempty"` // lines of the blob after it that are done
+	Since time.Time     `json:"since,omitzero"` // when the manifest begins
+	Chain bool          `json:"chain"`          // the chain is read to its end
+	Day   time.Time     `json:"day,omitzero"`   // the day of the archive that was looked through last
+	Done  bool          `json:"done"`
+
+	Report Report `json:"report"`
 }
 
 // Options says what is verified.
@@ -58,182 +101,375 @@ type Options struct {
 	Account   string
 	From, To  time.Time     // of the posts, both inclusive; the zero From is the beginning
 	Newest    manifest.Link // that is written down in the account's record
-	// Progress is called from time to time with what was read so far; may be nil.
+	// Settled is up to when whatever was archived must be in the manifest. A message
+	// that was stored later and is not is no fault yet.
+	Settled time.Time
+	// Stamped checks a time stamp of bytes and returns the time that it states; nil: time
+	// stamps are not checked.
+	Stamped func(token, data []byte) (time.Time, error)
+	// Named is how many faults of a kind are named.
+	Named int
+	// Progress is called from time to time with what was found so far; may be nil.
 	Progress func(Report)
 }
 
-const (
-	// named bounds how many faults of a kind are named.
-	named = 1000
-	// atOnce is how many messages are read at the same time.
-	atOnce = 8
-)
-
-// listed is what the manifest says of a message.
-type listed struct {
-	sum   [sha256.Size]byte // of path and hash
-	found bool
+// Budget bounds a step. A zero bound is none. It is passed by no more than a few
+// messages.
+type Budget struct {
+	Calls int // of the storage service
+	Bytes int64
 }
 
-// Account verifies an account. Its error says that the archive could not be read to
-// its end; what is wrong with the archive is in the report.
-func Account(ctx context.Context, o Options) (Report, error) {
-	var r Report
-	lines, first, err := o.lines(ctx, &r)
-	if err != nil {
-		return r, err
+// atOnce is how many messages are read at the same time.
+const atOnce = 8
+
+// step is one step of a pass.
+type step struct {
+	Options
+	pass   *Pass
+	calls  int
+	budget Budget
+	start  int64 // bytes read before this step
+	parts  []manifest.Part
+	raw    map[string]bool             // answers that were read in this step
+	listed map[int]map[string]struct{} // paths that a blob of the chain lists
+}
+
+// Step goes on with a pass, as far as the budget and the context's time go. What an
+// error or the end of time interrupts is done again by the next step. Its error says
+// that the archive could not be read; what is wrong with the archive is in the report.
+func Step(ctx context.Context, o Options, p *Pass, b Budget) error {
+	s := &step{Options: o, pass: p, budget: b, start: p.Report.Bytes, raw: map[string]bool{}, listed: map[int]map[string]struct{}{}}
+	var err error
+	s.calls++
+	if s.parts, err = o.Manifests.Parts(ctx, o.Account); err != nil {
+		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	entries := make(chan archive.Entry)
-	results := make(chan result)
-	group.Go(func() error {
-		defer close(entries)
-		for e, err := range o.Archive.Walk(ctx, o.Account, o.From, o.To, "") {
-			if errors.Is(err, archive.ErrForeign) {
-				select {
-				case results <- result{foreign: err.Error()}:
-				case <-ctx.Done():
+	if !p.Chain {
+		if err := s.chain(ctx); err != nil || !p.Chain {
+			return err
+		}
+	}
+	return s.days(ctx)
+}
+
+// spent reports whether the budget is used up.
+func (s *step) spent() bool {
+	return s.budget.Calls > 0 && s.calls >= s.budget.Calls || s.budget.Bytes > 0 && s.pass.Report.Bytes-s.start >= s.budget.Bytes
+}
+
+func (s *step) tell() {
+	if s.Progress != nil {
+		s.Progress(s.pass.Report)
+	}
+}
+
+func (s *step) note(f *Faults, text string) {
+	f.Count++
+	if len(f.Named) < s.Named {
+		f.Named = append(f.Named, text)
+	}
+}
+
+// chain reads on along the manifest's chain.
+func (s *step) chain(ctx context.Context) error {
+	p := s.pass
+	for _, part := range s.parts {
+		if part.N <= p.Last.N {
+			continue
+		}
+		if s.spent() {
+			return nil
+		}
+		s.calls++
+		before, begun := p.Report, p.Line > 0
+		b, err := s.Manifests.Blob(ctx, s.Account, part.N)
+		switch {
+		case errors.Is(err, manifest.ErrBroken):
+			s.note(&p.Report.Broken, err.Error())
+			p.Last, p.Line = manifest.Link{N: part.N}, 0
+			continue
+		case err != nil:
+			return err
+		}
+		if !begun {
+			for _, err := range []error{b.Follows(p.Last), b.Link.Is(s.Account, s.Newest)} {
+				if err != nil {
+					s.note(&p.Report.Broken, err.Error())
 				}
-				continue
 			}
-			if err != nil {
+			if err := s.stamp(ctx, part, b); err != nil {
+				p.Report = before
 				return err
 			}
-			select {
-			case entries <- e:
-			case <-ctx.Done():
-				return context.Cause(ctx)
+			for _, line := range b.Lines {
+				if p.Since.IsZero() || part.N == s.parts[0].N && line.Captured.Before(p.Since) {
+					p.Since = line.Captured
+				}
 			}
 		}
+		if err := s.lines(ctx, b); err != nil || p.Line < len(b.Lines) {
+			if p.Line == 0 { // it begins again with this blob
+				p.Report = before
+			}
+			return err
+		}
+		p.Last, p.Line = b.Link, 0
+	}
+	if err := p.Last.Ends(s.Account, s.Newest); err != nil {
+		s.note(&p.Report.Broken, err.Error())
+	}
+	p.Chain = true
+	return nil
+}
+
+// stamp checks the time stamp of a blob of the chain.
+func (s *step) stamp(ctx context.Context, part manifest.Part, b manifest.Blob) error {
+	if !part.Stamped || s.Stamped == nil {
 		return nil
-	})
-	for range atOnce {
+	}
+	s.calls++
+	token, err := s.Manifests.Stamp(ctx, s.Account, part.N)
+	if err != nil {
+		return err
+	}
+	at, err := s.Stamped(token, b.Data)
+	if err != nil {
+		s.note(&s.pass.Report.Broken, fmt.Sprintf("the time stamp of blob %d of the manifest: %v", part.N, err))
+		return nil
+	}
+	s.pass.Report.Stamps++
+	if at.After(s.pass.Report.StampedTo) {
+		s.pass.Report.StampedTo = at
+	}
+	return nil
+}
+
+// lines reads what the lines of a blob of the chain name, some at a time.
+func (s *step) lines(ctx context.Context, b manifest.Blob) error {
+	for s.pass.Line < len(b.Lines) && !s.spent() {
+		some := b.Lines[s.pass.Line:min(s.pass.Line+4*atOnce, len(b.Lines))]
+		var checks []check
+		count := 0
+		for _, line := range some {
+			if line.Posted.Before(s.From) || line.Posted.After(s.To) {
+				continue
+			}
+			count++
+			if line.SHA256 != "" { // an event has no message of its own
+				checks = append(checks, check{name: line.Path, listed: line.SHA256})
+			}
+			for _, raw := range line.Raw {
+				if !s.raw[raw.Path] {
+					s.raw[raw.Path] = true
+					checks = append(checks, check{name: raw.Path, raw: true})
+				}
+			}
+		}
+		if err := s.read(ctx, checks); err != nil {
+			for _, c := range checks {
+				delete(s.raw, c.name)
+			}
+			return err
+		}
+		s.pass.Report.Lines += count
+		s.pass.Line += len(some)
+		s.tell()
+	}
+	return nil
+}
+
+// check is something that is read to its end.
+type check struct {
+	name, listed string
+	raw          bool
+	n            int64
+	err          error
+}
+
+// read reads several blobs at once, and takes what is found into the report if all of
+// them could be read.
+func (s *step) read(ctx context.Context, checks []check) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for i := range checks {
+		c := &checks[i]
 		group.Go(func() error {
-			for e := range entries {
-				res, err := o.read(ctx, e)
-				if err != nil {
-					return err
-				}
-				select {
-				case results <- res:
-				case <-ctx.Done():
-					return context.Cause(ctx)
-				}
+			if c.raw {
+				c.n, c.err = s.Archive.CheckRaw(ctx, c.name)
+			} else {
+				c.n, c.err = s.Archive.Check(ctx, c.name, c.listed)
+			}
+			if c.err != nil && fault.CauseOf(c.err) != fault.ArchiveAltered && !errors.Is(c.err, archive.ErrNotFound) && !errors.Is(c.err, archive.ErrForeign) {
+				return c.err
 			}
 			return nil
 		})
 	}
-	failed := make(chan error, 1)
-	go func() {
-		failed <- group.Wait()
-		close(results)
-	}()
-	for res := range results {
-		r.take(res, lines, first)
-		if o.Progress != nil {
-			o.Progress(r)
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	r := &s.pass.Report
+	for _, c := range checks {
+		s.calls++
+		r.Bytes += c.n
+		switch {
+		case errors.Is(c.err, archive.ErrNotFound):
+			s.note(&r.Missing, c.name+" is listed in the manifest and is not there")
+			continue
+		case errors.Is(c.err, archive.ErrForeign):
+			s.note(&r.Altered, c.name+" does not have the metadata that it was archived with")
+		case c.err != nil:
+			s.note(&r.Altered, c.err.Error())
+		}
+		if c.raw {
+			r.Raw++
+		} else {
+			r.Messages++
 		}
 	}
-	if err := <-failed; err != nil {
-		return r, err
-	}
-	for path, l := range lines {
-		if !l.found {
-			r.Missing = note(r.Missing, path+" is listed in the manifest and is not there")
-		}
-	}
-	for _, list := range [][]string{r.Altered, r.Missing, r.Foreign, r.Extra, r.Broken} {
-		slices.Sort(list)
-	}
-	return r, nil
+	return nil
 }
 
-// lines reads the manifest: what it lists of the window, and when it begins.
-func (o Options) lines(ctx context.Context, r *Report) (map[string]*listed, time.Time, error) {
-	lines := map[string]*listed{}
-	var first time.Time
-	for line, err := range o.Manifests.Lines(ctx, o.Account, o.Newest) {
-		if errors.Is(err, manifest.ErrBroken) {
-			r.Broken = note(r.Broken, err.Error())
-			continue
-		}
+// days looks through the days of the archive for messages that no line names.
+func (s *step) days(ctx context.Context) error {
+	p := s.pass
+	from := s.From
+	if !p.Day.IsZero() {
+		from = p.Day.AddDate(0, 0, 1)
+	}
+	s.calls += 4 // about so many listings
+	var err error
+	if s.parts, err = s.Manifests.Parts(ctx, s.Account); err != nil { // the chain may have grown
+		return err
+	}
+	for day, err := range s.Archive.Days(ctx, s.Account, from, s.To) {
 		if err != nil {
-			return nil, first, err
+			return err
 		}
-		if first.IsZero() || line.Captured.Before(first) {
-			first = line.Captured
+		if s.spent() {
+			return nil
 		}
-		if line.Posted.Before(o.From) || line.Posted.After(o.To) {
+		s.calls++
+		before := p.Report
+		if err := s.day(ctx, day); err != nil {
+			p.Report = before
+			return err
+		}
+		p.Day = day
+		s.tell()
+	}
+	p.Done = true
+	return nil
+}
+
+// day looks through a day of the archive.
+func (s *step) day(ctx context.Context, day time.Time) error {
+	start, end := day, day.AddDate(0, 0, 1).Add(-1)
+	if start.Before(s.From) {
+		start = s.From
+	}
+	if end.After(s.To) {
+		end = s.To
+	}
+	var found Report
+	var unlisted []archive.Entry
+	for e, err := range s.Archive.Walk(ctx, s.Account, start, end, "") {
+		switch {
+		case errors.Is(err, archive.ErrForeign):
+			s.note(&found.Foreign, err.Error())
+		case err != nil:
+			return err
+		default:
+			listed, err := s.isListed(ctx, day.Format(time.DateOnly), e.Name)
+			if err != nil {
+				return err
+			}
+			if !listed {
+				unlisted = append(unlisted, e)
+			}
+		}
+	}
+	var checks []check
+	for _, e := range unlisted {
+		switch {
+		case s.pass.Since.IsZero() || e.Stored.Before(s.pass.Since):
+			found.Unlisted++
+			checks = append(checks, check{name: e.Name, listed: e.SHA256})
+		case e.Stored.After(s.Settled):
+			found.Pending++
+		default:
+			s.note(&found.Extra, e.Name+" is not in the manifest, and was stored after the manifest began")
+		}
+	}
+	for some := range slices.Chunk(checks, 4*atOnce) {
+		if err := s.read(ctx, some); err != nil {
+			return err
+		}
+	}
+	r := &s.pass.Report
+	r.Unlisted, r.Pending = r.Unlisted+found.Unlisted, r.Pending+found.Pending
+	s.join(&r.Extra, found.Extra)
+	s.join(&r.Foreign, found.Foreign)
+	return nil
+}
+
+func (s *step) join(f *Faults, more Faults) {
+	f.Count += more.Count
+	f.Named = append(f.Named, more.Named[:min(len(more.Named), max(0, s.Named-len(f.Named)))]...)
+}
+
+// isListed reports whether a line of the manifest names a message of a day.
+func (s *step) isListed(ctx context.Context, day, path string) (bool, error) {
+	for i := range s.parts {
+		part := &s.parts[i]
+		if !part.MayList(day) {
 			continue
 		}
-		r.Lines++
-		l := &listed{sum: sum(line.Path, line.SHA256)}
-		if old := lines[line.Path]; old != nil && old.sum != l.sum {
-			r.Broken = note(r.Broken, line.Path+" is listed twice, with two hashes")
+		paths, err := s.paths(ctx, part)
+		if err != nil {
+			return false, err
 		}
-		lines[line.Path] = l
-	}
-	return lines, first, nil
-}
-
-func sum(path, hash string) [sha256.Size]byte { return sha256.Sum256([]byte(path + " " + hash)) }
-
-// result is what came of one message.
-type result struct {
-	entry   archive.Entry
-	size    int64
-	altered string
-	foreign string
-}
-
-// read reads a message to its end, where its hash is compared.
-func (o Options) read(ctx context.Context, e archive.Entry) (result, error) {
-	body, err := o.Archive.Open(ctx, e)
-	if errors.Is(err, archive.ErrNotFound) {
-		return result{entry: e, altered: e.Name + " was removed while it was verified"}, nil
-	}
-	if err != nil {
-		return result{}, err
-	}
-	defer body.Close()
-	n, err := io.Copy(io.Discard, body)
-	if errors.Is(err, archive.ErrAltered) {
-		return result{entry: e, size: n, altered: err.Error()}, nil
-	}
-	if err != nil {
-		return result{}, fmt.Errorf("reading %s: %w", e.Name, err)
-	}
-	return result{entry: e, size: n}, nil
-}
-
-// take adds a result to the report.
-func (r *Report) take(res result, lines map[string]*listed, first time.Time) {
-	if res.foreign != "" {
-		r.Foreign = note(r.Foreign, res.foreign)
-		return
-	}
-	r.Messages++
-	r.Bytes += res.size
-	if res.altered != "" {
-		r.Altered = note(r.Altered, res.altered)
-	}
-	l := lines[res.entry.Name]
-	switch {
-	case l == nil && (first.IsZero() || res.entry.Stored.Before(first)):
-		r.Unlisted++
-	case l == nil:
-		r.Extra = note(r.Extra, res.entry.Name+" is not in the manifest, and was stored after the manifest began")
-	default:
-		l.found = true
-		if l.sum != sum(res.entry.Name, res.entry.SHA256) {
-			r.Altered = note(r.Altered, res.entry.Name+" does not have the hash that the manifest lists")
+		if _, ok := paths[path]; ok {
+			return true, nil
 		}
 	}
+	return false, nil
 }
 
-func note(list []string, text string) []string {
-	if len(list) >= named {
-		return list
+// keptBlobs is of how many blobs of the chain the paths are held in memory.
+const keptBlobs = 1000
+
+// paths returns what a blob of the chain lists. A blob that cannot be read lists nothing:
+// that it is broken is said.
+func (s *step) paths(ctx context.Context, part *manifest.Part) (map[string]struct{}, error) {
+	if paths, ok := s.listed[part.N]; ok {
+		return paths, nil
 	}
-	return append(list, text)
+	s.calls++
+	b, err := s.Manifests.Blob(ctx, s.Account, part.N)
+	if err != nil && !errors.Is(err, manifest.ErrBroken) {
+		return nil, err
+	}
+	paths := make(map[string]struct{}, len(b.Lines))
+	for _, line := range b.Lines {
+		if line.SHA256 != "" {
+			paths[line.Path] = struct{}{}
+		}
+	}
+	if len(s.listed) >= keptBlobs {
+		clear(s.listed)
+	}
+	s.listed[part.N] = paths
+	return paths, nil
+}
+
+// Account verifies an account in one go.
+func Account(ctx context.Context, o Options) (Report, error) {
+	var p Pass
+	err := Step(ctx, o, &p, Budget{})
+	for _, f := range []Faults{p.Report.Altered, p.Report.Missing, p.Report.Foreign, p.Report.Extra, p.Report.Broken} {
+		slices.Sort(f.Named)
+	}
+	return p.Report, err
 }

@@ -44,7 +44,7 @@ func newWorld(t *testing.T) *world {
 		e := w.put(fmt.Sprint(i))
 		lines = append(lines, manifest.Line{Key: e.Key, PostID: e.PostID, Path: e.Name, SHA256: e.SHA256, Posted: e.Created, Captured: captured})
 	}
-	link, err := w.manifests.Append(t.Context(), "7", manifest.Link{}, lines)
+	link, err := w.manifests.Append(t.Context(), "7", manifest.Link{}, "2026-06-10", lines)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func (w *world) put(id string) archive.Entry {
 func (w *world) verify() verify.Report {
 	w.t.Helper()
 	r, err := verify.Account(context.WithoutCancel(w.t.Context()), verify.Options{Archive: w.archive, Manifests: w.manifests, Account: "7",
-		To: noon.AddDate(10, 0, 0), Newest: w.newest})
+		To: noon.AddDate(10, 0, 0), Newest: w.newest, Settled: noon.AddDate(10, 0, 0), Named: 1000})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -98,10 +98,10 @@ func TestFaults(t *testing.T) {
 	}
 	for what, c := range map[string]struct {
 		tamper func(w *world)
-		kind   func(verify.Report) []string
+		kind   func(verify.Report) verify.Faults
 		word   string
 	}{
-		"one flipped byte": {func(w *world) { replace(w, "messagE 5") }, func(r verify.Report) []string { return r.Altered }, name},
+		"one flipped byte": {func(w *world) { replace(w, "messagE 5") }, func(r verify.Report) verify.Faults { return r.Altered }, name},
 		"another message with a hash of its own": {func(w *world) {
 			if err := w.blobs.Remove(t.Context(), name, blob.Condition{}); err != nil {
 				t.Fatal(err)
@@ -112,28 +112,28 @@ func TestFaults(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-		}, func(r verify.Report) []string { return r.Altered }, name},
+		}, func(r verify.Report) verify.Faults { return r.Altered }, name},
 		"one removed": {func(w *world) {
 			if err := w.blobs.Remove(t.Context(), name, blob.Condition{}); err != nil {
 				t.Fatal(err)
 			}
-		}, func(r verify.Report) []string { return r.Missing }, name},
-		"one added": {func(w *world) { w.put("11") }, func(r verify.Report) []string { return r.Extra }, "11.eml"},
+		}, func(r verify.Report) verify.Faults { return r.Missing }, name},
+		"one added": {func(w *world) { w.put("11") }, func(r verify.Report) verify.Faults { return r.Extra }, "11.eml"},
 		"one of nobody's": {func(w *world) {
 			if _, err := w.blobs.Write(t.Context(), "7/2024/06/10/x.eml", []byte("x"), blob.Condition{}); err != nil {
 				t.Fatal(err)
 			}
-		}, func(r verify.Report) []string { return r.Foreign }, "x.eml"},
+		}, func(r verify.Report) verify.Faults { return r.Foreign }, "x.eml"},
 		"the manifest cut off": {func(w *world) {
 			if err := w.blobs.Remove(t.Context(), "7/manifest/00000001.jsonl", blob.Condition{}); err != nil {
 				t.Fatal(err)
 			}
-		}, func(r verify.Report) []string { return r.Broken }, "00000001"},
+		}, func(r verify.Report) verify.Faults { return r.Broken }, "00000001"},
 	} {
 		w := newWorld(t)
 		c.tamper(w)
 		r := w.verify()
-		if r.Sound() || !slices.ContainsFunc(c.kind(r), func(s string) bool { return strings.Contains(s, c.word) }) {
+		if r.Sound() || !slices.ContainsFunc(c.kind(r).Named, func(s string) bool { return strings.Contains(s, c.word) }) {
 			t.Errorf("%s: not found: %+v", what, r)
 		}
 	}
@@ -142,7 +142,7 @@ func TestFaults(t *testing.T) {
 // TestWindow: only the posts of the window are verified.
 func TestWindow(t *testing.T) {
 	w := newWorld(t)
-	r, err := verify.Account(t.Context(), verify.Options{Archive: w.archive, Manifests: w.manifests, Account: "7", From: noon.Add(time.Hour), To: noon.AddDate(1, 0, 0), Newest: w.newest})
+	r, err := verify.Account(t.Context(), verify.Options{Archive: w.archive, Manifests: w.manifests, Account: "7", From: noon.Add(time.Hour), To: noon.AddDate(1, 0, 0), Newest: w.newest, Settled: noon.AddDate(10, 0, 0), Named: 1000})
 	if err != nil || !r.Sound() || r.Messages != 0 || r.Lines != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}

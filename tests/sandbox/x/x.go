@@ -23,11 +23,13 @@ package x
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"xarchive/tests/sandbox/corpus"
@@ -52,8 +54,9 @@ type Options struct {
 // Server is the stand-in. Make it with New.
 type Server struct {
 	opt   Options
-	links sync.Map // of posts, by id
-	specs [2]spec  // by Vocabulary
+	links sync.Map     // of posts, by id
+	sent  atomic.Int64 // answers, which are numbered
+	specs [2]spec      // by Vocabulary
 
 	mu         sync.Mutex
 	requests   map[string]*signIn  // by request token
@@ -163,6 +166,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.opt.Log.Debug("X answers", "request", name, "status", a.status, "user", a.user, "posts", a.posts)
 	a.header.Set("Date", s.now().UTC().Format(http.TimeFormat))
+	a.header.Set("X-Transaction-Id", fmt.Sprintf("%016x", s.sent.Add(1)))
 	after()
 	a.send(w, fault.CutAfter)
 }
