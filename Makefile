@@ -17,7 +17,7 @@ RACE := ./handler/... ./tests/sandbox/...
 # not meant.
 DEMOHOST := $(if $(filter command line,$(origin HOST)),$(HOST))
 
-.PHONY: help demo test race bench start sandbox package lint chromium clean go-is-there compiled
+.PHONY: help demo test race bench start sandbox package lint chromium azure-cli clean go-is-there compiled
 
 help: ## this list
 	@echo "See it work: make demo     Prove it: make test     More: README.md"; echo
@@ -57,6 +57,11 @@ chromium:
 	@if command -v chromium chromium-browser google-chrome >/dev/null || [ -n "$$CHROMIUM" ]; then :; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then echo "Installing Chromium (apt) …"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; fi
+
+# What the hooks and the documents ask of az is parsed by the real one in the tests
+# where this has been run. It takes some minutes and 750 MB.
+azure-cli: ## the real Azure CLI into build/azure-cli, for tests of command lines (needs Python)
+	@python3 -m venv build/azure-cli && build/azure-cli/bin/pip install --quiet --disable-pip-version-check azure-cli==2.91.0 && build/azure-cli/bin/az version
 
 clean: ## removes what make has made in this folder
 	rm -rf build tests/node_modules tests/browser/node_modules tests/infra/node_modules

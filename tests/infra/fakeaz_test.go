@@ -24,10 +24,11 @@ type azure struct {
 	Archives     []archiveAccount
 	Metrics      json.RawMessage
 	Refusals     []refusal
-	Calls        []string // every command line, in order
-	ClientSecret []string // given out
-	Deployed     []byte   // the zip
-	HangOn       string   // a secret that is never saved
+	Calls        []string   // every command line, in order
+	Arguments    [][]string // of those of az
+	ClientSecret []string   // given out
+	Deployed     []byte     // the zip
+	HangOn       string     // a secret that is never saved
 }
 
 type entraApp struct {
@@ -59,6 +60,9 @@ func TestMain(m *testing.M) {
 	}
 	a := loadAzure(os.Getenv(statePlace))
 	a.Calls = append(a.Calls, name+" "+strings.Join(os.Args[1:], " "))
+	if name == "az" {
+		a.Arguments = append(a.Arguments, os.Args[1:])
+	}
 	out, err := a.call(name, os.Args[1:])
 	a.save(os.Getenv(statePlace))
 	if err != nil {
@@ -138,7 +142,19 @@ func (a *azure) call(program string, args []string) (string, error) {
 	if strings.HasPrefix(command, "az account get-access-token -o json") {
 		return accessToken(a.Tenant), nil // azd's, with auth.useAzCliAuth
 	}
-	answers := map[string]func(map[string]string) (string, error){
+	answer := a.answers()[command]
+	if answer == nil {
+		return "", fmt.Errorf("unknown command: %s", command)
+	}
+	if options["--output"] == "" {
+		return "", fmt.Errorf("%s: prints a table for people, want --output", command)
+	}
+	return answer(options)
+}
+
+// answers are the commands of az that the hooks use.
+func (a *azure) answers() map[string]func(map[string]string) (string, error) {
+	return map[string]func(map[string]string) (string, error){
 		"az account show":                             func(map[string]string) (string, error) { return a.Tenant, nil },
 		"az ad app list":                              a.listApps,
 		"az ad app create":                            a.createApp,
@@ -154,14 +170,6 @@ func (a *azure) call(program string, args []string) (string, error) {
 		"az functionapp deployment source config-zip": a.deploy,
 		"az monitor metrics list":                     func(map[string]string) (string, error) { return string(a.Metrics), nil },
 	}
-	answer := answers[command]
-	if answer == nil {
-		return "", fmt.Errorf("unknown command: %s", command)
-	}
-	if options["--output"] == "" {
-		return "", fmt.Errorf("%s: prints a table for people, want --output", command)
-	}
-	return answer(options)
 }
 
 func asJSON(v any) (string, error) {
