@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"xarchive/tests/coretools"
 )
 
 const root = "../.."
@@ -169,5 +171,46 @@ func TestPack(t *testing.T) {
 	}
 	if len(packed.File) != 3 {
 		t.Errorf("want 3 entries, got %d", len(packed.File))
+	}
+}
+
+// TestFuncPack: what the real Core Tools pack of the staged folder is what the Functions
+// host needs: the handler executable, and nothing that does not belong.
+func TestFuncPack(t *testing.T) {
+	program, why := coretools.Find(t.Context())
+	if program == "" {
+		t.Skip("Azure Functions Core Tools 4 are not installed: what `func pack` packs is not tried. " + why)
+	}
+	parent := t.TempDir()
+	app := filepath.Join(parent, "app")
+	if err := Local(t.Context(), root, app); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(app, "local.settings.json"), `{"IsEncrypted":false,"Values":{"FUNCTIONS_WORKER_RUNTIME":"custom"}}`)
+	cmd := exec.Command(program, "pack", "app")
+	cmd.Dir = parent
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	packed, err := filepath.Glob(filepath.Join(parent, "*.zip"))
+	inside, _ := filepath.Glob(filepath.Join(app, "*.zip")) // where earlier versions leave it
+	if packed = append(packed, inside...); err != nil || len(packed) != 1 {
+		t.Fatalf("%v %v", packed, err)
+	}
+	r, err := zip.OpenReader(packed[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var names []string
+	for _, f := range r.File {
+		names = append(names, f.Name)
+		if f.Name == Executable && f.Mode().Perm()&0o111 != 0o111 {
+			t.Errorf("the handler's mode is %v", f.Mode())
+		}
+	}
+	slices.Sort(names)
+	if want := []string{"connector/function.json", "handler", "host.json", "ingest/function.json"}; !slices.Equal(names, want) {
+		t.Errorf("want %v, got %v", want, names)
 	}
 }
