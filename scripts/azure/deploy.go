@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"xarchive/scripts/appfolder"
@@ -37,17 +38,29 @@ func (h *hook) postdeploy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.prepackage(ctx); err != nil {
-		return err
+	zip := h.zip
+	switch {
+	case zip != "":
+	case h.deployment != "":
+		return errors.New("say what is to be deployed: -zip xarchive-connector-<version>.zip")
+	default:
+		zip = zipFile
+		if err := h.prepackage(ctx); err != nil {
+			return err
+		}
 	}
 	h.say("Deploying the connector to %s; this takes a minute or two …", app)
 	err = h.settle(ctx, "your role in the function app", errForbidden, func() error {
 		_, err := h.az.run(ctx, "functionapp", "deployment", "source", "config-zip",
-			"--subscription", subscription, "--resource-group", group, "--name", app, "--src", zipFile, "--build-remote", "false", "--output", "none")
+			"--subscription", subscription, "--resource-group", group, "--name", app, "--src", zip, "--build-remote", "false", "--output", "none")
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("deploying the connector (`azd deploy` tries this alone again): %w", err)
+		again := "azd deploy"
+		if h.deployment != "" {
+			again = h.again("postdeploy")
+		}
+		return fmt.Errorf("deploying the connector (`%s` tries this alone again): %w", again, err)
 	}
 	h.say("The connector is deployed.")
 	return nil

@@ -9,7 +9,9 @@ import (
 )
 
 // mayRegister is what to do when the directory refuses.
-const mayRegister = "someone who may register applications in Entra (role Application Developer or above) has to run `azd hooks run postprovision` in this environment, once"
+func (h *hook) mayRegister() string {
+	return "someone who may register applications in Entra (role Application Developer or above) has to run `" + h.again("postprovision") + "` in this environment, once"
+}
 
 // application is the client id of the connector's Entra app: the one remembered in
 // the azd environment, else the one of this environment's name, else a new one.
@@ -27,12 +29,12 @@ func (h *hook) application(ctx context.Context) (string, error) {
 		id, err = h.az.run(ctx, "ad", "app", "create", "--display-name", name, "--sign-in-audience", "AzureADMyOrg",
 			"--query", "appId", "--output", "tsv")
 		if err != nil {
-			return "", fmt.Errorf("registering the Entra app: %w\n%s", err, mayRegister)
+			return "", fmt.Errorf("registering the Entra app: %w\n%s", err, h.mayRegister())
 		}
 		h.say("Registered the Entra app %q: %s", name, id)
 	}
 	if h.getenv("AAD_APPLICATION_ID") != id {
-		if _, err := h.azd.run(ctx, "env", "set", "AAD_APPLICATION_ID", id); err != nil {
+		if err := h.remember(ctx, "AAD_APPLICATION_ID", id); err != nil {
 			return "", fmt.Errorf("remembering the Entra app: %w", err)
 		}
 	}
@@ -45,7 +47,7 @@ func (h *hook) application(ctx context.Context) (string, error) {
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("making the Entra app's service principal: %w\n%s", err, mayRegister)
+		return "", fmt.Errorf("making the Entra app's service principal: %w\n%s", err, h.mayRegister())
 	}
 	return id, nil
 }
@@ -59,7 +61,7 @@ func (h *hook) findApplication(ctx context.Context) (string, error) {
 	if id := h.getenv("AAD_APPLICATION_ID"); id != "" {
 		there, err := h.exists(ctx, "ad", "app", "show", "--id", id)
 		if err == nil && !there {
-			err = fmt.Errorf("the Entra app %s (AAD_APPLICATION_ID) does not exist in this tenant: if it was deleted for good, run `azd env set AAD_APPLICATION_ID \"\"` to have another made; the Compliance Center must then be told the new id", id)
+			err = fmt.Errorf("the Entra app %s (AAD_APPLICATION_ID) does not exist in this tenant: if it was deleted for good, run `%s` to have another made; the Compliance Center must then be told the new id", id, h.withApp(`""`))
 		}
 		return id, err
 	}
@@ -78,7 +80,7 @@ func (h *hook) findApplication(ctx context.Context) (string, error) {
 	case 1:
 		return ids[0], nil
 	}
-	return "", fmt.Errorf("%d Entra apps are called %q: say which is the connector's with `azd env set AAD_APPLICATION_ID <id>`: %s", len(ids), name, strings.Join(ids, ", "))
+	return "", fmt.Errorf("%d Entra apps are called %q: say which is the connector's with `%s`: %s", len(ids), name, h.withApp("<id>"), strings.Join(ids, ", "))
 }
 
 // applicationURI is the app's application ID URI, which the Import service asks for

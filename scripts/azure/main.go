@@ -9,6 +9,10 @@
 //	azure postdeploy      the same, and deploys it with az
 //	azure predown         says which archive would be deleted, and refuses
 //
+// A release has it as a program of its own, xarchive-setup, for those who have neither
+// azd nor Go: with -deployment it takes what azd would hand over from a deployment of
+// main.json, and postdeploy deploys the zip that -zip names.
+//
 // Run again, each changes nothing that is right. Settings come from the azd
 // environment, which azd hands over as environment variables.
 //
@@ -38,18 +42,30 @@ type hook struct {
 	// wait is the time between two tries of what Azure needs a while for: a role
 	// or a directory object that was made a moment ago.
 	wait time.Duration
+
+	deployment string // made without azd; "" with azd
+	zip        string // to deploy; "" for what prepackage makes
 }
 
 func main() {
 	wait := flag.Duration("wait", 15*time.Second, "time between two tries of what Azure needs a while for")
+	deployment := flag.String("deployment", "", "take the settings from this deployment of main.json instead of from azd")
+	zip := flag.String("zip", "", "what postdeploy deploys, xarchive-connector-<version>.zip; without it the sources are packaged")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: azure [-wait 15s] preprovision|postprovision|prepackage|postdeploy|predown")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: [-deployment NAME] [-zip FILE] [-wait 15s] preprovision|postprovision|prepackage|postdeploy|predown")
 	}
 	flag.Parse()
-	h := &hook{az: "az", azd: "azd", getenv: os.Getenv, out: os.Stdout, wait: *wait}
+	h := &hook{az: "az", azd: "azd", getenv: os.Getenv, out: os.Stdout, wait: *wait, zip: *zip}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // the terminal is closed, too
 	defer stop()
-	if err := h.run(ctx, flag.Arg(0)); err != nil {
+	var err error
+	if *deployment != "" {
+		err = h.useDeployment(ctx, *deployment)
+	}
+	if err == nil {
+		err = h.run(ctx, flag.Arg(0))
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "\n%s: %v\n", flag.Arg(0), err)
 		os.Exit(1)
 	}
@@ -78,6 +94,9 @@ func (h *hook) say(format string, args ...any) { fmt.Fprintf(h.out, format+"\n",
 func (h *hook) setting(name string) (string, error) {
 	if value := h.getenv(name); value != "" {
 		return value, nil
+	}
+	if h.deployment != "" {
+		return "", fmt.Errorf("%s is not among the outputs of the deployment %s: has it succeeded?", name, h.deployment)
 	}
 	return "", fmt.Errorf("%s is not in the azd environment: run `azd provision` first (after it, `azd hooks run postprovision` runs this alone)", name)
 }

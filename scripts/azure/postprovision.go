@@ -64,7 +64,7 @@ func (h *hook) warnings() {
 		h.say(`
 NOBODY IS TOLD when posts are missing, X is not read or somebody deletes a message:
 alerts show in the portal only.
-  azd env set ALERT_EMAIL <address>     then: azd provision`)
+  %s`, h.choose("ALERT_EMAIL", "alertEmail"))
 	}
 	if days := h.getenv("ARCHIVE_IMMUTABILITY_DAYS"); days == "" || days == "0" {
 		h.say(`
@@ -89,7 +89,7 @@ func (h *hook) applicationSecrets(ctx context.Context, v vault, has map[string]t
 			return err
 		}
 	case !expires.IsZero() && time.Until(expires) < renewBefore:
-		h.say("\nThe Entra app's secret ends on %s. Renew it: ROTATE_AAD_SECRET=yes azd hooks run postprovision", expires.Format(time.DateOnly))
+		h.say("\nThe Entra app's secret ends on %s. Renew it: ROTATE_AAD_SECRET=yes %s", expires.Format(time.DateOnly), h.again("postprovision"))
 	}
 	if known, err := v.plain(ctx, has, "aad-application-uri"); err != nil {
 		return err

@@ -35,13 +35,13 @@ func (h *hook) predown(ctx context.Context) error {
 	allowed := strings.FieldsFunc(h.getenv("ALLOW_ARCHIVE_DELETION"), func(r rune) bool { return r == ',' || r == ' ' })
 	var kept []string
 	for _, a := range accounts {
-		h.say("`azd down` would delete the storage account %s: %s.\nWith it go all archived messages, their earlier versions, and what soft delete keeps.", a.Name, h.content(ctx, a.ID))
+		h.say("Taking this environment down would delete the storage account %s: %s.\nWith it go all archived messages, their earlier versions, and what soft delete keeps.", a.Name, h.content(ctx, a.ID))
 		if !slices.Contains(allowed, a.Name) {
 			kept = append(kept, a.Name)
 		}
 	}
 	if len(kept) > 0 {
-		return fmt.Errorf("refused. Copy the archive first (docs/operations.md, Take the archive elsewhere). If it is to be deleted: ALLOW_ARCHIVE_DELETION=%s azd down", strings.Join(kept, ","))
+		return fmt.Errorf("refused. Copy the archive first (docs/operations.md, Take the archive elsewhere). If it is to be deleted: ALLOW_ARCHIVE_DELETION=%s %s", strings.Join(kept, ","), h.down())
 	}
 	h.say("ALLOW_ARCHIVE_DELETION names it: going on. The Key Vault stays recoverable for 90 days.")
 	return nil
@@ -76,4 +76,12 @@ func (h *hook) content(ctx context.Context, accountID string) string {
 		return "Azure has not counted what is in it yet (it does so once a day)"
 	}
 	return fmt.Sprintf("about %.0f blobs, %.1f MiB", count, last["BlobCapacity"]/(1<<20))
+}
+
+// down is the command that takes the environment down, of which this is a part.
+func (h *hook) down() string {
+	if h.deployment != "" {
+		return h.again("predown")
+	}
+	return "azd down"
 }

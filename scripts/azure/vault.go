@@ -28,7 +28,7 @@ func (v vault) list(ctx context.Context) (map[string]time.Time, error) {
 			"--query", "[].{name:name,expires:attributes.expires}")
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking into Key Vault %s (you need the role Key Vault Secrets Officer there; with PRIVATE_NETWORK your address must be in ALLOWED_IP_ADDRESSES, then `azd provision` again): %w", v.name, err)
+		return nil, fmt.Errorf("looking into Key Vault %s (you need the role Key Vault Secrets Officer there; with PRIVATE_NETWORK your address must be in ALLOWED_IP_ADDRESSES; to change that, %s): %w", v.name, v.choose("ALLOWED_IP_ADDRESSES", "allowedIpAddresses"), err)
 	}
 	ends := map[string]time.Time{}
 	for _, s := range secrets {

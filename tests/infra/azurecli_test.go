@@ -88,6 +88,9 @@ func TestHooksCallTheRealAzureCLI(t *testing.T) {
 	run(c, "postprovision", "ROTATE_AAD_SECRET=yes") // reads what is there
 	run(c, "postdeploy", goTool(t, c)...)
 	run(c, "predown")
+	for _, arguments := range withoutAzd(t).Arguments {
+		seen[strings.Join(arguments, "\x00")] = arguments
+	}
 	var lines [][]string
 	for _, key := range slices.Sorted(func(yield func(string) bool) {
 		for key := range seen {

@@ -24,11 +24,12 @@ type azure struct {
 	Archives     []archiveAccount
 	Metrics      json.RawMessage
 	Refusals     []refusal
-	Calls        []string   // every command line, in order
-	Arguments    [][]string // of those of az
-	ClientSecret []string   // given out
-	Deployed     []byte     // the zip
-	HangOn       string     // a secret that is never saved
+	Calls        []string          // every command line, in order
+	Arguments    [][]string        // of those of az
+	ClientSecret []string          // given out
+	Deployed     []byte            // the zip
+	HangOn       string            // a secret that is never saved
+	Deployment   map[string]string // outputs of one that was made without azd
 }
 
 type entraApp struct {
@@ -155,7 +156,8 @@ func (a *azure) call(program string, args []string) (string, error) {
 // answers are the commands of az that the hooks use.
 func (a *azure) answers() map[string]func(map[string]string) (string, error) {
 	return map[string]func(map[string]string) (string, error){
-		"az account show":                             func(map[string]string) (string, error) { return a.Tenant, nil },
+		"az account show":                             a.showAccount,
+		"az deployment sub show":                      a.showDeployment,
 		"az ad app list":                              a.listApps,
 		"az ad app create":                            a.createApp,
 		"az ad app show":                              a.showApp,
@@ -175,6 +177,38 @@ func (a *azure) answers() map[string]func(map[string]string) (string, error) {
 func asJSON(v any) (string, error) {
 	text, err := json.Marshal(v)
 	return string(text), err
+}
+
+// made is what provisioning has left, with azd or without.
+func (a *azure) made(name string) string {
+	if a.Deployment != nil {
+		return a.Deployment[name]
+	}
+	return a.Env[name]
+}
+
+func (a *azure) showAccount(o map[string]string) (string, error) {
+	if o["--query"] == "id" {
+		return a.made("AZURE_SUBSCRIPTION_ID"), nil
+	}
+	return a.Tenant, nil
+}
+
+// showDeployment answers as Azure does: it changes the case of outputs' names.
+func (a *azure) showDeployment(o map[string]string) (string, error) {
+	if a.Deployment == nil || o["--name"] != "xarchive-prod" {
+		return "", failure{3, "(DeploymentNotFound)"}
+	}
+	type value map[string]any
+	outputs := map[string]value{}
+	for name, v := range a.Deployment {
+		if name == "AZURE_SUBSCRIPTION_ID" || name == "AZURE_ENV_NAME" {
+			continue // no outputs
+		}
+		outputs[strings.ToLower(name[:5])+name[5:]] = value{"type": "String", "value": v}
+	}
+	return asJSON(map[string]any{"outputs": outputs, "parameters": map[string]value{
+		"environmentName": {"type": "String", "value": "prod"}, "tenantId": {"type": "String", "value": a.Tenant}, "archiveImmutabilityDays": {"type": "Int", "value": 0}}})
 }
 
 func (a *azure) listApps(o map[string]string) (string, error) {
@@ -299,7 +333,7 @@ func (a *azure) listResources(o map[string]string) (string, error) {
 }
 
 func (a *azure) deploy(o map[string]string) (string, error) {
-	if o["--subscription"] != a.Env["AZURE_SUBSCRIPTION_ID"] || o["--resource-group"] != a.Env["AZURE_RESOURCE_GROUP"] || o["--name"] != a.Env["CONNECTOR_APP_NAME"] {
+	if o["--subscription"] != a.made("AZURE_SUBSCRIPTION_ID") || o["--resource-group"] != a.made("AZURE_RESOURCE_GROUP") || o["--name"] != a.made("CONNECTOR_APP_NAME") {
 		return "", missing
 	}
 	if o["--build-remote"] != "false" {

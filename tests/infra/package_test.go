@@ -25,7 +25,7 @@ const sizeLimit = 64 << 20
 func release(t *testing.T, repository, version string) map[string][]byte {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "release")
-	cmd := exec.Command("go", "run", "./scripts/release", "-root", repository, "-out", out, "-version", version)
+	cmd := exec.Command("go", "run", "./scripts/release", "-root", repository, "-out", out, "-version", version, "-repository", "contoso/xarchive")
 	cmd.Dir = root
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("release: %v\n%s", err, text)
@@ -61,11 +61,14 @@ func TestReleaseIsWhatTheHostExpects(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := release(t, abs, "v1.2.3-rc.1")
-	const zipName, sbomName = "xarchive-connector-1.2.3-rc.1.zip", "xarchive-connector-1.2.3-rc.1.cdx.json"
-	if len(files) != 3 || len(files[zipName]) > sizeLimit {
-		t.Fatalf("want %s, %s and SHA256SUMS, at most %d bytes; got %d files, %d bytes", zipName, sbomName, sizeLimit, len(files), len(files[zipName]))
+	const zipName, sbomName, wholeName = "xarchive-connector-1.2.3-rc.1.zip", "xarchive-connector-1.2.3-rc.1.cdx.json", "xarchive-1.2.3-rc.1.zip"
+	if len(files) != 5 || len(files[zipName]) > sizeLimit {
+		t.Fatalf("want %s, %s, %s, SHA256SUMS and NOTES.md, at most %d bytes; got %d files, %d bytes", zipName, sbomName, wholeName, sizeLimit, len(files), len(files[zipName]))
 	}
-	sums := fmt.Sprintf("%x  %s\n%x  %s\n", sha256.Sum256(files[zipName]), zipName, sha256.Sum256(files[sbomName]), sbomName)
+	sums := ""
+	for _, name := range []string{zipName, sbomName, wholeName} {
+		sums += fmt.Sprintf("%x  %s\n", sha256.Sum256(files[name]), name)
+	}
 	if string(files["SHA256SUMS"]) != sums {
 		t.Errorf("SHA256SUMS: want\n%sgot\n%s", sums, files["SHA256SUMS"])
 	}
@@ -98,6 +101,72 @@ func TestReleaseIsWhatTheHostExpects(t *testing.T) {
 		t.Errorf("want host.json at the top, and names in order, got %v", names)
 	}
 	checkSBOM(t, files[sbomName])
+	checkWhole(t, files[wholeName], zipName, files[zipName])
+	const link = "https://portal.azure.com/#create/Microsoft.Template/uri/https%3A%2F%2Fraw.githubusercontent.com%2Fcontoso%2Fxarchive%2Fv1.2.3-rc.1%2Finfra%2Fmain.json"
+	if notes := string(files["NOTES.md"]); !strings.Contains(notes, "[Deploy to Azure]("+link+")") {
+		t.Errorf("the notes lack the link %s:\n%s", link, notes)
+	}
+}
+
+// checkWhole looks into the zip for those who have neither Go nor azd, and runs the hooks'
+// program for this machine: it must know how to do without azd.
+func checkWhole(t *testing.T, content []byte, appName string, app []byte) {
+	t.Helper()
+	want := map[string]os.FileMode{"main.json": 0o644, "setup.md": 0o644, "LICENSE": 0o644, appName: 0o644,
+		"linux/xarchive-setup": 0o755, "macos/xarchive-setup": 0o755, "macos-intel/xarchive-setup": 0o755, "windows/xarchive-setup.exe": 0o755}
+	files := unzip(t, content)
+	inside := map[string][]byte{}
+	for _, f := range files {
+		if mode, found := want[f.Name]; !found || f.Mode() != mode {
+			t.Errorf("%s is there with mode %v, want %v", f.Name, f.Mode(), mode)
+		}
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		inside[f.Name], err = io.ReadAll(r)
+		_ = r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(files) != len(want) {
+		t.Errorf("%d files, want %d", len(files), len(want))
+	}
+	if !bytes.Equal(inside[appName], app) {
+		t.Error("the app in it is another")
+	}
+	var template struct {
+		Schema string `json:"$schema"`
+	}
+	if err := json.Unmarshal(inside["main.json"], &template); err != nil || !strings.Contains(template.Schema, "subscriptionDeploymentTemplate") {
+		t.Errorf("main.json is no template for a subscription: %q, %v", template.Schema, err)
+	}
+	for name, magic := range map[string]string{"linux/xarchive-setup": "\x7fELF", "macos/xarchive-setup": "\xcf\xfa\xed\xfe", "macos-intel/xarchive-setup": "\xcf\xfa\xed\xfe", "windows/xarchive-setup.exe": "MZ"} {
+		if !bytes.HasPrefix(inside[name], []byte(magic)) {
+			t.Errorf("%s is no program of its system", name)
+		}
+	}
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return
+	}
+	c := newCloud(t, func(a *azure) { a.Deployment, a.Env = a.Env, map[string]string{} })
+	program, zip := filepath.Join(c.dir, "xarchive-setup"), filepath.Join(c.dir, "app.zip")
+	for name, content := range map[string][]byte{program: inside["linux/xarchive-setup"], zip: app} {
+		if err := os.WriteFile(name, content, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"postprovision"}, {"-zip", zip, "postdeploy"}} {
+		cmd := exec.Command(program, append([]string{"-wait", "1ms", "-deployment", "xarchive-prod"}, args...)...)
+		cmd.Dir, cmd.Env = c.dir, []string{"PATH=" + c.dir, "HOME=" + c.dir, "TMPDIR=" + c.dir, statePlace + "=" + c.state}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", args, err, out)
+		}
+	}
+	if a := c.azure(); a.Apps[firstApp] == nil || a.Vault["aad-application-secret"].Value == "" || !bytes.Equal(a.Deployed, app) {
+		t.Errorf("the release's program has made %v, %d secrets, and deployed %d bytes", a.Apps, len(a.Vault), len(a.Deployed))
+	}
 }
 
 func checkBinary(t *testing.T, f *zip.File) {
@@ -186,7 +255,7 @@ func TestReleaseCanBeBuiltAgain(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	a, b := release(t, first, "1.0.0"), release(t, second, "1.0.0")
-	if len(a) != 3 {
+	if len(a) != 5 {
 		t.Fatalf("%d files", len(a))
 	}
 	for name := range a {
@@ -220,6 +289,10 @@ func smallRepository(t *testing.T) string {
 	for name, content := range map[string]string{
 		"go.mod":                            "module xarchive\n\ngo 1.26.0\n",
 		"handler/main.go":                   "package main\n\nimport \"runtime\"\n\nfunc main() { _, file, _, _ := runtime.Caller(0); println(file) }\n",
+		"scripts/azure/main.go":             "package main\n\nfunc main() {}\n",
+		"infra/main.json":                   `{}`,
+		"docs/setup.md":                     "# Set it up\n",
+		"LICENSE":                           "MIT\n",
 		"host.json":                         `{"version":"2.0"}`,
 		"functions/ingest/function.json":    `{}`,
 		"functions/connector/function.json": `{}`,
