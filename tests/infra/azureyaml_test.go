@@ -139,6 +139,8 @@ func TestShellScripts(t *testing.T) {
 		}
 	}
 	shellcheck(t, "bash", ".ci/run", read(t, ".ci/run"))
+	shellcheck(t, "bash", ".devcontainer/install", read(t, ".devcontainer/install"))
+	shellcheck(t, "sh", "scripts/go-is-there", read(t, "scripts/go-is-there"))
 }
 
 var pinned = regexp.MustCompile(`^[\w.-]+/[\w./-]+@[0-9a-f]{40}$`)
