@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"io/fs"
 	"log/slog"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -97,5 +99,26 @@ func TestTheHostForwardsEveryRoute(t *testing.T) {
 	}
 	if len(routes) < 20 {
 		t.Errorf("only %d routes", len(routes))
+	}
+}
+
+// TestNoNameTwice: the Functions host makes one value of a name that a query has twice, so
+// nothing may look at more than one.
+func TestNoNameTwice(t *testing.T) {
+	several := regexp.MustCompile(`Query\(\)\[|Form\[`)
+	files := 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		files++
+		text, err := os.ReadFile(path)
+		if place := several.FindIndex(text); place != nil {
+			t.Errorf("%s reads all values of a name: %s", path, text[place[0]:place[1]])
+		}
+		return err
+	})
+	if err != nil || files < 100 {
+		t.Errorf("%d files, %v", files, err)
 	}
 }
