@@ -106,13 +106,16 @@ func shellcheck(t *testing.T, shell, what, script string) {
 type workflow struct {
 	Permissions map[string]string
 	Jobs        map[string]struct {
+		Needs       any // a job, or several
 		Permissions map[string]string
-		Steps       []struct {
-			Uses string
-			Run  string
-			With map[string]any
-		}
+		Steps       []step
 	}
+}
+
+type step struct {
+	Uses string
+	Run  string
+	With map[string]any
 }
 
 func workflows(t *testing.T) map[string]workflow {
@@ -178,5 +181,44 @@ func TestWorkflowsArePinnedAndMayDoLittle(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestReleaseIsBuiltTwice: by two jobs, so on two new machines, that run nothing before
+// and take nothing out of a cache; the second compares, and without both, and the tests,
+// there is no draft.
+func TestReleaseIsBuiltTwice(t *testing.T) {
+	var release workflow
+	for path, w := range workflows(t) {
+		if filepath.Base(path) == "release.yml" {
+			release = w
+		}
+	}
+	const build = `make release VERSION="$TAG"`
+	builds := 0
+	for name, j := range release.Jobs {
+		i := slices.IndexFunc(j.Steps, func(s step) bool { return s.Run == build })
+		if i < 0 {
+			continue
+		}
+		builds++
+		for _, s := range j.Steps[:i] {
+			if s.Run != "" {
+				t.Errorf("%s runs %q before it builds", name, s.Run)
+			}
+			if strings.HasPrefix(s.Uses, "actions/cache") || strings.HasPrefix(s.Uses, "actions/setup-go@") && s.With["cache"] != false {
+				t.Errorf("%s builds with a cache", name)
+			}
+		}
+	}
+	if builds != 2 {
+		t.Errorf("%d jobs build the release", builds)
+	}
+	again := release.Jobs["again"]
+	if last := again.Steps[len(again.Steps)-1].Run; again.Needs != "build" || !strings.Contains(last, "diff first/SHA256SUMS build/release/SHA256SUMS") {
+		t.Errorf("the second build is not compared with the first: %q", last)
+	}
+	if got := code(release.Jobs["draft"].Needs); got != `["check","build","again"]` {
+		t.Errorf("the draft needs %s", got)
 	}
 }
