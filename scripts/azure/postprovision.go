@@ -70,7 +70,7 @@ alerts show in the portal only.
 		h.say(`
 MESSAGES CAN BE DELETED by whoever has a role on the archive: immutability is off. What
 is deleted can be brought back for a time only. Before you turn it on, read
-docs/operations.md, "Before immutability": it forbids erasure, too.`)
+docs/lifecycle.md, "Before immutability": it forbids erasure, too.`)
 	}
 }
 
