@@ -105,7 +105,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
 }
 
 // What the app may do with messages: read them and write new ones. It may not delete
-// any, nor the container, nor change access rules, nor lift an immutability policy.
+// any, nor the container, nor change access rules, nor lift a locked immutability policy.
 // What it overwrites keeps its earlier version (isVersioningEnabled), which it may not
 // delete either. No role of Azure's own is as narrow.
 resource archiveWriter 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
