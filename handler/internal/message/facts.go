@@ -53,7 +53,7 @@ func foot(p *post.Post, document []byte) []string {
 	sum := sha256.Sum256(document)
 	return []string{
 		"Source: X API v2, post " + p.ID + ". " + documentName + " is what X sent of it, SHA-256 " + hex.EncodeToString(sum[:]) + ".",
-		"When it was captured is kept beside this message in the archive, so that this message depends on the post alone.",
+		"When it was captured is in the metadata of this message in the archive, with the version of the connector, and in the account's manifest: this message depends on the post alone.",
 	}
 }
 
