@@ -77,6 +77,9 @@ func checkPayload(t *testing.T, d post.Document) {
 	if _, err := m.HTML(); err != nil {
 		t.Fatal(err)
 	}
+	if c := d.Post.Changes(m.Post); len(c) > 0 || d.Post.Digest() != m.Post.Digest() { // or each reading would archive it again
+		t.Fatalf("the post differs from what is archived of it: %v", c)
+	}
 	if strings.TrimSpace(subjectOf(t, b.Bytes())) == "" {
 		t.Fatal("the subject is empty")
 	}
