@@ -27,9 +27,7 @@ demo: tests/node_modules/.ready compiled ## everything local, ends by showing wh
 	@$(BIN)/stage $(NATIVE) && exec $(BIN)/demo -app $(NATIVE) $(if $(DEMOHOST),-host "$(DEMOHOST)") $(if $(CORPUS),-corpus "$(CORPUS)") $(if $(KEEP),-keep)
 
 test: tests/node_modules/.ready tests/browser/node_modules/.ready chromium compiled ## unit, integration, end-to-end and browser tests
-	@tmp=$$(mktemp -d build/t.XXXX) && echo "$(GO) test ./..." && \
-	TMPDIR="$(CURDIR)/$$tmp" $(GO) test -count=1 -parallel 4 -timeout 15m ./... && \
-	{ left=$$(ls -A "$$tmp"); [ -z "$$left" ] || { echo "The tests have left behind in $$tmp:" $$left; exit 1; }; } && rmdir "$$tmp"
+	sh scripts/leaves-nothing $(GO) test -count=1 -parallel 4 -timeout 15m ./...
 
 race: go-is-there tests/node_modules/.ready ## the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -count=1 -race -timeout 15m $(RACE)

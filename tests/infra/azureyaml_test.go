@@ -143,6 +143,7 @@ func TestShellScripts(t *testing.T) {
 	}
 	shellcheck(t, "bash", ".ci/run", read(t, ".ci/run"))
 	shellcheck(t, "bash", ".devcontainer/install", read(t, ".devcontainer/install"))
+	shellcheck(t, "sh", "scripts/leaves-nothing", read(t, "scripts/leaves-nothing"))
 	shellcheck(t, "sh", "scripts/go-is-there", read(t, "scripts/go-is-there"))
 }
 

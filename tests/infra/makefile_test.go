@@ -83,3 +83,31 @@ func TestProgress(t *testing.T) {
 		}
 	}
 }
+
+// TestLeavesNothing: `make test` fails over what a test leaves in the temporary folder, and
+// leaves nothing itself, be it interrupted.
+func TestLeavesNothing(t *testing.T) {
+	for _, c := range []struct {
+		does string
+		code int
+		says string
+	}{
+		{"true", 0, ""},
+		{"exit 3", 3, ""},
+		{"test $(stat -c %a $TMPDIR 2>/dev/null || stat -f %Lp $TMPDIR) = 755", 0, ""}, // a program without root's rights gets there
+		{"mkdir $TMPDIR/xarchive-1", 1, "xarchive-1"},
+		{"touch $TMPDIR/.hidden", 1, ".hidden"},
+		{"touch $TMPDIR/x; kill -TERM $PPID", 130, ""},
+	} {
+		folder := t.TempDir()
+		cmd := exec.Command("sh", "scripts/leaves-nothing", "sh", "-c", c.does)
+		cmd.Dir, cmd.Env = root, []string{"PATH=/usr/bin:/bin", "TMPDIR=" + folder}
+		out, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.says) {
+			t.Errorf("%s: want exit code %d and %q, got %d\n%s", c.does, c.code, c.says, code, out)
+		}
+		if left, _ := os.ReadDir(folder); len(left) > 0 {
+			t.Errorf("%s: %v is left", c.does, left)
+		}
+	}
+}
