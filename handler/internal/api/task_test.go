@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -37,7 +38,12 @@ func (w *world) task() state.Task {
 	if err != nil || len(tasks) != 1 {
 		w.T.Fatalf("there are %d tasks, %v; want one", len(tasks), err)
 	}
-	return tasks[0]
+	task, err := w.State.OpenTask(w.T.Context(), tasks[0].JobID, tasks[0].TaskID)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	task.Asks = 0 // it is not stored
+	return task
 }
 
 func TestDownloadRequest(t *testing.T) {
@@ -78,6 +84,26 @@ func TestTaskThatIsBeingDelivered(t *testing.T) {
 	w.expect("POST", "/data/OnDownloadRequest", request("BlobSasUri", strings.Replace(sas, "task-17", "task-18", 1)), 503, "The task is being delivered just now.")
 }
 
+// posts are ids of n posts.
+func posts(n int) (ids []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprint(1_800_000_000_000_000_000+i))
+	}
+	return ids
+}
+
+// TestLargestDownloadRequest: what is just within the bounds is taken; .NET's earliest
+// time is the beginning.
+func TestLargestDownloadRequest(t *testing.T) {
+	w := newWorld(t)
+	w.Save(state.Job{ID: "j-1", AccountID: jobstest.Press})
+	end := w.Now().Add(24 * time.Hour).Truncate(time.Second)
+	w.expect("POST", "/data/OnDownloadRequest", request("StartTime", "0001-01-01T00:00:00", "EndTime", end.Format(time.RFC3339), "DirtyEntities", posts(5000)), 200, "")
+	if task := w.task(); task.Start.Year() != 2006 || !task.End.Equal(end) || len(task.Dirty) != 5000 {
+		t.Errorf("the task is from %s to %s and asks about %d posts", task.Start, task.End, len(task.Dirty))
+	}
+}
+
 func TestDownloadRequestRefused(t *testing.T) {
 	w := newWorld(t)
 	w.Save(state.Job{ID: "j-1", AccountID: jobstest.Press})
@@ -101,6 +127,10 @@ func TestDownloadRequestRefused(t *testing.T) {
 		{request("StartTime", "yesterday"), 400, "StartTime must"},
 		{request("EndTime", "2026-01-02"), 400, "EndTime must"},
 		{request("StartTime", "2026-01-03T00:00:00Z"), 400, "after"},
+		{request("EndTime", "9999-12-31T23:59:59.9999999"), 400, "later than a day"},
+		{request("EndTime", w.Now().Add(25*time.Hour).Format(time.RFC3339)), 400, "later than a day"},
+		{request("StartTime", "0001-01-01T00:00:00", "EndTime", "2005-12-31T23:59:59"), 400, "before 2006"},
+		{request("DirtyEntities", posts(5001)), 400, "5001 posts"},
 		{request("DirtyEntities", "12"), 400, "DirtyEntities"},
 		{request("DirtyEntities", []any{"12", nil}), 400, "DirtyEntities"},
 		{request("DirtyEntities", []string{"12", "1x"}), 400, "DirtyEntities"},

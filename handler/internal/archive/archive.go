@@ -29,11 +29,14 @@ import (
 	"iter"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/post"
+
+	"golang.org/x/sync/errgroup"
 )
 
 var (
@@ -102,12 +105,66 @@ func (a *Archive) Find(ctx context.Context, name string) (Entry, error) {
 	return entry(info)
 }
 
+// findsAtOnce is how many posts FindPosts looks for at the same time.
+const findsAtOnce = 16
+
+// FindPosts returns the entries of those of an account's posts that are archived, by
+// id. Each costs what [Archive.FindPost] says, but the years up to November 2010 are
+// listed once for all of them.
+func (a *Archive) FindPosts(ctx context.Context, accountID string, postIDs []string) (map[string]Entry, error) {
+	var (
+		mu     sync.Mutex
+		found  = map[string]Entry{}
+		early  = map[string]bool{} // not found yet, of ids that tell no time
+		search errgroup.Group
+	)
+	search.SetLimit(findsAtOnce)
+	for _, id := range postIDs {
+		search.Go(func() error {
+			e, err := a.findByID(ctx, accountID, id)
+			_, timed := post.IDTime(id)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				found[id] = e
+			case !errors.Is(err, ErrNotFound):
+				return err
+			case !timed:
+				early[id] = true
+			}
+			return nil
+		})
+	}
+	if err := search.Wait(); err != nil {
+		return nil, err
+	}
+	return found, a.findBeforeIDs(ctx, accountID, early, found)
+}
+
 // FindPost returns the entry of an account's post by its id alone. It takes one
 // request if the id tells the post's day, two if it tells no time, three if it tells
 // another day. An id from before November 2010 of which no note is found costs a
 // listing of the years up to then as well. It returns ErrNotFound if the post is not
 // archived.
 func (a *Archive) FindPost(ctx context.Context, accountID, postID string) (Entry, error) {
+	found, err := a.FindPosts(ctx, accountID, []string{postID})
+	if err != nil {
+		return Entry{}, err
+	}
+	e, ok := found[postID]
+	if !ok {
+		return Entry{}, notArchived(accountID, postID)
+	}
+	return e, nil
+}
+
+func notArchived(accountID, postID string) error {
+	return fmt.Errorf("post %s of account %s: %w", postID, accountID, ErrNotFound)
+}
+
+// findByID looks where the id says that its post is, and at the note of its id.
+func (a *Archive) findByID(ctx context.Context, accountID, postID string) (Entry, error) {
 	if created, ok := post.IDTime(postID); ok {
 		e, err := a.Find(ctx, Name(accountID, created, postID))
 		if !errors.Is(err, ErrNotFound) {
@@ -121,27 +178,29 @@ func (a *Archive) FindPost(ctx context.Context, accountID, postID string) (Entry
 	if err != nil && !errors.Is(err, blob.ErrNotFound) {
 		return Entry{}, err
 	}
-	if _, ok := post.IDTime(postID); !ok {
-		return a.findBeforeIDs(ctx, accountID, postID)
-	}
-	return Entry{}, fmt.Errorf("post %s of account %s: %w", postID, accountID, ErrNotFound)
+	return Entry{}, notArchived(accountID, postID)
 }
 
-// findBeforeIDs looks for a post whose id tells no time, from before November
-// 2010, that was archived before such ids were noted: through the few years in
-// which it can have been posted.
-func (a *Archive) findBeforeIDs(ctx context.Context, accountID, postID string) (Entry, error) {
-	for year := 2006; year <= 2010; year++ {
+// findBeforeIDs looks for posts whose ids tell no time, from before November
+// 2010, that were archived before such ids were noted: through the few years in
+// which they can have been posted. It adds them to found.
+func (a *Archive) findBeforeIDs(ctx context.Context, accountID string, ids map[string]bool, found map[string]Entry) error {
+	for year := 2006; year <= 2010 && len(ids) > 0; year++ {
 		for info, err := range a.blobs.List(ctx, fmt.Sprintf("%s/%d/", accountID, year), true) {
 			if err != nil {
-				return Entry{}, err
+				return err
 			}
-			if path.Base(info.Name) == postID+".eml" {
-				return entry(info)
+			id := strings.TrimSuffix(path.Base(info.Name), ".eml")
+			if !ids[id] {
+				continue
 			}
+			if found[id], err = entry(info); err != nil {
+				return err
+			}
+			delete(ids, id)
 		}
 	}
-	return Entry{}, fmt.Errorf("post %s of account %s: %w", postID, accountID, ErrNotFound)
+	return nil
 }
 
 func idName(accountID, postID string) string { return accountID + "/ids/" + postID }

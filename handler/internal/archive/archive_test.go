@@ -2,11 +2,14 @@ package archive_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -273,4 +276,38 @@ func TestLongMessage(t *testing.T) {
 	if read(t, a, e) != string(data) {
 		t.Error("it does not come back")
 	}
+}
+
+// TestFindPosts: the years before ids told their time are listed once, however many
+// posts of such ids are looked for.
+func TestFindPosts(t *testing.T) {
+	c := &counting{Container: blobtest.Container(t)}
+	a := archive.New(c)
+	put(t, a, "7", message("1", noon))
+	early := put(t, a, "7", message("20", time.Date(2009, 5, 1, 0, 0, 0, 0, time.UTC)))
+	if err := c.Container.Remove(t.Context(), "7/ids/20", blob.Condition{}); err != nil { // as older versions left it
+		t.Fatal(err)
+	}
+	ids := []string{"1", "20", post.IDAt(noon.Add(time.Hour))}
+	for i := range 500 {
+		ids = append(ids, fmt.Sprint(1000+i))
+	}
+	found, err := a.FindPosts(t.Context(), "7", ids)
+	if err != nil || len(found) != 2 || found["1"].PostID != "1" || found["20"].Name != early.Name {
+		t.Errorf("found %v, %v", found, err)
+	}
+	if n := c.lists.Load(); n != 5 {
+		t.Errorf("%d listings, want one for each year from 2006 to 2010", n)
+	}
+}
+
+// counting counts listings.
+type counting struct {
+	*blob.Container
+	lists atomic.Int32
+}
+
+func (c *counting) List(ctx context.Context, prefix string, metadata bool) iter.Seq2[blob.Info, error] {
+	c.lists.Add(1)
+	return c.Container.List(ctx, prefix, metadata)
 }

@@ -30,7 +30,7 @@ func (t *turn) complete(ctx context.Context, docs []post.Document, key string) (
 		if len(ids) == 0 {
 			break
 		}
-		found, err := t.lookup(ctx, key, ids)
+		found, err := t.lookup(ctx, key, ids, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -35,7 +35,7 @@ func (t *turn) checkKnown(ctx context.Context) error {
 		t.account.Incomplete = time.Time{}
 		return nil
 	}
-	page, err := t.lookup(ctx, run.Key, absent)
+	page, err := t.lookup(ctx, run.Key, absent, nil)
 	if err != nil && saysNothing(ctx, err) {
 		t.log.WarnContext(ctx, "X does not say what became of posts that are missing in the timeline", "posts", absent, "reason", err.Error())
 		err = nil // new posts do not wait for it

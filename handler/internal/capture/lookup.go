@@ -14,17 +14,24 @@ import (
 
 // lookup reads posts by id, in calls of 100. Every answer is retained under key,
 // named by the ids that were asked for, so that a look-up that is interrupted asks
-// only for the rest.
-func (t *turn) lookup(ctx context.Context, key string, ids []string) (post.Page, error) {
+// only for the rest. allowed, unless it is nil, is asked before X is; its error ends the
+// look-up.
+func (t *turn) lookup(ctx context.Context, key string, ids []string, allowed func(n int) error) (post.Page, error) {
 	var all post.Page
 	for some := range slices.Chunk(ids, twitter.MaxLookup) {
 		raw, err := t.capture.opt.State.Answer(ctx, t.account.ID, key, some)
 		var page post.Page
 		switch {
 		case err == nil:
+			t.retained = true
 			page, err = twitter.ReadAnswer(raw.JSON)
 			t.cameFrom(raw, some...)
 		case errors.Is(err, state.ErrNotFound):
+			if allowed != nil {
+				if err := allowed(len(some)); err != nil {
+					return post.Page{}, err
+				}
+			}
 			page, err = t.askLookup(ctx, key, some)
 		}
 		if err != nil {
@@ -172,7 +179,7 @@ func (t *turn) earlierVersions(ctx context.Context, docs []post.Document, key st
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	found, err := t.lookup(ctx, key, ids)
+	found, err := t.lookup(ctx, key, ids, nil)
 	failed := err
 	if err != nil && !saysNothing(ctx, err) {
 		return nil, err

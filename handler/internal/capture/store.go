@@ -245,6 +245,9 @@ func (t *turn) archived(ctx context.Context, out outcome) error {
 	if out.post == nil {
 		return nil
 	}
+	if at, err := time.Parse(time.RFC3339, out.post.Author.Since); err == nil && out.post.Author.ID == t.account.ID {
+		t.account.Since = at.UTC()
+	}
 	if out.added {
 		t.account.CountPost(out.post.CreatedAt)
 		t.capture.opt.Telemetry.PostArchived(ctx, t.account.ID, string(out.post.Kind()))

@@ -8,11 +8,12 @@ import (
 	"slices"
 	"time"
 
-	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // asking returns, by account, the open tasks that ask about posts (DirtyEntities) and
@@ -23,29 +24,46 @@ func (c *Capture) asking(ctx context.Context) (map[string][]state.Task, error) {
 	if err != nil {
 		return nil, err
 	}
+	tasks = slices.DeleteFunc(tasks, func(t state.Task) bool { return t.Asks == 0 })
+	accounts := make([]string, len(tasks)) // "": the task is answered, or nobody can tell
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i, task := range tasks {
+		group.Go(func() (err error) {
+			accounts[i], err = c.askingAccount(ctx, task)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
 	asking := map[string][]state.Task{}
-	for _, task := range tasks {
-		if len(task.Dirty) == 0 {
-			continue
+	for i, task := range tasks {
+		if accounts[i] != "" {
+			asking[accounts[i]] = append(asking[accounts[i]], task)
 		}
-		_, err := c.opt.State.Found(ctx, task.JobID, task.TaskID)
-		if err == nil {
-			continue
-		}
-		if !errors.Is(err, state.ErrNotFound) && fault.CauseOf(err) != fault.StateDamaged {
-			return nil, err
-		}
-		account := task.AccountID
-		if account == "" { // from before a task kept its account
-			job, err := c.opt.State.Job(ctx, task.JobID)
-			if err != nil {
-				continue // it is gone, or is reported elsewhere
-			}
-			account = job.AccountID
-		}
-		asking[account] = append(asking[account], task)
 	}
 	return asking, nil
+}
+
+// askingAccount returns the account of a task whose posts are not looked up yet; "" if
+// they are, or if it cannot be told.
+func (c *Capture) askingAccount(ctx context.Context, task state.Task) (string, error) {
+	_, err := c.opt.State.Found(ctx, task.JobID, task.TaskID)
+	if err == nil {
+		return "", nil
+	}
+	if !errors.Is(err, state.ErrNotFound) && fault.CauseOf(err) != fault.StateDamaged {
+		return "", err
+	}
+	if task.AccountID != "" {
+		return task.AccountID, nil
+	}
+	job, err := c.opt.State.Job(ctx, task.JobID) // from before a task kept its account
+	if err != nil {
+		return "", nil // it is gone, or is reported elsewhere
+	}
+	return job.AccountID, nil
 }
 
 // answerOrphans answers the tasks of accounts that no job archives any more: nobody
@@ -65,15 +83,22 @@ func (c *Capture) answerOrphans(ctx context.Context, jobs []state.Job, asking ma
 }
 
 func (c *Capture) answerOrphan(ctx context.Context, account string, task state.Task) error {
+	task, err := c.opt.State.OpenTask(ctx, task.JobID, task.TaskID) // with the ids
+	if errors.Is(err, state.ErrNotFound) {
+		return nil // it has ended
+	}
+	if err != nil {
+		return err
+	}
 	found := state.Found{At: c.opt.Now().UTC(), Gone: map[string]string{}}
+	entries, err := c.opt.Archive.FindPosts(ctx, account, task.Dirty)
+	if err != nil {
+		return err
+	}
 	for _, id := range task.Dirty {
 		found.Gone[id] = fmt.Sprintf("no job archives account %s any more, so that X was not asked", account)
-		e, err := c.opt.Archive.FindPost(ctx, account, id)
-		switch {
-		case err == nil && !slices.Contains(found.Names, e.Name):
+		if e, archived := entries[id]; archived && !slices.Contains(found.Names, e.Name) {
 			found.Names = append(found.Names, e.Name)
-		case err != nil && !errors.Is(err, archive.ErrNotFound):
-			return err
 		}
 	}
 	c.opt.Log.WarnContext(ctx, "no job archives the account that a task asks about; the task is answered from the archive", "job", task.JobID, "account", account, "task", task.TaskID)
@@ -95,6 +120,7 @@ func (t *turn) answerTasks(ctx context.Context) error {
 	var errs []error
 	for _, task := range t.tasks {
 		if err := t.answer(ctx, task); err != nil {
+			t.unanswered = true
 			errs = append(errs, fmt.Errorf("looking up the posts that task %s asks about: %w", task.TaskID, err))
 		}
 	}
@@ -110,9 +136,23 @@ const unexplained = time.Hour
 // no longer has is noted with the reason; a message archived earlier is named
 // all the same.
 func (t *turn) answer(ctx context.Context, task state.Task) error {
+	task, err := t.capture.opt.State.OpenTask(ctx, task.JobID, task.TaskID) // with the ids
+	if errors.Is(err, state.ErrNotFound) {
+		return nil // it has ended
+	}
+	if err != nil {
+		return err
+	}
 	key := "task-" + task.JobID + "-" + task.TaskID
 	gone := map[string]string{}
-	page, err := t.lookupFor(ctx, task, key, task.Dirty)
+	asked := slices.DeleteFunc(slices.Clone(task.Dirty), func(id string) bool {
+		why := t.impossible(id)
+		if why != "" {
+			gone[id] = why
+		}
+		return why != ""
+	})
+	page, err := t.lookupFor(ctx, task, key, asked)
 	if err != nil {
 		return err
 	}
@@ -136,7 +176,7 @@ func (t *turn) answer(ctx context.Context, task state.Task) error {
 	if err := t.archiveAll(ctx, own, func(int) {}); err != nil {
 		return err
 	}
-	names, err := t.findAll(ctx, task.Dirty, own)
+	names, err := t.findAll(ctx, asked, own)
 	if err != nil {
 		return err
 	}
@@ -146,7 +186,7 @@ func (t *turn) answer(ctx context.Context, task state.Task) error {
 			found.Names = append(found.Names, names[id])
 		}
 	}
-	for _, id := range append(slices.Clone(task.Dirty), newer...) {
+	for _, id := range append(slices.Clone(asked), newer...) {
 		if why := reason(page, id); why != "" {
 			gone[id] = why
 		} else if names[id] == "" && gone[id] == "" {
@@ -163,7 +203,7 @@ func (t *turn) answer(ctx context.Context, task state.Task) error {
 
 // lookupFor looks posts up for a task. An empty answer of X counts as one after an hour.
 func (t *turn) lookupFor(ctx context.Context, task state.Task, key string, ids []string) (post.Page, error) {
-	page, err := t.lookup(ctx, key, ids)
+	page, err := t.lookup(ctx, key, ids, t.mayAsk)
 	if errors.Is(err, twitter.ErrIncomplete) && t.now().Sub(task.ReceivedAt) > unexplained {
 		return post.Page{}, nil
 	}
@@ -201,17 +241,14 @@ func (t *turn) findAll(ctx context.Context, ids []string, docs []post.Document) 
 			}
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(names)) {
-		e, err := t.capture.opt.Archive.FindPost(ctx, t.account.ID, id)
-		if errors.Is(err, archive.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		t.list(e) // a process that was killed may not have come to that
-		names[id] = e.Name
-		later, err := t.versions(ctx, e)
+	found, err := t.capture.opt.Archive.FindPosts(ctx, t.account.ID, slices.Collect(maps.Keys(names)))
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		t.list(found[id]) // a process that was killed may not have come to that
+		names[id] = found[id].Name
+		later, err := t.versions(ctx, found[id])
 		if err != nil {
 			return nil, err
 		}
@@ -220,4 +257,43 @@ func (t *turn) findAll(ctx context.Context, ids []string, docs []post.Document) 
 		}
 	}
 	return names, nil
+}
+
+// impossible returns why no post of the account can have an id; "" if one can. X
+// bills what it is asked for, whoever made the id up. Whether the time of a post is
+// covered says nothing: tasks also ask about what X showed late.
+func (t *turn) impossible(id string) string {
+	at, timed := post.IDTime(id)
+	switch {
+	case post.CheckID(id) != nil:
+		return "it is not the id of a post"
+	case timed && at.After(t.xNow().Add(tolerated)):
+		return "its id is of a time to come"
+	case timed && at.Before(t.account.Since), !timed && t.account.Since.After(firstTimedID):
+		return "it is older than the account"
+	}
+	return ""
+}
+
+// firstTimedID is from when on ids of posts tell their time.
+var firstTimedID = time.Date(2010, 11, 5, 0, 0, 0, 0, time.UTC)
+
+// asksADay is how many posts X is asked for within a UTC day because tasks of an
+// account ask about them. More have to wait: whoever can give tasks must not decide
+// what X bills. A task that waits for a day ends as a temporary failure, after which
+// the Compliance Center may ask again.
+const asksADay = 10_000
+
+// mayAsk counts posts that a task asks about. It returns errLater where they are too
+// many for today.
+func (t *turn) mayAsk(n int) error {
+	today := t.xNow().Format(time.DateOnly)
+	if t.account.Asked.Day != today {
+		t.account.Asked = state.Asked{Day: today}
+	}
+	if t.account.Asked.Posts+n > asksADay {
+		return fmt.Errorf("%w: X was asked for %d posts today that tasks ask about, and is asked for no more than %d", errLater, t.account.Asked.Posts, asksADay)
+	}
+	t.account.Asked.Posts += n
+	return nil
 }

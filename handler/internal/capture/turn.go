@@ -26,7 +26,7 @@ type turn struct {
 	fresh    bool              // X is asked with keys that were read from the vault just now
 	ahead    *ahead            // X's answer that is on its way while a page is retained
 	resumed  bool              // the run was begun in an earlier turn
-	retained bool              // raw answers were retained in this turn
+	retained bool              // raw answers are retained that this turn made or used
 	closely  bool              // archived posts are compared with all of their messages; see archivedBefore
 	pages    map[int]read      // of the run, read in this turn
 	aside    bool              // it is not certain how many posts are set aside
@@ -34,8 +34,9 @@ type turn struct {
 	origins  map[string]origin // by post id
 	savedAt  time.Time
 
-	elsewhere bool        // another instance has claimed the account
-	waits     fault.Cause // why X is not asked now, and nothing else is to be done; "" if it is asked
+	unanswered bool        // a task's look-up is not through; what X has answered of it is still needed
+	elsewhere  bool        // another instance has claimed the account
+	waits      fault.Cause // why X is not asked now, and nothing else is to be done; "" if it is asked
 }
 
 // behindSince returns since when the account is behind: up to when its time is covered, or,
@@ -138,7 +139,7 @@ func (t *turn) tidy(ctx context.Context) error {
 			return err
 		}
 	}
-	if !t.retained || t.account.Run != nil {
+	if !t.retained || t.account.Run != nil || t.unanswered {
 		return nil
 	}
 	t.retained = false

@@ -82,7 +82,7 @@ func newCorpus(t *testing.T, media []string) *corpus.Corpus {
 	for i := range 100 {
 		id := fmt.Sprint(7 + i)
 		ids = append(ids, id)
-		users = append(users, map[string]string{"id": id, "name": "Contoso " + id, "username": "contoso" + id})
+		users = append(users, map[string]string{"id": id, "name": "Contoso " + id, "username": "contoso" + id, "created_at": "2020-03-01T00:00:00.000Z"})
 	}
 	all, err := json.Marshal(map[string]any{"data": []any{}, "includes": map[string]any{"users": users, "media": objects}})
 	if err != nil {

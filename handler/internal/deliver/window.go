@@ -71,10 +71,10 @@ func (d *Deliver) look(ctx context.Context, seen *accounts, t state.Task) (wait,
 			return w, nil
 		}
 	}
-	if len(t.Dirty) > 0 {
+	if t.Asks > 0 {
 		_, err := d.State.Found(ctx, t.JobID, t.TaskID)
 		if errors.Is(err, state.ErrNotFound) {
-			w.reason = fmt.Sprintf("the %d posts that the task asks about have not been looked up on X", len(t.Dirty))
+			w.reason = fmt.Sprintf("the %d posts that the task asks about have not been looked up on X", t.Asks)
 			return w, nil
 		}
 		if err != nil {
@@ -98,11 +98,18 @@ func isUnreadable(err error) bool {
 	return errors.Is(err, state.ErrDamaged) || errors.Is(err, state.ErrNewer)
 }
 
+// latestEnd is how long after its request a task's window may end. Later ones are
+// refused today (package jobs), but may be there from earlier versions.
+const latestEnd = 24 * time.Hour
+
 // patient reports whether a task that must wait may wait longer.
 func (d *Deliver) patient(t state.Task) bool {
 	since := t.ReceivedAt
 	if t.End.After(since) {
 		since = t.End
+	}
+	if latest := t.ReceivedAt.Add(latestEnd); since.After(latest) {
+		since = latest
 	}
 	return d.Now().Sub(since) < patience
 }

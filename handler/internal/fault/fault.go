@@ -71,6 +71,7 @@ const (
 	BadRequest       Cause = "bad_request"
 	TooLarge         Cause = "too_large"
 	NotFound         Cause = "not_found"
+	TooManyTasks     Cause = "too_many_tasks" // a job has as many open tasks as it may have
 	Unauthorized     Cause = "unauthorized"
 	TooManyAttempts  Cause = "too_many_attempts"
 	UnknownAuthority Cause = "unknown_authority" // it cannot be told now whether the caller may do this

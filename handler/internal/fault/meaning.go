@@ -120,6 +120,8 @@ var meanings = map[Cause]Meaning{
 	TooLarge:   {"", http.StatusRequestEntityTooLarge, "The request is too large.", "", false},
 	NotFound:   {"", http.StatusNotFound, "There is nothing here.", "", false},
 
+	TooManyTasks: {"", http.StatusTooManyRequests, "The job has as many open tasks as it may have.", "They end by themselves, at the latest two days after their window. Send the request again later.", false},
+
 	Unauthorized:     {"", http.StatusUnauthorized, "Not authorized.", "", false},
 	TooManyAttempts:  {"", http.StatusTooManyRequests, "Too many attempts have failed.", "Try again later.", false},
 	UnknownAuthority: {"", http503, "The connector cannot check authorizations now.", "Try again later.", false},

@@ -110,6 +110,17 @@ func unknownJob(err error) error {
 	return err
 }
 
+const (
+	// MaxAsked is how many posts a task may ask about. X bills each.
+	MaxAsked = 5000
+	// latestEnd is how far ahead a task's window may end: it is open until that is
+	// captured.
+	latestEnd = 24 * time.Hour
+)
+
+// firstPost is before anything was posted on X.
+var firstPost = time.Date(2006, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // AddTask accepts a task: what the job's account posted from task.Start to
 // task.End, and what became of the posts in task.Dirty, is to be delivered to
 // task.BlobSASURI. It returns once the task is durable. The same task may come
@@ -121,8 +132,18 @@ func (j *Jobs) AddTask(ctx context.Context, task state.Task) error {
 	if err := CheckID("TaskId", task.TaskID); err != nil {
 		return err
 	}
-	if task.Start.After(task.End) {
+	switch now := j.opt.Now(); {
+	case task.Start.After(task.End):
 		return bad("StartTime is after EndTime.")
+	case task.End.After(now.Add(latestEnd)):
+		return bad("EndTime is later than a day from now.")
+	case task.End.Before(firstPost):
+		return bad("EndTime is before 2006, when there were no posts.")
+	case len(task.Dirty) > MaxAsked:
+		return bad(fmt.Sprintf("DirtyEntities has %d posts; a task may ask about %d.", len(task.Dirty), MaxAsked))
+	}
+	if task.Start.Before(firstPost) { // .NET's earliest time, for one: since the beginning
+		task.Start = firstPost
 	}
 	if err := checkContainerSAS(task.BlobSASURI, j.opt.AllowLoopbackBlobs); err != nil {
 		return err

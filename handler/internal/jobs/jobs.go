@@ -46,7 +46,7 @@ type State interface {
 
 	// AddTask must return only once the task is durable. added is false if the
 	// task was known. state.ErrClaimed: it is being delivered just now, and its new
-	// container cannot be noted.
+	// container cannot be noted. state.ErrTooMany: too many of the job are open.
 	AddTask(ctx context.Context, task state.Task) (added bool, err error)
 
 	PutSignIn(ctx context.Context, in state.SignIn) error

@@ -82,6 +82,7 @@ type User struct {
 	Username string // the handle, without @
 	Name     string // the display name
 	PhotoURL string
+	Since    string // when the account was made, as X wrote it; "" if X did not say
 }
 
 // RefType says how a post refers to another, in X's words.

@@ -100,6 +100,7 @@ type wireUser struct {
 	Username string `json:"username"`
 	Name     string `json:"name"`
 	PhotoURL string `json:"profile_image_url"`
+	Since    string `json:"created_at"`
 }
 
 type wireMedia struct {

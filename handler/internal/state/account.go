@@ -20,6 +20,11 @@ type Account struct {
 	V  int    `json:"v"`
 	ID string `json:"id"`
 
+	Since time.Time `json:"since,omitzero"` // UTC; when the account was made, as X says
+
+	// Asked is how many posts X was asked for today because tasks ask about them.
+	Asked Asked `json:"asked,omitzero"`
+
 	Cursor string `json:"cursor,omitempty"` // id of the newest post archived
 
 	// Recent are posts known to be in the timeline, oldest first: the anchor,
@@ -61,6 +66,12 @@ type Account struct {
 
 	// Unreachable are gaps as they were recorded before the format was versioned.
 	Unreachable Ranges `json:"unreachable,omitempty"`
+}
+
+// Asked is a number of posts on a day.
+type Asked struct {
+	Day   string `json:"day"` // UTC, 2006-01-02
+	Posts int    `json:"posts"`
 }
 
 // Seen is a post that X has shown. X gives created_at in whole seconds.

@@ -61,7 +61,7 @@ func members(root, r reflect.Type) (out []string) {
 	for i := range r.NumField() {
 		field := r.Field(i)
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if name != "" {
+		if name != "" && name != "-" {
 			out = append(out, name)
 		}
 		out = append(out, members(root, field.Type)...)

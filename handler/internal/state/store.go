@@ -258,6 +258,9 @@ func some[T any, P pointer[T]](ctx context.Context, s *Store, names []string) ([
 				damaged = append(damaged, Damaged{name, data, err})
 				return nil
 			}
+			if large, ok := any(v).(interface{ lighten() }); ok {
+				large.lighten()
+			}
 			found[i] = v
 			return nil
 		})

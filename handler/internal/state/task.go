@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/fault"
 )
 
 // Task is a request of the Compliance Center: deliver what the job's account
@@ -21,6 +23,10 @@ type Task struct {
 	Dirty      []string  `json:"dirty,omitempty"`      // ids of posts to look up again
 	BlobSASURI string    `json:"blobSasUri,omitempty"` // container SAS; holds a secret; empty once the task has ended
 	ReceivedAt time.Time `json:"receivedAt"`           // UTC
+
+	// Asks is the number of Dirty, which itself is left out of tasks that are read many
+	// at a time.
+	Asks int `json:"-"`
 
 	Begun    bool   `json:"begun,omitempty"`    // its window is in the job's [Delivered]
 	Position string `json:"position,omitempty"` // name of the message up to which the window's items are uploaded
@@ -98,6 +104,16 @@ func (t *Task) belongs(name string) bool {
 
 func (t *Task) upgrade() { t.Problem = t.Problem.orNil() }
 
+// lighten leaves out what a list of tasks is read without.
+func (t *Task) lighten() { t.Asks, t.Dirty = len(t.Dirty), nil }
+
+// MaxOpen is how many tasks of a job may be open at a time. The Compliance Center asks
+// for one after the other; this is room for weeks in which none could be ended.
+const MaxOpen = 1000
+
+// ErrTooMany: the job has as many open tasks as it may have.
+var ErrTooMany = fault.New(fault.TooManyTasks, "the job has too many open tasks")
+
 // reopens reports whether a task that has this verdict, and is asked for again, is
 // to be done again.
 func (v *Verdict) reopens() bool {
@@ -111,7 +127,8 @@ const adds = 5
 // keeps its progress; a newer request with another SAS replaces the SAS, and all
 // items go to the new container. A task that has ended stays ended. In both cases
 // added is false. A task that ended as a temporary failure and is asked for
-// again is open again. It returns ErrClaimed if the task is in work and the newer
+// again is open again. It returns ErrTooMany if the job has [MaxOpen] others that are open;
+// ErrClaimed if the task is in work and the newer
 // request cannot be taken in now: it has another SAS, or the task is just ending
 // as a temporary failure.
 func (s *Store) AddTask(ctx context.Context, t Task) (added bool, err error) {
@@ -124,6 +141,9 @@ func (s *Store) AddTask(ctx context.Context, t Task) (added bool, err error) {
 		}
 		if has && !ended.Verdict.reopens() {
 			return false, nil
+		}
+		if err := s.mayOpen(ctx, t); err != nil {
+			return false, err
 		}
 		_, err = s.write(ctx, taskName(openTasks, t.JobID, t.TaskID), t, blob.Condition{Absent: true})
 		added = err == nil
@@ -142,6 +162,16 @@ func (s *Store) AddTask(ctx context.Context, t Task) (added bool, err error) {
 		return added, err
 	}
 	return false, fmt.Errorf("task %s: %w", t.TaskID, ErrClaimed)
+}
+
+// mayOpen returns ErrTooMany if a task is not open and its job may not have another
+// that is. Requests at the same moment may go a little beyond.
+func (s *Store) mayOpen(ctx context.Context, t Task) error {
+	open, err := s.names(ctx, fmt.Sprintf("%s%s/", openTasks, t.JobID))
+	if err != nil || len(open) < MaxOpen || slices.Contains(open, taskName(openTasks, t.JobID, t.TaskID)) {
+		return err
+	}
+	return fmt.Errorf("job %s has %d open tasks: %w", t.JobID, len(open), ErrTooMany)
 }
 
 // addToOpen takes a request for a task that is open. It returns ErrNotFound if the
@@ -184,8 +214,17 @@ func (s *Store) inWork(ctx context.Context, t Task) error {
 	return fmt.Errorf("task %s: %w", t.TaskID, ErrClaimed)
 }
 
-// OpenTasks reads the tasks that have not ended, with their SAS. A record that
-// cannot be read is in damaged and does not stop the others.
+// OpenTask reads a task that has not ended. It returns ErrNotFound if there is none.
+func (s *Store) OpenTask(ctx context.Context, jobID, taskID string) (Task, error) {
+	var t Task
+	_, err := s.read(ctx, taskName(openTasks, jobID, taskID), &t)
+	t.Asks = len(t.Dirty)
+	return t, err
+}
+
+// OpenTasks reads the tasks that have not ended, with their SAS but without the ids of
+// Dirty, which may be thousands in each. A record that cannot be read is in damaged and
+// does not stop the others.
 func (s *Store) OpenTasks(ctx context.Context) (list []Task, damaged []Damaged, err error) {
 	list, damaged, err = all[Task, *Task](ctx, s, openTasks)
 	for i := range list {

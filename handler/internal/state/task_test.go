@@ -218,3 +218,34 @@ func TestNewestTasks(t *testing.T) {
 		}
 	})
 }
+
+// TestOpenTasksAreBounded: a job can have so many open tasks and no more. One that is
+// open may be asked for again, and another job has its own.
+func TestOpenTasksAreBounded(t *testing.T) {
+	s, server := newStore(t)
+	add := func(job, id string) error {
+		_, err := s.AddTask(t.Context(), state.Task{JobID: job, TaskID: id, Dirty: []string{"1", "2"}, ReceivedAt: now})
+		return err
+	}
+	for i := range state.MaxOpen {
+		raw(t, server, fmt.Sprintf("tasks/open/j/%d.json", i), fmt.Sprintf(`{"v":1,"jobId":"j","taskId":"%d","dirty":["1","2"]}`, i))
+	}
+	is(t, "one more", add("j", "one more"), state.ErrTooMany)
+	is(t, "one that is there", add("j", "7"), nil)
+	is(t, "another job's", add("j2", "one more"), nil)
+	list, _, err := s.OpenTasks(t.Context())
+	must(t, err)
+	if len(list) != state.MaxOpen+1 || list[0].Dirty != nil || list[0].Asks != 2 {
+		t.Errorf("%d tasks, the first %+v", len(list), list[0])
+	}
+	whole, err := s.OpenTask(t.Context(), "j", "7")
+	must(t, err)
+	if !slices.Equal(whole.Dirty, []string{"1", "2"}) {
+		t.Errorf("a task alone: %+v", whole)
+	}
+	claim, err := s.ClaimTask(t.Context(), "j", "7")
+	must(t, err)
+	must(t, claim.End(t.Context(), now))
+	claim.Release()
+	is(t, "one more, after one has ended", add("j", "one more"), nil)
+}
