@@ -29,9 +29,14 @@ import (
 // app is the staged app, built once.
 var app string
 
-// The test binary under the name of func is Core Tools, as far as the demo uses them.
+// The test binary under the name of func is Core Tools, as far as the demo uses them, and
+// under the name of demo it is the demo.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) == "func" {
+	switch filepath.Base(os.Args[0]) {
+	case "demo":
+		main()
+		return
+	case "func":
 		if err := coreTools(os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

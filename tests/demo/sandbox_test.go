@@ -6,7 +6,9 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -111,4 +113,51 @@ func read(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return string(content)
+}
+
+// TestCtrlC: somebody who ends the sandbox or the demo has done nothing wrong, and make
+// shall not say so. That it was ended shows in what is printed.
+func TestCtrlC(t *testing.T) {
+	program, err := filepath.Abs(filepath.Join(t.TempDir(), "demo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(os.Args[0], program); err != nil {
+		t.Fatal(err)
+	}
+	// run interrupts the program once it has said something.
+	run := func(args []string, awaited string) (said string, taken bool, err error) {
+		out := &output{awaited: awaited, seen: make(chan struct{})}
+		cmd := exec.Command(program, args...)
+		cmd.Dir = t.TempDir()
+		cmd.Stdout, cmd.Stderr = out, out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		select {
+		case <-out.seen:
+			_ = cmd.Process.Signal(os.Interrupt)
+		case err := <-ended:
+			if strings.Contains(out.String(), "is taken") {
+				return "", true, nil
+			}
+			t.Fatalf("%q: it ended by itself: %v\n%s", args, err, out)
+		}
+		err = <-ended
+		return out.String(), false, err
+	}
+	for {
+		said, taken, err := run([]string{"-serve", "-ports", strconv.Itoa(port(t))}, "Ctrl-C ends")
+		if err != nil {
+			t.Errorf("the sandbox, after Ctrl-C: %v\n%s", err, said)
+		}
+		if !taken {
+			break
+		}
+	}
+	if said, _, err := run([]string{"-app", app}, "has asked for everything"); err != nil || !strings.Contains(said, "Stopped.") {
+		t.Errorf("the demo, after Ctrl-C: %v\n%s", err, said)
+	}
 }
