@@ -14,10 +14,12 @@ const usage = `This program is started by the Azure Functions host, without argu
 ` + checkUsage + `
   handler export --account ID --format FORMAT [--from TIME] [--to TIME] [--kind KIND] [--text TEXT] DEST
 ` + exportUsage + `
+  handler statement --month YYYY-MM [--account ID] [DEST]
+` + statementUsage + `
   handler version
     says which version of the connector this is.
 
-  handler verify [--account ID] [--from TIME] [--to TIME]
+  handler verify [--account ID] [--from TIME] [--to TIME] [--tsa-ca FILE]
 ` + verifyUsage + `
 A command ends with 0 when all is well, with 1 when something is wrong, with 2 for
 arguments that it does not know.
@@ -41,6 +43,8 @@ func command(args []string) int {
 		return exportCommand(ctx, args[1:])
 	case "version":
 		return versionCommand(os.Stdout, args[1:])
+	case "statement":
+		return statementCommand(ctx, args[1:])
 	case "verify":
 		return verifyCommand(ctx, args[1:])
 	}

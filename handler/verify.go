@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/export"
 	"xarchive/handler/internal/manifest"
+	"xarchive/handler/internal/stamp"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/verify"
 )
@@ -27,6 +29,9 @@ const verifyUsage = `
     --from     RFC 3339 or a date (UTC), of the post. Standard: the first one
     --to       the same; a date includes its whole day. Standard: the last one
 
+    --tsa-ca   a file with the certificate (PEM) of the root of the time-stamping authority.
+               Standard: the roots that this machine trusts
+
     It ends with 1 if anything is wrong, or if it is not known how far the manifest should
     reach.
 `
@@ -35,11 +40,19 @@ const verifyUsage = `
 func verifyCommand(ctx context.Context, args []string) int {
 	var o verify.Options
 	o.To = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+	var roots *x509.CertPool
 	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&o.Account, "account", "", "")
 	flags.Func("from", "", func(s string) (err error) { o.From, err = export.ParseFrom(s); return err })
 	flags.Func("to", "", func(s string) (err error) { o.To, err = export.ParseTo(s); return err })
+	flags.Func("tsa-ca", "", func(name string) error {
+		pem, err := os.ReadFile(name)
+		if err == nil {
+			roots, err = stamp.Roots(pem)
+		}
+		return err
+	})
 	err := flags.Parse(args)
 	switch {
 	case err == nil && flags.NArg() > 0:
@@ -55,6 +68,7 @@ func verifyCommand(ctx context.Context, args []string) int {
 		return exitWrong
 	}
 	mail := archive.New(storage.archive)
+	o.Stamped = stamped(roots)
 	o.Archive, o.Manifests = mail, manifest.New(storage.archive)
 	accounts := []string{o.Account}
 	if o.Account == "" {
@@ -124,6 +138,12 @@ func sayVerified(w io.Writer, account string, r verify.Report, endKnown bool) bo
 	}
 	if r.Pending > 0 {
 		fmt.Fprintf(w, "%s too new to be in the manifest: verify again later.\n", count(r.Pending, "message"))
+	}
+	if r.Stamps > 0 {
+		fmt.Fprintf(w, "%s of the manifest checked; the newest states that the manifest up to it was there at %s.\n", count(r.Stamps, "time stamp"), r.StampedTo.UTC().Format(time.RFC3339))
+	}
+	if r.Untrusted > 0 {
+		fmt.Fprintf(w, "%s by a signer that leads to no root that is trusted here, and so prove nothing: name the authority's root with --tsa-ca.\n", count(r.Untrusted, "time stamp"))
 	}
 	switch {
 	case !r.Sound():

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/connection"
+	"xarchive/handler/internal/daily"
 	"xarchive/handler/internal/deliver"
 	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/importer"
@@ -25,7 +27,9 @@ import (
 	"xarchive/handler/internal/outbound"
 	"xarchive/handler/internal/pages"
 	"xarchive/handler/internal/secrets"
+	"xarchive/handler/internal/stamp"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/statement"
 	"xarchive/handler/internal/telemetry"
 	"xarchive/handler/internal/twitter"
 	"xarchive/handler/internal/web"
@@ -94,6 +98,14 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 		Events: importer.NewEvents(importer.EventsOptions{
 			BaseURL: cfg.ImportEventURL, AuthorityURL: cfg.AADAuthorityURL, TenantID: cfg.TenantID, HTTP: report.Outbound(direct), Secrets: vault}),
 	}
+	chain := manifest.New(account.Container(cfg.ArchiveContainer))
+	states := statement.Maker{State: store, Archive: mail, Manifests: chain, Now: time.Now}
+	days := daily.New(daily.Options{
+		Statement: func(ctx context.Context, month statement.Month) (statement.Statement, error) {
+			return states.Make(ctx, month, "")
+		},
+		State: store, Archive: mail, Manifest: chain, Now: time.Now, Log: log, Telemetry: report,
+		Stamp: stamping(cfg.TimestampURL, direct, report), Stamped: stamped(nil)})
 	guard := access.New(access.Options{
 		TenantID: cfg.TenantID, Secrets: vault, Now: time.Now, AuthorityURL: cfg.AADAuthorityURL, HTTP: direct})
 	work := jobs.New(jobs.Options{
@@ -114,7 +126,7 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 		front:   route(calls, people),
 		checker: checker,
 		ticks:   store,
-		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Sweep: store, Ticks: store, Now: time.Now, Log: log,
+		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Sweep: store, Daily: days, Ticks: store, Now: time.Now, Log: log,
 			ReportEnds: func(ctx context.Context) error {
 				known, err := vault.Describe(ctx, secrets.AADApplicationSecret)
 				for _, s := range known {
@@ -139,4 +151,21 @@ func route(calls *api.API, people *pages.Pages) *web.Mux {
 	calls.Register(mux)
 	people.Register(mux)
 	return mux
+}
+
+// stamping asks the time-stamping authority; nil if there is none.
+func stamping(url string, direct *http.Client, report *telemetry.Telemetry) func(context.Context, []byte) ([]byte, error) {
+	if url == "" {
+		return nil
+	}
+	return stamp.Authority{URL: url, HTTP: report.Outbound(outbound.AllowHosts(direct, url))}.Stamp
+}
+
+// stamped checks time stamps. roots are the certificates that are trusted; nil are the
+// system's.
+func stamped(roots *x509.CertPool) func(token, data []byte) (time.Time, bool, error) {
+	return func(token, data []byte) (time.Time, bool, error) {
+		s, err := stamp.Check(token, data, roots)
+		return s.At, s.Root, err
+	}
 }

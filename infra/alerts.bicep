@@ -160,8 +160,8 @@ var rules logRule[] = [
     name: 'altered-message'
     severity: 0
     title: 'X archive: an archived message is not what was archived'
-    text: 'A message that was to be delivered was altered, is not the archive\'s own, or could not be read. Treat it as tampering until it is explained.'
-    query: 'AppTraces | where Message has "a message cannot be delivered; the others are" or Message has "an archived message cannot be read" ${counted}'
+    text: 'A message that was to be delivered was altered, is not the archive\'s own, or could not be read; or the daily verification found messages, raw answers of X or the manifest altered, missing or added. Treat it as tampering until it is explained.'
+    query: 'AppTraces | where Message has "a message cannot be delivered; the others are" or Message has "an archived message cannot be read" or Message has "the archive is not as it was written" ${counted}'
   }
   {
     // The connector may not delete a message, and writes as nobody else does.

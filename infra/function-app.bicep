@@ -32,6 +32,7 @@ param importEventUrl string
 param ingestSchedule string
 param archiveMailbox string
 param authorMailboxes string
+param timestampUrl string
 param importItemLimit int
 param logLevel string
 
@@ -111,6 +112,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       ARCHIVE_MAILBOX: archiveMailbox
       AUTHOR_MAILBOXES: authorMailboxes
       IMPORT_ITEM_LIMIT: string(importItemLimit)
+      TIMESTAMP_URL: timestampUrl
       LOG_LEVEL: logLevel
     }
   }

@@ -50,6 +50,9 @@ param archiveMailbox string = ''
 @description('X accounts and the people behind them: handle=mailbox,id:<account id>=mailbox.')
 param authorMailboxes string = ''
 
+@description('Time-stamping authority (RFC 3161) that states daily that the manifest was there. Empty: none.')
+param timestampUrl string = ''
+
 @minValue(1000000)
 @description('Bytes that an item for Microsoft 365 may have with its attachments.')
 param importItemLimit int = 10000000
@@ -253,6 +256,7 @@ module connector 'function-app.bicep' = {
     ingestSchedule: ingestSchedule
     archiveMailbox: archiveMailbox
     authorMailboxes: authorMailboxes
+    timestampUrl: timestampUrl
     importItemLimit: importItemLimit
     logLevel: logLevel
   }

@@ -61,6 +61,16 @@ func (a *Archive) PutRaw(ctx context.Context, r Raw, at time.Time, body []byte) 
 	return err
 }
 
+// PutFile keeps a document of the connector's own, such as a statement. One that is there
+// already stays as it is.
+func (a *Archive) PutFile(ctx context.Context, name, contentType string, data []byte) error {
+	_, err := a.blobs.WriteAs(ctx, name, data, blob.About{Type: contentType}, blob.Condition{Absent: true})
+	if errors.Is(err, blob.ErrExists) {
+		return nil
+	}
+	return err
+}
+
 // CheckRaw reads an answer of X to its end. It returns ErrAltered if it is not the
 // bytes that its name says, and ErrNotFound if it is not there. n is how many bytes
 // were read.

@@ -41,6 +41,25 @@ func (a *Archive) Walk(ctx context.Context, accountID string, start, end time.Ti
 	}
 }
 
+// Gone returns of how many posts from start to end, by their folders' days, X no longer
+// gave the post: of which a note <postId>.gone.json is beside the message.
+func (a *Archive) Gone(ctx context.Context, accountID string, start, end time.Time) (n int, err error) {
+	for folder, err := range a.days(ctx, accountID, start.UTC(), end.UTC()) {
+		if err != nil {
+			return n, err
+		}
+		for info, err := range a.blobs.List(ctx, folder, false) {
+			if err != nil {
+				return n, err
+			}
+			if strings.HasSuffix(info.Name, ".gone.json") {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
 // Accounts returns the ids of the accounts that the archive has something of, by one
 // listing.
 func (a *Archive) Accounts(ctx context.Context) ([]string, error) {

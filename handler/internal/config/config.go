@@ -36,6 +36,8 @@ type Config struct {
 	ImportEventURL  string // IMPORT_EVENT_URL, without trailing slash
 	AADAuthorityURL string // AAD_AUTHORITY_URL: https, without trailing slash
 
+	TimestampURL string // TIMESTAMP_URL: a time-stamping authority (RFC 3161); "" for none
+
 	ArchiveMailbox string // ARCHIVE_MAILBOX: an address, as in user@example.com
 	// AuthorMailboxes is AUTHOR_MAILBOXES: addresses by handle, lower case and without @,
 	// and by account, as id:<account id>.
@@ -75,6 +77,8 @@ func Load(getenv func(string) string) (Config, error) {
 		XAPIURL:         s.url("X_API_URL", "https://api.x.com", httpOnLoopback),
 		ImportEventURL:  s.url("IMPORT_EVENT_URL", "https://webhook.ingestion.office.com", httpOnLoopback),
 		AADAuthorityURL: s.url("AAD_AUTHORITY_URL", "https://login.microsoftonline.com", httpsOnly),
+
+		TimestampURL: s.url("TIMESTAMP_URL", "", httpToo),
 
 		AuthorMailboxes: s.mailboxes("AUTHOR_MAILBOXES"),
 		ImportItemLimit: s.itemLimit("IMPORT_ITEM_LIMIT"),

@@ -120,6 +120,8 @@ func TestFaults(t *testing.T) {
 		{[]string{"X_API_URL", "https://user:" + secret + "@api.x.com"}, "user name"},
 		{[]string{"X_API_URL", "http://127.0.0.1.example.com"}, "must be https"},
 		{[]string{"X_API_URL", "http://[::1]:80"}, ""},
+		{[]string{"TIMESTAMP_URL", "http://timestamp.example.com/tsr"}, ""},
+		{[]string{"TIMESTAMP_URL", "timestamp.example.com"}, "absolute URL"},
 		{[]string{"X_API_URL", "ftp://api.x.com"}, "absolute URL"},
 		{[]string{"STATE_CONTAINER", "a--b"}, "STATE_CONTAINER"},
 		{[]string{"STATE_CONTAINER", "ab"}, "STATE_CONTAINER"},

@@ -17,6 +17,8 @@ const (
 	httpsOnly schemes = iota
 	// httpOnLoopback takes http too, but only to this machine, for stand-ins.
 	httpOnLoopback
+	// httpToo: nothing that goes there is a secret, and what comes back is signed.
+	httpToo
 )
 
 // url reads the base of an API. It has no trailing slash.
@@ -33,7 +35,7 @@ func (s *settings) url(name, standard string, allowed schemes) string {
 		s.fault("%s has more than a host and a path: take off user name, query and fragment", name)
 	case u.Scheme == "http" && allowed == httpsOnly:
 		s.fault("%s is %q: it must be https, the connector's identity is not shown over plain http", name, value)
-	case u.Scheme == "http" && !loopback.Host(u.Hostname()):
+	case u.Scheme == "http" && allowed != httpToo && !loopback.Host(u.Hostname()):
 		s.fault("%s is %q: it must be https (http is for this machine only)", name, value)
 	case name == "KEY_VAULT_URL" && strings.Trim(u.Path, "/") != "":
 		s.fault("%s is %q: set it to the vault alone, like https://example.vault.azure.net", name, value)

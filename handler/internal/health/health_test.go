@@ -8,6 +8,7 @@ import (
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/verify"
 )
 
 var now = time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC)
@@ -138,6 +139,30 @@ func TestWords(t *testing.T) {
 	for d, want := range map[time.Duration]string{0: "under a minute", time.Minute: "1 minute", 119 * time.Minute: "1 hour", 49 * time.Hour: "2 days"} {
 		if got := health.Span(d); got != want {
 			t.Errorf("%s: want %s, got %s", d, want, got)
+		}
+	}
+}
+
+// TestArchive: a fault that was found stays until a reading finds none; the time up to
+// which all is verified is that of the last good reading.
+func TestArchive(t *testing.T) {
+	at := time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC)
+	var bad verify.Report
+	bad.Altered = verify.Faults{Count: 2, Named: []string{"7/2026/06/01/1.eml: archived message does not have its SHA-256"}}
+	for name, c := range map[string]struct {
+		known state.Verification
+		level health.Level
+		says  string
+	}{
+		"never read":         {state.Verification{}, health.Well, ""},
+		"as it was":          {state.Verification{Last: &verify.Pass{}, Sound: at}, health.Well, ""},
+		"altered":            {state.Verification{Last: &verify.Pass{Report: bad}, Sound: at.AddDate(0, 0, -1)}, health.NeedsYou, "2 altered (7/2026/06/01/1.eml"},
+		"read for a month":   {state.Verification{Pass: &verify.Pass{Began: at.AddDate(0, -1, 0), Report: verify.Report{Messages: 12000}}, Sound: at.AddDate(0, -1, 0)}, health.Working, "12,000 messages so far"},
+		"read since an hour": {state.Verification{Pass: &verify.Pass{Began: at.Add(-time.Hour)}, Last: &verify.Pass{}, Sound: at.AddDate(0, 0, -1)}, health.Well, ""},
+	} {
+		v := health.Archive(c.known, at)
+		if v.Level() != c.level || v.Until != c.known.Sound || c.says != "" && !strings.Contains(v.Findings[0].Text, c.says) {
+			t.Errorf("%s: %+v", name, v)
 		}
 	}
 }

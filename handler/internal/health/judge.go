@@ -21,6 +21,8 @@ type Records interface {
 	Jobs(ctx context.Context) (list []state.Job, damaged []state.Damaged, err error)
 	// Account returns an empty account for one that was never read.
 	Account(ctx context.Context, id string) (state.Account, error)
+	// Verification returns an empty one for an account whose archive was never read again.
+	Verification(ctx context.Context, accountID string) (state.Verification, error)
 	// NewestTasks returns each job's newest tasks, the newest first.
 	NewestTasks(ctx context.Context, jobIDs []string) (list []state.Task, damaged []state.Damaged, err error)
 }
@@ -51,11 +53,12 @@ type Standing struct {
 	Account state.Account
 	Read    Verdict // what is read from X
 	Deliver Verdict // what is delivered to Microsoft 365
+	Archive Verdict // whether what is archived is as it was archived
 }
 
 // Stand judges one job. tasks are its newest; those of other jobs are passed over.
-func Stand(job state.Job, account state.Account, tasks []state.Task, now time.Time) Standing {
-	return Standing{job, account, Read(job, account, now), Deliver(job, tasks, now)}
+func Stand(job state.Job, account state.Account, tasks []state.Task, archive state.Verification, now time.Time) Standing {
+	return Standing{job, account, Read(job, account, now), Deliver(job, tasks, now), Archive(archive, now)}
 }
 
 // Name is what the job's account is called: by its name and its handle, as far as
@@ -70,19 +73,16 @@ func (j Standing) Name() string {
 	return j.Job.AccountName + " (@" + j.Job.Handle + ")"
 }
 
-// Findings returns those of both verdicts, the gravest first.
+// Findings returns those of all verdicts, the gravest first.
 func (j Standing) Findings() []Finding {
-	all := slices.Concat(j.Read.Findings, j.Deliver.Findings)
+	all := slices.Concat(j.Read.Findings, j.Deliver.Findings, j.Archive.Findings)
 	slices.SortStableFunc(all, func(a, b Finding) int { return Worse(a.Level, b.Level) })
 	return all
 }
 
-// Level is that of the graver verdict.
+// Level is that of the gravest verdict.
 func (j Standing) Level() Level {
-	if Worse(j.Read.Level(), j.Deliver.Level()) < 0 {
-		return j.Read.Level()
-	}
-	return j.Deliver.Level()
+	return slices.MinFunc([]Level{j.Read.Level(), j.Deliver.Level(), j.Archive.Level()}, Worse)
 }
 
 // Summary says how the job stands in a few words.
@@ -150,8 +150,12 @@ func (j Judge) Job(ctx context.Context, job state.Job) (Standing, error) {
 	if err != nil {
 		return Standing{Job: job}, silent(ctx, err)
 	}
+	archive, err := j.verification(ctx, job.AccountID)
+	if err != nil {
+		return Standing{Job: job}, silent(ctx, err)
+	}
 	tasks, _, err := j.Records.NewestTasks(ctx, []string{job.ID})
-	return Stand(job, account, tasks, j.Now().UTC()), silent(ctx, err)
+	return Stand(job, account, tasks, archive, j.Now().UTC()), silent(ctx, err)
 }
 
 // Reach returns an error if the storage account does not answer. It takes no more than
@@ -199,7 +203,7 @@ func (j Judge) state(ctx context.Context, r *Report) error {
 	if err != nil {
 		return silent(ctx, err)
 	}
-	accounts, unread, err := j.accounts(ctx, jobs)
+	accounts, archives, unread, err := j.accounts(ctx, jobs)
 	if err != nil {
 		return silent(ctx, err)
 	}
@@ -208,7 +212,7 @@ func (j Judge) state(ctx context.Context, r *Report) error {
 		byJob[t.JobID] = append(byJob[t.JobID], t)
 	}
 	for i, job := range jobs {
-		r.Jobs = append(r.Jobs, Stand(job, accounts[i], byJob[job.ID], r.At))
+		r.Jobs = append(r.Jobs, Stand(job, accounts[i], byJob[job.ID], archives[i], r.At))
 	}
 	slices.SortFunc(r.Jobs, func(x, y Standing) int {
 		return cmp.Or(Worse(x.Level(), y.Level()), cmp.Compare(x.Name(), y.Name()), cmp.Compare(x.Job.ID, y.Job.ID))
@@ -221,8 +225,8 @@ func (j Judge) state(ctx context.Context, r *Report) error {
 
 // accounts reads the jobs' accounts, several at once. One whose record cannot be read
 // is among the damaged, and its account says so.
-func (j Judge) accounts(ctx context.Context, jobs []state.Job) (accounts []state.Account, damaged []state.Damaged, err error) {
-	accounts = make([]state.Account, len(jobs))
+func (j Judge) accounts(ctx context.Context, jobs []state.Job) (accounts []state.Account, archives []state.Verification, damaged []state.Damaged, err error) {
+	accounts, archives = make([]state.Account, len(jobs)), make([]state.Verification, len(jobs))
 	unread := make([]state.Damaged, len(jobs))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(accountsAtOnce)
@@ -231,15 +235,28 @@ func (j Judge) accounts(ctx context.Context, jobs []state.Job) (accounts []state
 			accounts[i], err = j.Records.Account(ctx, job.AccountID)
 			if errors.As(err, &unread[i]) {
 				accounts[i] = state.Account{ID: job.AccountID, Problem: state.NewProblem(err, j.Now())}
-				return nil
+				err = nil
+			}
+			if err == nil {
+				archives[i], err = j.verification(ctx, job.AccountID)
 			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return accounts, slices.DeleteFunc(unread, func(d state.Damaged) bool { return d.Err == nil }), nil
+	return accounts, archives, slices.DeleteFunc(unread, func(d state.Damaged) bool { return d.Err == nil }), nil
+}
+
+// verification reads how an account's archive was found. A record that cannot be read is
+// none: the next day's reading replaces it.
+func (j Judge) verification(ctx context.Context, accountID string) (state.Verification, error) {
+	known, err := j.Records.Verification(ctx, accountID)
+	if errors.Is(err, state.ErrDamaged) {
+		err = nil
+	}
+	return known, err
 }
 
 // settings is what has to be entered under Settings.

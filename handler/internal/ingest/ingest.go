@@ -33,6 +33,11 @@ type Sweeper interface {
 	Sweep(ctx context.Context, now time.Time) (removed int, ran bool, err error)
 }
 
+// Daily goes on with what is done once a day; *daily.Daily.
+type Daily interface {
+	Run(ctx context.Context) error
+}
+
 // Recorder records that a tick begins; *state.Store.
 type Recorder interface {
 	Ticked(ctx context.Context, now time.Time) error
@@ -43,6 +48,7 @@ type Ingest struct {
 	Capture Capture
 	Deliver Deliver
 	Sweep   Sweeper
+	Daily   Daily
 	Ticks   Recorder
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -98,6 +104,9 @@ func (i *Ingest) Tick(ctx context.Context) error {
 	}
 	if ctx.Err() == nil {
 		i.sweep(ctx)
+		// Last, so that nothing waits for it. What it finds is told and written down; it is
+		// no failure of the tick.
+		_ = i.guard(ctx, "the daily verification", func() error { return i.Daily.Run(ctx) })
 	}
 	waiting, why := waits(captured.Waiting)
 	i.Log.InfoContext(ctx, "tick done", "seconds", time.Since(started).Seconds(),

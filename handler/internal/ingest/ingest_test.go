@@ -33,6 +33,14 @@ type noSweep struct{}
 
 func (noSweep) Sweep(context.Context, time.Time) (int, bool, error) { return 0, false, nil }
 
+// days counts its runs, and fails.
+type days int
+
+func (n *days) Run(context.Context) error {
+	*n++
+	return errors.New("the archive was altered")
+}
+
 // ticks counts what is recorded, and fails.
 type ticks int
 
@@ -55,9 +63,13 @@ func TestSecondLook(t *testing.T) {
 	} {
 		d := &delivers{report: deliver.Report{Open: c.open}}
 		var recorded ticks
-		i := &ingest.Ingest{Capture: captured{Posts: c.posts}, Deliver: d, Sweep: noSweep{}, Ticks: &recorded, Now: time.Now, Log: slog.New(slog.DiscardHandler), Limit: time.Minute}
+		var daily days
+		i := &ingest.Ingest{Capture: captured{Posts: c.posts}, Deliver: d, Sweep: noSweep{}, Daily: &daily, Ticks: &recorded, Now: time.Now, Log: slog.New(slog.DiscardHandler), Limit: time.Minute}
 		if err := i.Tick(t.Context()); err != nil {
 			t.Errorf("%s: %v", c.what, err)
+		}
+		if daily != 1 {
+			t.Errorf("%s: the daily work was done %d times, want once; what it finds is no failure of the tick", c.what, daily)
 		}
 		if recorded != 1 {
 			t.Errorf("%s: the tick was recorded %d times, want once; that it fails is no failure of the tick", c.what, recorded)

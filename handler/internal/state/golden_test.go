@@ -16,6 +16,7 @@ import (
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/verify"
 )
 
 var updateGolden = flag.Bool("update", false, "write the golden files of the format")
@@ -48,6 +49,13 @@ var (
 	waiting = state.Waiting{PostID: "1800", Name: "7/2026/11/26/1800.eml", Versions: []string{"1799"}, Done: 1, Media: []string{"3_1"}, Text: true, Since: now, Next: now, Tries: 2, Why: "status 503"}
 )
 
+var (
+	faults = verify.Faults{Count: 2, Named: []string{"7/2026/11/26/1800.eml: archived message does not have its SHA-256"}}
+	pass   = verify.Pass{Began: now, Last: manifest.Link{N: 3, SHA256: "cd"}, Line: 4, Since: now, Chain: true, Day: now, Done: true, Report: verify.Report{
+		Messages: 10, Bytes: 20, Lines: 10, Raw: 1, Unlisted: 1, Pending: 1, Stamps: 1, Untrusted: 1, StampedTo: now,
+		Altered: faults, Missing: faults, Foreign: faults, Extra: faults, Broken: faults}}
+)
+
 // format is one record of each kind, with every field set, by its section in
 // docs/format.md; the fields of the format before this one are in old.
 var format = map[string]any{
@@ -72,6 +80,9 @@ var format = map[string]any{
 	"sweep":      state.Sweep{V: 1, At: now},
 	"tick":       state.Tick{V: 1, At: now},
 	"day":        state.Day{V: 1, Day: "2026-11-26", Items: 1200},
+
+	"round":        state.Round{V: 1, At: now, After: "7", Done: true, Statement: "2026-10"},
+	"verification": state.Verification{V: 1, AccountID: "7", Pass: &pass, Last: &pass, Ended: now, Sound: now},
 }
 
 // names are the blobs that the records of format are kept in.
@@ -79,6 +90,7 @@ var names = map[string]string{
 	"job": "jobs/j.json", "account": "accounts/7.json", "owner": "owners/7.json", "task": "tasks/open/j/t.json", "items": "tasks/items/j/t/000000.json",
 	"found": "tasks/found/j/t.json", "delivered": "delivered/j.json", "late": "late/j/1800.json", "aside-post": "set-aside/posts/7/1800.json",
 	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json", "day": "day.json",
+	"round": "verify.json", "verification": "verified/7.json",
 }
 
 // TestFormat: what is written does not change unnoticed.
@@ -181,6 +193,9 @@ func everything(t *testing.T, s *state.Store) map[string]error {
 	_, out["Job"] = s.Job(ctx, "j")
 	_, out["Account"] = s.Account(ctx, "7")
 	_, out["LoadAccount"] = s.LoadAccount(ctx, "7")
+	_, out["Verification"] = s.Verification(ctx, "7")
+	_, _, out["Round"] = s.Round(ctx)
+	out["PutVerification"] = s.PutVerification(ctx, state.Verification{AccountID: "7"})
 	_, out["Owner"] = s.Owner(ctx, "7", now)
 	_, out["AddTask"] = s.AddTask(ctx, state.Task{JobID: "j", TaskID: "t"})
 	_, out["ClaimTask"] = s.ClaimTask(ctx, "j", "t")
@@ -233,7 +248,7 @@ func TestDamaged(t *testing.T) {
 		}
 		for call, err := range everything(t, s) {
 			switch call {
-			case "PutFound", "RetriedAside", "PutSignIn": // written afresh
+			case "PutFound", "RetriedAside", "PutSignIn", "PutVerification": // written afresh
 				is(t, call, err, nil)
 			case "Items", "Found", "SignIn": // after that
 			default:

@@ -54,8 +54,9 @@ type Report struct {
 	Unlisted int   `json:"unlisted"` // messages that no line lists; from before there was a manifest
 	Pending  int   `json:"pending"`  // messages that no line lists yet, because they are too new
 
-	Stamps    int       `json:"stamps"`             // time stamps that were checked
-	StampedTo time.Time `json:"stampedTo,omitzero"` // the newest time that they state
+	Stamps    int       `json:"stamps"`              // time stamps that were checked
+	Untrusted int       `json:"untrusted,omitempty"` // of them, those whose signers lead to no root that is trusted here
+	StampedTo time.Time `json:"stampedTo,omitzero"`  // the newest time that they state
 
 	Altered Faults `json:"altered,omitzero"` // the bytes are not those that were archived, or not those of the manifest
 	Missing Faults `json:"missing,omitzero"` // the manifest lists it, and it is not there
@@ -104,9 +105,9 @@ type Options struct {
 	// Settled is up to when whatever was archived must be in the manifest. A message
 	// that was stored later and is not is no fault yet.
 	Settled time.Time
-	// Stamped checks a time stamp of bytes and returns the time that it states; nil: time
-	// stamps are not checked.
-	Stamped func(token, data []byte) (time.Time, error)
+	// Stamped checks a time stamp of bytes: the time that it states, and whether its
+	// signer leads to a root that is trusted; nil: time stamps are not checked.
+	Stamped func(token, data []byte) (at time.Time, trusted bool, err error)
 	// Named is how many faults of a kind are named.
 	Named int
 	// Progress is called from time to time with what was found so far; may be nil.
@@ -137,16 +138,22 @@ type step struct {
 
 // Step goes on with a pass, as far as the budget and the context's time go. What an
 // error or the end of time interrupts is done again by the next step. Its error says
-// that the archive could not be read; what is wrong with the archive is in the report.
-func Step(ctx context.Context, o Options, p *Pass, b Budget) error {
+// that the archive could not be read; what is wrong with the archive is in the report. It
+// returns what it has used, also beside an error.
+func Step(ctx context.Context, o Options, p *Pass, b Budget) (used Budget, err error) {
 	s := &step{Options: o, pass: p, budget: b, start: p.Report.Bytes, raw: map[string]bool{}, listed: map[int]map[string]struct{}{}}
+	err = s.run(ctx)
+	return Budget{Calls: s.calls, Bytes: max(0, p.Report.Bytes-s.start)}, err
+}
+
+func (s *step) run(ctx context.Context) error {
 	var err error
 	s.calls++
-	if s.parts, err = o.Manifests.Parts(ctx, o.Account); err != nil {
+	if s.parts, err = s.Manifests.Parts(ctx, s.Account); err != nil {
 		return err
 	}
-	if !p.Chain {
-		if err := s.chain(ctx); err != nil || !p.Chain {
+	if !s.pass.Chain {
+		if err := s.chain(ctx); err != nil || !s.pass.Chain {
 			return err
 		}
 	}
@@ -233,12 +240,15 @@ func (s *step) stamp(ctx context.Context, part manifest.Part, b manifest.Blob) e
 	if err != nil {
 		return err
 	}
-	at, err := s.Stamped(token, b.Data)
+	at, trusted, err := s.Stamped(token, b.Data)
 	if err != nil {
 		s.note(&s.pass.Report.Broken, fmt.Sprintf("the time stamp of blob %d of the manifest: %v", part.N, err))
 		return nil
 	}
 	s.pass.Report.Stamps++
+	if !trusted {
+		s.pass.Report.Untrusted++
+	}
 	if at.After(s.pass.Report.StampedTo) {
 		s.pass.Report.StampedTo = at
 	}
@@ -467,7 +477,7 @@ func (s *step) paths(ctx context.Context, part *manifest.Part) (map[string]struc
 // Account verifies an account in one go.
 func Account(ctx context.Context, o Options) (Report, error) {
 	var p Pass
-	err := Step(ctx, o, &p, Budget{})
+	_, err := Step(ctx, o, &p, Budget{})
 	for _, f := range []Faults{p.Report.Altered, p.Report.Missing, p.Report.Foreign, p.Report.Extra, p.Report.Broken} {
 		slices.Sort(f.Named)
 	}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/manifest"
+	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/statement"
+)
+
+const statementUsage = `
+    states of a month (UTC) what the archive holds of each account: posts by kind, what is
+    gone from X, what is missing, up to when it is verified and delivered. It reads listings
+    and the manifest, and changes nothing. It needs only the settings of the storage account.
+
+    --month    such as 2026-10
+    --account  the account's id on X. Standard: every account
+    DEST       DEST.csv and DEST.html are written, if neither is there. Standard:
+               statement-<month> in this folder
+`
+
+// statementCommand is `handler statement`.
+func statementCommand(ctx context.Context, args []string) int {
+	var month statement.Month
+	var account string
+	flags := flag.NewFlagSet("statement", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&account, "account", "", "")
+	flags.Func("month", "", func(s string) (err error) { month, err = statement.ParseMonth(s); return err })
+	err := flags.Parse(args)
+	switch {
+	case err == nil && month.IsZero():
+		err = errors.New("--month is missing: say of which month")
+	case err == nil && flags.NArg() > 1:
+		err = fmt.Errorf("%q is one argument too many", flags.Arg(1))
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%v\n\n%s", err, usage)
+		return exitUsage
+	}
+	storage, err := openStorage(os.Getenv)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitWrong
+	}
+	dest := flags.Arg(0)
+	if dest == "" {
+		dest = "statement-" + month.String()
+	}
+	m := statement.Maker{State: state.New(storage.state), Archive: archive.New(storage.archive), Manifests: manifest.New(storage.archive), Now: time.Now}
+	s, err := m.Make(ctx, month, account)
+	if err == nil && len(s.Accounts) == 0 {
+		err = errors.New("there is no account: check STATE_CONTAINER")
+	}
+	if err == nil {
+		err = errors.Join(writeNew(dest+".csv", s.CSV), writeNew(dest+".html", s.HTML))
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "The statement could not be made: %v.\n", err)
+		return exitWrong
+	}
+	fmt.Printf("%s.csv and %s.html: %s.\n", dest, dest, count(len(s.Accounts), "account"))
+	return exitWell
+}
+
+// writeNew writes a file that is not there yet.
+func writeNew(name string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
