@@ -169,7 +169,7 @@ var rules logRule[] = [
     severity: 0
     title: 'X archive: somebody deleted or wrote in the archive'
     text: 'A blob of the archive, or the container, was deleted, or somebody else than the connector wrote there. If it was you who restored something, this is it; else treat it as tampering.'
-    query: 'StorageBlobLogs | where AccountName == "${archiveStorageName}" and (ObjectKey == "/${archiveStorageName}/${archiveContainer}" or ObjectKey startswith "/${archiveStorageName}/${archiveContainer}/") and toint(StatusCode) < 400 | where Category == "StorageDelete" or OperationName has "Delete" or Category == "StorageWrite" and RequesterObjectId != "${appPrincipalId}" ${counted}'
+    query: 'StorageBlobLogs | where AccountName == "${archiveStorageName}" and (ObjectKey == "/${archiveStorageName}/${archiveContainer}" or ObjectKey startswith "/${archiveStorageName}/${archiveContainer}/") and toint(StatusCode) < 400 | where Category == "StorageDelete" or OperationName startswith "Delete" or Category == "StorageWrite" and RequesterObjectId != "${appPrincipalId}" ${counted}'
   }
   {
     name: 'failed-tasks'
@@ -214,7 +214,7 @@ var rules logRule[] = [
     severity: 1
     title: 'X archive: the day\'s logs are full'
     text: 'The workspace takes no more logs today (LOG_DAILY_CAP_GB). Until tomorrow no other alert can be relied on.'
-    query: '_LogOperation | where Category =~ "Ingestion" and Detail has "OverQuota" ${counted}'
+    query: '_LogOperation | where Category =~ "Ingestion" and Detail contains "OverQuota" ${counted}'
     window: 'PT1H'
   }
   {

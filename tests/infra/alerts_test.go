@@ -80,7 +80,7 @@ func TestAlertsLookForWhatTheHandlerSays(t *testing.T) {
 			phrases++
 			// slog writes an attribute as key=value; its key is the literal.
 			phrase, _, _ := strings.Cut(p[1], "=")
-			if !hasPrefix(lines, phrase) {
+			if !begins(lines, phrase) {
 				t.Errorf("%s: no line of the handler says %q", rule, phrase)
 			}
 		}
@@ -102,9 +102,14 @@ func TestAlertsLookForWhatTheHandlerSays(t *testing.T) {
 	}
 }
 
-func hasPrefix(texts map[string]bool, prefix string) bool {
-	for text := range texts {
-		if strings.HasPrefix(text, prefix) {
+// wordEnds matches where a word has ended.
+var wordEnds = regexp.MustCompile(`^($|[^0-9A-Za-z])`)
+
+// begins tells whether a line begins with a phrase as KQL's has would see it: has finds
+// whole words, and so not the first half of one.
+func begins(lines map[string]bool, phrase string) bool {
+	for line := range lines {
+		if rest, found := strings.CutPrefix(line, phrase); found && wordEnds.MatchString(rest) {
 			return true
 		}
 	}
@@ -137,13 +142,13 @@ func TestErrorsRing(t *testing.T) {
 	}
 	used := map[string]bool{}
 	for _, line := range errorLines(t) {
-		begins := func(p string) bool { return strings.HasPrefix(line, p) }
-		if slices.ContainsFunc(phrases, begins) {
+		one := map[string]bool{line: true}
+		if slices.ContainsFunc(phrases, func(p string) bool { return begins(one, p) }) {
 			continue
 		}
 		excepted := false
 		for p := range notForAlerts {
-			if begins(p) {
+			if strings.HasPrefix(line, p) {
 				used[p], excepted = true, true
 			}
 		}
@@ -228,6 +233,17 @@ func TestAlertsMeasureWhatTheySay(t *testing.T) {
 		for _, want := range wants {
 			if !regexp.MustCompile(`(^|, )` + want + `( = |,|$)`).MatchString(columns) {
 				t.Errorf("%s has no column %s: %s", name, want, kql)
+			}
+		}
+	}
+}
+
+// has finds whole words. Azure's names of operations are one word each.
+func TestAlertsFindWholeWords(t *testing.T) {
+	for name, r := range rules(t) {
+		for _, m := range regexp.MustCompile(`(\w+) has "([^"]*)"`).FindAllStringSubmatch(query(r), -1) {
+			if m[1] != "Message" {
+				t.Errorf("%s: %s: it finds %q as a word of its own only", name, m[0], m[2])
 			}
 		}
 	}
