@@ -36,7 +36,7 @@ func TestDevcontainerHasEverything(t *testing.T) {
 	install := read(t, ".devcontainer/install")
 	from := map[string]string{ // which word of the install script, or which feature, brings a program
 		"go": "go", "node": "node", "npm": "node", "az": "azure-cli", "azd": "azd", "func": "azure-functions-core-tools@4", "bicep": "az bicep install",
-		"python3": "python3", "unzip": "unzip", "notmuch": "notmuch", "shellcheck": "shellcheck", "openssl": "openssl", "chromium": "chromium", "cc": "build-essential", "git": "git", "make": "make",
+		"python3": "python3", "unzip": "unzip", "notmuch": "notmuch", "shellcheck": "shellcheck", "openssl": "openssl", "chromium": "chromium", "cc": "build-essential", "git": "git", "make": "make", "checkov": "pipx install checkov",
 	}
 	looksFor := regexp.MustCompile(`exec\.LookPath\("([a-z0-9-]+)"\)`)
 	found := 0
