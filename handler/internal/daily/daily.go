@@ -121,7 +121,7 @@ func (d *Daily) Run(ctx context.Context) error {
 		}
 		round.After = id // whatever is wrong with it, the others have their turn
 	}
-	if month := statement.Before(now); round.Done && d.opt.Statement != nil && round.Statement != month.String() {
+	if month := statement.Before(now); round.Done && len(ids) > 0 && d.opt.Statement != nil && round.Statement != month.String() {
 		if err := d.state(work, month); err != nil {
 			errs = append(errs, fmt.Errorf("writing the statement of %s: %w", month, err)) // the next round tries it again
 		} else {
