@@ -43,7 +43,7 @@ const (
 	identityHeader = "sandbox"
 
 	// APISecretKey is what an administrator of the sandbox types in.
-	APISecretKey = "sandbox-secret-key"
+	APISecretKey = "sandbox-secret-key-of-32-characters"
 
 	xKey, xSecret = "sandbox-x-api-key", "sandbox-x-api-secret-key"
 

@@ -2,7 +2,8 @@
 // secret shared with it or by a token of Entra, and people in front of the pages,
 // by the same secret and then by a session.
 //
-// Callers that fail often are slowed down, on calls and pages together. Errors are
+// Callers that fail often are slowed down, on calls and pages together; the right secret
+// always passes. Errors are
 // those of package fault: [ErrUnauthorized] says that the caller may not come in
 // and tells nobody why, which is in the error's text, for the log;
 // [fault.UnknownAuthority] says that it cannot be told now.
@@ -10,7 +11,7 @@ package access
 
 import (
 	"context"
-	"crypto/hkdf"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
@@ -38,6 +40,11 @@ type Secrets interface {
 	Get(ctx context.Context, name string) (string, error)
 	// Refresh must read the value as it is now.
 	Refresh(ctx context.Context, name string) (string, error)
+	// Make must return a secret, having saved value as it where it is not set, or
+	// secrets.ErrReadOnly where it is not set and cannot be saved.
+	Make(ctx context.Context, name, value string) (string, error)
+	// Writable must return nil where Make can save.
+	Writable() error
 }
 
 // Options is what Access needs.
@@ -55,15 +62,17 @@ type Access struct {
 	opt      Options
 	tokens   *verifier // nil: tokens are refused
 	throttle *throttle
+	own      string // signs for the pages where no such key can be saved
 
 	mu          sync.Mutex
 	refreshed   time.Time // when the shared secret was last read again after a mismatch
 	refreshFail error     // how that went
+	keyRead     time.Time // when the pages' key was last read again because a cookie was not signed with it
 }
 
 // New returns an Access. Nothing is sent yet.
 func New(o Options) *Access {
-	a := &Access{opt: o, throttle: newThrottle(o.Now)}
+	a := &Access{opt: o, throttle: newThrottle(o.Now), own: rand.Text()}
 	if o.HTTP != nil {
 		a.tokens = newVerifier(o)
 	}
@@ -108,17 +117,34 @@ func (a *Access) Admit(r *http.Request, tenant, secret string) error {
 	})
 }
 
-// attempt lets a caller try. Only ErrUnauthorized counts as a failure.
+// attempt lets a caller try. Only ErrUnauthorized counts as a failure; a caller that
+// has no failure left is told to wait, and not whether it was one.
 func (a *Access) attempt(r *http.Request, try func() error) error {
-	who := caller(r)
-	if wait := a.throttle.take(who); wait > 0 {
-		return slowed{wait}
-	}
 	err := try()
-	if !errors.Is(err, ErrUnauthorized) {
-		a.throttle.giveBack(who)
+	if errors.Is(err, ErrUnauthorized) {
+		if wait := a.throttle.failed(caller(r)); wait > 0 {
+			return slowed{wait}
+		}
 	}
 	return err
+}
+
+// leastSecret is how many characters the shared secret must have: whoever may guess it
+// without end, or has something that is made from it, must not find it. A shorter one is
+// taken for none.
+const leastSecret = 32
+
+// sharedSecret reads the shared secret with get. Where it cannot be used the error is
+// ErrUndecided.
+func sharedSecret(get func() (string, error)) (string, error) {
+	secret, err := get()
+	if err != nil {
+		return "", errors.Join(ErrUndecided, err)
+	}
+	if n := utf8.RuneCountInString(secret); n < leastSecret {
+		return "", fmt.Errorf("%w: the secret %s has %d characters and could be guessed; set one of %d at least", ErrUndecided, secrets.APISecretKey, n, leastSecret)
+	}
+	return secret, nil
 }
 
 // refreshEvery is how often a wrong secret can make the connector read the right
@@ -128,11 +154,9 @@ const refreshEvery = 10 * time.Second
 // checkSecret compares with the shared secret, and once more with what it is now
 // if it may have been changed since it was read.
 func (a *Access) checkSecret(ctx context.Context, got string) error {
-	right, err := a.opt.Secrets.Get(ctx, secrets.APISecretKey)
-	if err != nil {
-		return errors.Join(ErrUndecided, err)
-	}
-	if same(got, right) {
+	known := func() (string, error) { return a.opt.Secrets.Get(ctx, secrets.APISecretKey) }
+	right, err := sharedSecret(known)
+	if err == nil && same(got, right) {
 		return nil
 	}
 	a.mu.Lock()
@@ -145,24 +169,13 @@ func (a *Access) checkSecret(ctx context.Context, got string) error {
 	if a.refreshFail != nil {
 		return errors.Join(ErrUndecided, a.refreshFail)
 	}
-	right, err = a.opt.Secrets.Get(ctx, secrets.APISecretKey)
-	if err != nil {
-		return errors.Join(ErrUndecided, err)
+	if right, err = sharedSecret(known); err != nil {
+		return err
 	}
 	if !same(got, right) {
 		return fmt.Errorf("%w: the secret is wrong", ErrUnauthorized)
 	}
 	return nil
-}
-
-// key derives a key of 32 bytes for one purpose (HKDF, RFC 5869) from the shared
-// secret. Every instance has the same, and once the secret is changed it is another.
-func (a *Access) key(ctx context.Context, purpose string) ([]byte, error) {
-	secret, err := a.opt.Secrets.Get(ctx, secrets.APISecretKey)
-	if err != nil {
-		return nil, errors.Join(ErrUndecided, err)
-	}
-	return hkdf.Key(sha256.New, []byte(secret), nil, "xarchive "+purpose, 32)
 }
 
 // same compares in a time that says nothing about either text, its length included.

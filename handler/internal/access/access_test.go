@@ -1,6 +1,7 @@
 package access
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -43,8 +44,9 @@ func TestAChangedSecretIsTakenUpAtOnce(t *testing.T) {
 	if w.call(old) != 200 {
 		t.Fatal(w.why)
 	}
-	w.vault.Put(secrets.APISecretKey, "a new one")
-	if status := w.call(basic(tenant, "a new one")); status != 200 {
+	const changed = "a new shared secret of 32 characters"
+	w.vault.Put(secrets.APISecretKey, changed)
+	if status := w.call(basic(tenant, changed)); status != 200 {
 		t.Errorf("the new secret: %d", status)
 	}
 	if status := w.call(old); status != 401 {
@@ -89,5 +91,24 @@ func TestNoSecretNoVerdict(t *testing.T) {
 	w.vault.Put(secrets.APISecretKey, "")
 	if status := w.basic(); status != 503 {
 		t.Errorf("a secret that is not set: %d", status)
+	}
+}
+
+// TestShortSecret: a shared secret that could be guessed lets nobody in; the log says so.
+// A longer one is taken up at once.
+func TestShortSecret(t *testing.T) {
+	w := newWorld(t)
+	short := sharedKey[:31]
+	w.vault.Put(secrets.APISecretKey, short)
+	if status := w.call(basic(tenant, short)); status != 503 || !strings.Contains(w.why, "31 characters") || strings.Contains(w.why, short) {
+		t.Errorf("a secret of 31 characters: %d, %s", status, w.why)
+	}
+	if _, err := w.access.MakeSigner(t.Context()); !errors.Is(err, ErrUndecided) {
+		t.Errorf("a signer under it: %v", err)
+	}
+	w.pass(refreshEvery)
+	w.vault.Put(secrets.APISecretKey, sharedKey)
+	if status := w.call(basic(tenant, sharedKey)); status != 200 {
+		t.Errorf("a longer one: %d, %s", status, w.why)
 	}
 }

@@ -2,18 +2,23 @@ package access
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
+
+	"xarchive/handler/internal/secrets"
 )
 
 // A session is a cookie's value and nothing else: who may see the pages, until when,
-// signed (HMAC-SHA-256) with a key derived from the secret shared with the Compliance
-// Center. Any instance can check it, and changing the secret ends all sessions.
+// signed (HMAC-SHA-256). The key is derived from random bytes in Key Vault, so that who
+// has a cookie can guess nothing by it, and from the secret shared with the Compliance
+// Center, so that changing that secret ends all sessions. Any instance can check it.
 // Signing out takes the cookie from the browser; a copy would be good until it
 // ends, which is why that is soon.
 
@@ -30,19 +35,60 @@ type Session struct {
 // Signer signs what browsers keep for the pages, and checks it. It is of one
 // moment: a request makes its own, so that a changed secret counts at once.
 type Signer struct {
-	key    []byte
+	key    []byte // nil: none has been made, so that nothing is signed with it
 	tenant string
 	now    func() time.Time
 }
 
-// Signer returns the signer under the shared secret as it is now. It returns
-// [ErrUndecided] where the secret cannot be read.
-func (a *Access) Signer(ctx context.Context) (*Signer, error) {
-	key, err := a.key(ctx, "pages, v1")
+// Signer returns the signer as it is now. session is the value of the session's cookie,
+// "" for none: where it is not signed with the key at hand, another instance may have made
+// the key a moment ago, and it is read again. The error is [ErrUndecided] where the
+// secrets cannot be read.
+func (a *Access) Signer(ctx context.Context, session string) (*Signer, error) {
+	s, err := a.signer(ctx, func() (string, error) { return a.opt.Secrets.Get(ctx, secrets.PagesKey) })
+	if err != nil || session == "" || s.Verify(sessionPurpose, session, new(Session)) || !a.mayReadKey() {
+		return s, err
+	}
+	return a.signer(ctx, func() (string, error) { return a.opt.Secrets.Refresh(context.WithoutCancel(ctx), secrets.PagesKey) })
+}
+
+// MakeSigner is Signer for whoever may begin a session. The first one has the key made.
+// Where two instances do that at the same moment, both come to use the one that was
+// saved last; what was signed with the other in between is void.
+func (a *Access) MakeSigner(ctx context.Context) (*Signer, error) {
+	return a.signer(ctx, func() (string, error) {
+		return a.opt.Secrets.Make(ctx, secrets.PagesKey, rand.Text()+rand.Text())
+	})
+}
+
+// mayReadKey bounds how often strangers' cookies make the connector read the key again.
+func (a *Access) mayReadKey() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.opt.Now()
+	if now.Sub(a.keyRead) < refreshEvery {
+		return false
+	}
+	a.keyRead = now
+	return true
+}
+
+func (a *Access) signer(ctx context.Context, get func() (string, error)) (*Signer, error) {
+	shared, err := sharedSecret(func() (string, error) { return a.opt.Secrets.Get(ctx, secrets.APISecretKey) })
 	if err != nil {
 		return nil, err
 	}
-	return &Signer{key, a.opt.TenantID, a.opt.Now}, nil
+	random, err := get()
+	switch {
+	case (errors.Is(err, secrets.ErrNotSet) || errors.Is(err, secrets.ErrReadOnly)) && a.opt.Secrets.Writable() != nil:
+		random = a.own // without a vault there is one instance, or the environment has the key
+	case errors.Is(err, secrets.ErrNotSet):
+		return &Signer{nil, a.opt.TenantID, a.opt.Now}, nil
+	case err != nil:
+		return nil, errors.Join(ErrUndecided, err)
+	}
+	key, err := hkdf.Key(sha256.New, []byte(random), []byte(shared), "xarchive pages, v2", 32)
+	return &Signer{key, a.opt.TenantID, a.opt.Now}, err
 }
 
 func (s *Signer) mac(purpose string, data []byte) string {
@@ -63,6 +109,9 @@ func (s *Signer) Sign(purpose string, content any) string {
 
 // Verify reads what Sign made for the same purpose, and reports whether it is that.
 func (s *Signer) Verify(purpose, value string, into any) bool {
+	if s.key == nil {
+		return false
+	}
 	encoded, signature, _ := strings.Cut(value, ".")
 	data, err := base64.RawURLEncoding.DecodeString(encoded)
 	return err == nil && hmac.Equal([]byte(signature), []byte(s.mac(purpose, data))) && json.Unmarshal(data, into) == nil
@@ -86,7 +135,3 @@ func (s *Signer) Session(value string) *Session {
 
 // FormOfSession returns the token that the forms of a session carry.
 func (s *Signer) FormOfSession(in *Session) string { return s.mac("form of a session", []byte(in.ID)) }
-
-// FormOfVisitor returns the token that the form of a browser without session
-// carries; id is in the browser's cookie.
-func (s *Signer) FormOfVisitor(id string) string { return s.mac("form of a visitor", []byte(id)) }

@@ -1,15 +1,18 @@
 package access
 
 import (
+	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
 	"xarchive/handler/internal/secrets"
+	"xarchive/handler/internal/secrets/secretstest"
 )
 
 func (w *world) signer() *Signer {
 	w.t.Helper()
-	s, err := w.access.Signer(w.t.Context())
+	s, err := w.access.MakeSigner(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -29,9 +32,6 @@ func TestSessions(t *testing.T) {
 	if other := s.Session(s.NewSession()); other.ID == in.ID || s.FormOfSession(other) == s.FormOfSession(in) {
 		t.Error("two sessions are one")
 	}
-	if s.FormOfSession(in) == s.FormOfVisitor(in.ID) {
-		t.Error("a visitor's form is a session's")
-	}
 	var content struct{}
 	if !s.Verify("a", s.Sign("a", 1), new(int)) || s.Verify("b", s.Sign("a", content), &content) || s.Verify("a", value, &content) {
 		t.Error("what is signed is not of its purpose")
@@ -50,9 +50,84 @@ func TestSessions(t *testing.T) {
 		t.Error("a session does not end")
 	}
 	value = s.NewSession()
-	w.vault.Put(secrets.APISecretKey, "another")
+	w.vault.Put(secrets.APISecretKey, "another shared secret of 32 characters")
 	w.pass(5 * time.Minute)
 	if w.signer().Session(value) != nil {
 		t.Error("a session outlives the shared secret")
+	}
+}
+
+// instance is another instance of the connector.
+func (w *world) instance() *Access {
+	return New(Options{TenantID: tenant, Secrets: w.vault.Store(w.now, slog.New(slog.DiscardHandler)), Now: w.now})
+}
+
+// TestOneKeyForAllInstances: instances that make the key at the same moment come to use
+// the same one, also an instance that has just seen that there is none.
+func TestOneKeyForAllInstances(t *testing.T) {
+	for range 5 {
+		w := newWorld(t)
+		instances := []*Access{w.instance(), w.instance(), w.instance()}
+		late := w.instance()
+		if s, err := late.Signer(t.Context(), "x.y"); err != nil || s.Session("x.y") != nil {
+			t.Fatalf("before there is a key: %v", err)
+		}
+		var all sync.WaitGroup
+		for _, a := range instances {
+			all.Go(func() {
+				if _, err := a.MakeSigner(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		w.pass(refreshEvery)
+		for i, a := range instances {
+			s, err := a.MakeSigner(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			cookie := s.NewSession()
+			for j, b := range append(instances, late) {
+				s, err := b.Signer(t.Context(), cookie)
+				if err != nil || s.Session(cookie) == nil {
+					t.Errorf("instance %d does not know what instance %d has signed: %v", j, i, err)
+				}
+			}
+		}
+	}
+}
+
+// TestKeyIsRandom: who has a cookie and the shared secret cannot make another.
+func TestKeyIsRandom(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	if cookie := w.signer().NewSession(); other.signer().Session(cookie) != nil {
+		t.Error("connectors with the same shared secret sign alike")
+	}
+	if n := len(w.vault.Value(secrets.PagesKey)); n < 52 { // 26 characters of base32 have 128 bits
+		t.Errorf("the key has %d characters", n)
+	}
+	before := w.vault.Requests()["GetSecret"]
+	for range 50 {
+		if _, err := w.access.Signer(t.Context(), "a.forgery"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.vault.Requests()["GetSecret"] - before; n > 2 {
+		t.Errorf("forged cookies made the vault be asked %d times", n)
+	}
+}
+
+// TestKeyWithoutAVault: what an instance without a vault signs, it knows again.
+func TestKeyWithoutAVault(t *testing.T) {
+	store := secretstest.Environment(t, map[string]string{"API_SECRET_KEY": sharedKey})
+	a := New(Options{TenantID: tenant, Secrets: store, Now: time.Now})
+	s, err := a.MakeSigner(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := s.NewSession()
+	if s, err = a.Signer(t.Context(), cookie); err != nil || s.Session(cookie) == nil {
+		t.Errorf("its own session is none: %v", err)
 	}
 }

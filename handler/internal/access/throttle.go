@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"xarchive/handler/internal/fault"
+
+	"golang.org/x/time/rate"
 )
 
 // slowed is the answer to a caller that has no attempt left.
@@ -28,16 +30,12 @@ func (s slowed) FaultSentence() string {
 // RetryAfter returns how long the caller has to wait.
 func (s slowed) RetryAfter() time.Duration { return s.wait }
 
-// throttle slows callers whose attempts fail. Each caller has an allowance of
-// attempts of its own; a failed one uses one up, a successful one gives it back,
-// and time gives one back every refill. Without allowance an attempt is not even
-// looked at: if a right secret were let in, slowing would not slow guessing. A
-// caller with the right secret is let in as soon as it has allowance again, at the
-// latest after refill, and no caller's failures count for another.
-//
-// An attempt is taken before it is judged and given back afterwards, so that many
-// attempts at once do not get past the limit. That is why it is not made of
-// golang.org/x/time/rate, whose reservations cannot be given back later.
+// throttle slows callers whose attempts fail. Each caller has an allowance of failures
+// of its own, of which time gives one back every refill. A caller without allowance is
+// told to wait whatever it tried in vain. What it tries is judged all the same: callers
+// behind one address share an allowance, and one with the right secret must not be kept
+// out by what others try. So the throttle does not keep anybody from guessing on; that
+// the secret cannot be guessed is what its length is for.
 //
 // Memory is bounded: two generations of callers. When the younger is full the
 // older is dropped, which forgives callers that have not tried for long.
@@ -45,12 +43,7 @@ type throttle struct {
 	now func() time.Time
 
 	mu         sync.Mutex
-	young, old map[string]*allowance
-}
-
-type allowance struct {
-	left float64   // attempts
-	at   time.Time // when left was right
+	young, old map[string]*rate.Limiter
 }
 
 const (
@@ -60,43 +53,31 @@ const (
 )
 
 func newThrottle(now func() time.Time) *throttle {
-	return &throttle{now: now, young: map[string]*allowance{}}
+	return &throttle{now: now, young: map[string]*rate.Limiter{}}
 }
 
-// take uses up an attempt of a caller. Without one it says how long there is to wait.
-func (t *throttle) take(caller string) (wait time.Duration) {
+// failed counts a failed attempt of a caller. Without allowance it says how long there
+// is to wait.
+func (t *throttle) failed(caller string) (wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	a, now := t.find(caller), t.now()
-	if passed := now.Sub(a.at); passed > 0 {
-		a.left = min(burst, a.left+float64(passed)/float64(refill))
+	allowance, now := t.find(caller), t.now()
+	if allowance.AllowN(now, 1) {
+		return 0
 	}
-	a.at = now
-	if a.left < 1 {
-		return max(time.Duration((1-a.left)*float64(refill)), time.Second)
-	}
-	a.left--
-	return 0
+	return max(time.Duration((1-allowance.TokensAt(now))*float64(refill)), time.Second)
 }
 
-// giveBack returns an attempt that did not fail.
-func (t *throttle) giveBack(caller string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	a := t.find(caller)
-	a.left = min(burst, a.left+1)
-}
-
-func (t *throttle) find(caller string) *allowance {
+func (t *throttle) find(caller string) *rate.Limiter {
 	if a, ok := t.young[caller]; ok {
 		return a
 	}
 	a, ok := t.old[caller]
 	if !ok {
-		a = &allowance{left: burst, at: t.now()}
+		a = rate.NewLimiter(rate.Every(refill), burst)
 	}
 	if len(t.young) >= generation {
-		t.old, t.young = t.young, map[string]*allowance{}
+		t.old, t.young = t.young, map[string]*rate.Limiter{}
 	}
 	t.young[caller] = a
 	return a

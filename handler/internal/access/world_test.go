@@ -25,7 +25,7 @@ const (
 	tenant    = "0f8fad5b-d9cb-469f-a165-70867728950e"
 	appID     = "11111111-2222-4333-8444-555555555555"
 	appURI    = "https://contoso.onmicrosoft.com/x-archive"
-	sharedKey = "the shared secret"
+	sharedKey = "the shared secret of 32 characters"
 )
 
 // authority is Entra: a discovery document and keys, over TLS.

@@ -64,7 +64,7 @@ func TestAStrangerIsToldNothing(t *testing.T) {
 			t.Fatalf("a wrong secret: %d %s", status, body)
 		}
 	}
-	status, body, h := w.call("GET", "/setup/Validate", "")
+	status, body, h := w.call("GET", "/setup/Validate", "", "Authorization", basic("guess"))
 	if status != 429 || h.Get("Retry-After") == "" || !strings.Contains(body, "Too many attempts have failed") {
 		t.Errorf("after many attempts: %d %s, Retry-After %q", status, body, h.Get("Retry-After"))
 	}

@@ -150,9 +150,9 @@ func TestSignInOutlivesTrouble(t *testing.T) {
 
 	// The shared secret was changed meanwhile: nothing can be unsealed.
 	body = storeBody(w.finish(jobstest.Press), "j-1")
-	w.Vault.Put(secrets.APISecretKey, "another secret")
+	w.Vault.Put(secrets.APISecretKey, "another secret of 32 characters at least")
 	w.Pass(5 * time.Minute) // as long as a secret is kept
-	status, answer, _ := w.call("POST", storeToken, body, "Authorization", basic("another secret"))
+	status, answer, _ := w.call("POST", storeToken, body, "Authorization", basic("another secret of 32 characters at least"))
 	if status != 400 || !strings.Contains(answer, "Begin it again") {
 		t.Errorf("after the secret was changed: %d %s", status, answer)
 	}

@@ -237,7 +237,7 @@ func TestSessionsEnd(t *testing.T) {
 	b.has("session has ended")
 
 	b.signIn("/Status")
-	w.Vault.Put(secrets.APISecretKey, "a new one")
+	w.Vault.Put(secrets.APISecretKey, "a new shared secret of 32 characters")
 	w.Pass(5 * time.Minute) // as long as a secret is kept
 	b.get("/Status", 200, "APISecretKey")
 }
@@ -286,20 +286,37 @@ func TestSlowedOnPagesToo(t *testing.T) {
 		b.get("/Configure", 200)
 		b.post("/Configure", 403, "do", "enter", "tenantId", tenant, "secret", "guess")
 	}
-	b.post("/Configure", 429, "do", "enter", "tenantId", tenant, "secret", secret)
+	b.post("/Configure", 429, "do", "enter", "tenantId", tenant, "secret", "guess")
 	b.has("Too many attempts have failed")
 	if b.resp.Header.Get("Retry-After") == "" {
 		t.Error("it is not said when to try again")
 	}
-	w.Pass(6 * time.Second)
 	b.post("/Configure", 303, "do", "enter", "tenantId", tenant, "secret", secret)
 }
 
 func TestSharedSecretUnreadable(t *testing.T) {
 	w := newWorld(t)
-	w.Vault.Put(secrets.APISecretKey, "")
+	for _, value := range []string{"", "a secret of less than 32 charac"} {
+		w.Vault.Put(secrets.APISecretKey, value)
+		w.Pass(5 * time.Minute)
+		b := w.browser()
+		for _, path := range []string{"/Configure", "/Status", jobURL} {
+			b.get(path, 503, "api-secret-key", "cannot be read", "fewer than 32 characters")
+		}
+	}
+}
+
+// TestStrangersGetNothingOfTheSecret: what a stranger is given is random, and not made
+// of the shared secret, by which it could be guessed.
+func TestStrangersGetNothingOfTheSecret(t *testing.T) {
+	w := newWorld(t)
 	b := w.browser()
-	for _, path := range []string{"/Configure", "/Status", jobURL} {
-		b.get(path, 503, "api-secret-key", "cannot be read")
+	b.get("/Configure", 200)
+	cookies := b.resp.Cookies()
+	if len(cookies) != 1 || cookies[0].Value != b.csrf() || len(b.csrf()) < 26 {
+		t.Errorf("the stranger has %v and the form's token %s", cookies, b.csrf())
+	}
+	if w.Vault.Value(secrets.PagesKey) != "" {
+		t.Error("a stranger has a key made")
 	}
 }

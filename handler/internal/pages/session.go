@@ -11,8 +11,9 @@ import (
 )
 
 // A session (package access) is kept in a cookie. Every form carries a token that
-// belongs to the session, or, before there is one, to a cookie that the browser
-// was given with the form.
+// belongs to the session, or, before there is one, is the random value of a cookie that
+// the browser was given with the form: strangers are given nothing that is made of a
+// secret.
 const (
 	sessionCookie = "xarchive-session"
 	formCookie    = "xarchive-form"
@@ -45,11 +46,15 @@ func (q *request) cookie(name string) string {
 // signer signs what the browser keeps. Where the shared secret cannot be read the
 // request is answered with that, and signer returns nil.
 func (q *request) signer() *access.Signer {
-	signer, err := q.pages.opt.Access.Signer(q.r.Context())
+	signer, err := q.pages.opt.Access.Signer(q.r.Context(), q.cookie(sessionCookie))
+	return q.checked(signer, err)
+}
+
+func (q *request) checked(signer *access.Signer, err error) *access.Signer {
 	if err != nil {
 		q.explain("opening "+q.r.Pattern, err)
 		q.fault(http.StatusServiceUnavailable, "The connector cannot check who you are",
-			"Its shared secret (api-secret-key) cannot be read. If the connector has just been deployed, set that secret in its Key Vault and let its identity read it; otherwise try again in a few minutes. The connector's log says why.")
+			"Its shared secret (api-secret-key) cannot be read, or has fewer than 32 characters. If the connector has just been deployed, set that secret in its Key Vault and let its identity read and save secrets; otherwise try again in a few minutes. The connector's log says why.")
 		return nil
 	}
 	return signer
@@ -71,13 +76,12 @@ func (q *request) ownForm() bool {
 }
 
 // visitor gives a browser without session what its form is checked with.
-func (q *request) visitor(signer *access.Signer) {
-	id := q.cookie(formCookie)
-	if id == "" || len(id) > 64 {
-		id = rand.Text()
-		q.setCookie(formCookie, id, access.SessionLife)
+func (q *request) visitor() {
+	q.csrf = q.cookie(formCookie)
+	if q.csrf == "" || len(q.csrf) > 64 {
+		q.csrf = rand.Text()
+		q.setCookie(formCookie, q.csrf, access.SessionLife)
 	}
-	q.csrf = signer.FormOfVisitor(id)
 }
 
 // enter is the way into every page but the home page. It returns true if there is a
@@ -99,7 +103,7 @@ func (q *request) enter() bool {
 		}
 		return false
 	}
-	q.visitor(signer)
+	q.visitor()
 	if q.r.Method != http.MethodPost {
 		q.askWhoItIs(http.StatusOK, "")
 		return false
@@ -127,7 +131,7 @@ func (q *request) admit() {
 		return
 	}
 	// The secret may have been changed a moment ago, so the signer is made again.
-	signer := q.signer()
+	signer := q.checked(q.pages.opt.Access.MakeSigner(q.r.Context()))
 	if signer == nil {
 		return
 	}

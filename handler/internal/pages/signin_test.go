@@ -264,6 +264,7 @@ func TestSetUpWithoutAVault(t *testing.T) {
 	b.signIn("/Configure")
 	b.get(jobURL, 500, "TWITTER_ACCESS_TOKEN", "nobody can sign in with X")
 	w.withoutVault()
+	b.signIn("/Configure")
 	b.get(jobURL, 200, "Is this the account?", "@ContosoEnergy")
 	if strings.Contains(b.page, "Use another account") {
 		t.Error("a sign-in is offered that cannot be saved")

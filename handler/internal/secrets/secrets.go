@@ -36,6 +36,7 @@ const (
 	AADApplicationID         = "aad-application-id"
 	AADApplicationSecret     = "aad-application-secret"
 	AADApplicationURI        = "aad-application-uri"
+	PagesKey                 = "pages-key" // random; signs what browsers keep for the pages. The connector makes it
 )
 
 var (
@@ -250,6 +251,20 @@ func (s *Store) Set(ctx context.Context, name, value string) error {
 	err := s.source.set(ctx, name, value)
 	s.Forget(name) // even a failed call may have changed it
 	return err
+}
+
+// Make returns a secret as it is now. Where it is not set, value is saved as it first. Of
+// several instances that do so at the same moment the last one counts; all read what
+// became of it. Errors: ErrReadOnly, ErrUnavailable, the context's.
+func (s *Store) Make(ctx context.Context, name, value string) (string, error) {
+	got, err := s.Refresh(ctx, name)
+	if !errors.Is(err, ErrNotSet) {
+		return got, err
+	}
+	if err := s.Set(ctx, name, value); err != nil {
+		return "", err
+	}
+	return s.Refresh(ctx, name)
 }
 
 // Delete removes a secret; it is no error if there is none. Errors as Set's.

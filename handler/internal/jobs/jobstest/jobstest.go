@@ -27,7 +27,7 @@ import (
 // What the world has at its beginning.
 const (
 	Tenant   = "0f8fad5b-d9cb-469f-a165-70867728950e"
-	Secret   = "s3cret:with <colon>" // shared with the Compliance Center
+	Secret   = "s3cret:with <colon>, 32 characters long" // shared with the Compliance Center
 	Callback = "https://contoso.azurewebsites.net/Views/TwitterOAuth"
 	XKey     = "the app's key"
 
