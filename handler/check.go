@@ -76,7 +76,8 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 	})
 	var made *app
 	if err == nil {
-		made, err = newApp(cfg, getenv, slog.New(slog.DiscardHandler), nil)
+		nobody := slog.New(slog.DiscardHandler)
+		made, err = newApp(cfg, getenv, nobody, nobody, nil)
 	}
 	judge("Settings", "They are complete and well-formed.", err)
 	says, faulty := telemetry.Check(getenv)

@@ -30,6 +30,10 @@ const (
 	exitRestart  = 200
 )
 
+// linesForStrangers is how many lines a minute the log has of what is refused to callers
+// who have not shown who they are. Anybody can send requests, and each line costs money.
+const linesForStrangers = 60
+
 func main() {
 	if len(os.Args) > 1 {
 		os.Exit(command(os.Args[1:]))
@@ -70,10 +74,11 @@ func run() int {
 // that the host and whoever calls learn that the connector is there and is not
 // set up; the log says what is wrong.
 func serve(ctx context.Context, cfg config.Config, faults error, log *slog.Logger, report *telemetry.Telemetry) error {
-	var front http.Handler = customhandler.Unavailable(log)
+	strangers := logging.Bounded(log, linesForStrangers)
+	var front http.Handler = customhandler.Unavailable(strangers)
 	tick := func(context.Context) error { return faults }
 	if faults == nil {
-		app, err := newApp(cfg, os.Getenv, log, report)
+		app, err := newApp(cfg, os.Getenv, log, strangers, report)
 		if err == nil {
 			front, tick = app.front, report.Tick("ingest", app.ingest.Tick)
 		}
@@ -82,7 +87,7 @@ func serve(ctx context.Context, cfg config.Config, faults error, log *slog.Logge
 	if faults != nil {
 		log.Error("the settings are faulty; nothing works until they are put right", "faults", faults.Error())
 	}
-	server := customhandler.New(customhandler.Options{Port: cfg.Port, HTTP: report.HTTP(front), Log: log, Telemetry: report})
+	server := customhandler.New(customhandler.Options{Port: cfg.Port, HTTP: report.HTTP(front), Log: log, Strangers: strangers, Telemetry: report})
 	server.Timer("ingest", "timer", func(ctx context.Context, _ customhandler.Invocation) (customhandler.Result, error) {
 		return customhandler.Result{}, tick(ctx)
 	})

@@ -46,7 +46,7 @@ type app struct {
 	ticks   health.Ticks
 }
 
-func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, report *telemetry.Telemetry) (*app, error) {
+func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.Logger, report *telemetry.Telemetry) (*app, error) {
 	build, err := build()
 	if err != nil {
 		return nil, err
@@ -118,10 +118,10 @@ func newApp(cfg config.Config, getenv func(string) string, log *slog.Logger, rep
 		},
 	})
 	judge := health.Judge{Records: store, Settings: work.Settings, Now: time.Now}
-	calls := api.New(api.Options{TenantID: cfg.TenantID, Access: guard, Jobs: work, Health: judge, Now: time.Now, Log: log})
+	calls := api.New(api.Options{TenantID: cfg.TenantID, Access: guard, Jobs: work, Health: judge, Now: time.Now, Log: log, Strangers: strangers})
 	people := pages.New(pages.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
-		Access: guard, Jobs: work, Health: judge, Records: store, Connections: checker.Tests, Version: release, Now: time.Now, Log: log})
+		Access: guard, Jobs: work, Health: judge, Records: store, Connections: checker.Tests, Version: release, Now: time.Now, Log: log, Strangers: strangers})
 	return &app{
 		front:   route(calls, people),
 		checker: checker,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,4 +90,61 @@ func TestTasksThatKeepBusy(t *testing.T) {
 		t.Errorf("X billed %d posts, want the new one", n)
 	}
 	w.wantArchived(corpus.SupportAccount, w.Corpus.All(corpus.SupportAccount))
+}
+
+// TestStrangersDoNotDecideTheLog: of thousands of refused requests the log has some lines
+// and the count; every answer to them says that TLS is to be used.
+func TestStrangersDoNotDecideTheLog(t *testing.T) {
+	t.Parallel()
+	w := start(t, sandbox.Options{InMemory: true, FrontEnd: true})
+	const requests = 1500
+	for i := range requests {
+		path, method := "/setup/Validate", "GET"
+		switch i % 3 {
+		case 1:
+			path = "/job/IsCreated"
+		case 2:
+			path = "/job/OnDeleted"
+			method = "DELETE"
+		}
+		status, _, h := w.call(method, path, "", "Authorization", "")
+		if status != 401 {
+			t.Fatalf("%s %s: %d", method, path, status)
+		}
+		if h.Get("Strict-Transport-Security") == "" {
+			t.Fatalf("%s %s: no Strict-Transport-Security", method, path)
+		}
+	}
+	lines := strings.Count(w.log.String(), "\n")
+	if lines < 60 || lines > 400 { // some minutes of 60 lines, on a slow machine
+		t.Errorf("%d requests made %d lines", requests, lines)
+	}
+}
+
+// TestBrowserDoesNotCallForOthers: a browser in front of the real host, with credentials,
+// does nothing for another site.
+func TestBrowserDoesNotCallForOthers(t *testing.T) {
+	t.Parallel()
+	w := start(t, sandbox.Options{InMemory: true, FrontEnd: true})
+	w.connect(job, corpus.SupportAccount)
+	const deleteToken = "/api/ConnectorSetup/DeleteToken?jobType=Twitter&jobId=" + job
+	for _, c := range []struct {
+		method, path, body string
+		header             []string
+		status             int
+	}{
+		{"GET", deleteToken, "", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"POST", "/api/Configuration", `{"TwitterApiKeyValue":"stolen"}`, []string{"Content-Type", "text/plain"}, 400},
+		{"POST", "/api/Configuration", `{"TwitterApiKeyValue":"stolen"}`, []string{"Origin", "https://evil.example"}, 403},
+		{"HEAD", deleteToken, "", nil, 405},
+	} {
+		if status, answer, _ := w.call(c.method, c.path, c.body, c.header...); status != c.status {
+			t.Errorf("%s %s %v: %d %s, want %d", c.method, c.path, c.header, status, answer, c.status)
+		}
+	}
+	w.tick()
+	w.wantArchived(corpus.SupportAccount, w.Corpus.All(corpus.SupportAccount))
+	if _, _, h := w.call("GET", "/setup/Validate", "", "Authorization", "", "Sec-Fetch-Mode", "navigate"); strings.Contains(fmt.Sprint(h.Values("WWW-Authenticate")), "Basic") {
+		t.Error("a browser is asked for Basic credentials")
+	}
 }

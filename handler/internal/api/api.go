@@ -10,12 +10,15 @@
 package api
 
 import (
+	"cmp"
 	"log/slog"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
 
 	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/jobs"
 	"xarchive/handler/internal/web"
@@ -29,6 +32,9 @@ type Options struct {
 	Health   health.Judge // how everything stands
 	Now      func() time.Time
 	Log      *slog.Logger
+	// Strangers is the log of what is refused to callers who have not shown who they are;
+	// nil: Log.
+	Strangers *slog.Logger
 }
 
 // API answers the Compliance Center.
@@ -41,11 +47,12 @@ type API struct {
 	log      *slog.Logger
 
 	lastHealth kept
+	strangers  *slog.Logger
 }
 
 // New returns the API. Nothing is sent yet.
 func New(o Options) *API {
-	return &API{tenantID: o.TenantID, access: o.Access, jobs: o.Jobs, judged: o.Health, now: o.Now, log: o.Log}
+	return &API{tenantID: o.TenantID, access: o.Access, jobs: o.Jobs, judged: o.Health, now: o.Now, log: o.Log, strangers: cmp.Or(o.Strangers, o.Log)}
 }
 
 // Register adds the calls to a router.
@@ -73,18 +80,45 @@ func (a *API) Register(m *web.Mux) {
 // call returns the answer's JSON value; nil for an empty answer.
 type call func(*http.Request) (any, error)
 
+// changing are the calls with GET that change something. A HEAD must not.
+var changing = map[string]bool{"/job/onremediation": true, "/api/connectorsetup/oauthurl": true, "/api/connectorsetup/deletetoken": true}
+
+// own refuses what a browser sends that another site has told to: it may hold
+// credentials, or a token in a proxy, of somebody who knows nothing of the call. A
+// form can only send types other than JSON; scripts of other sites name their origin.
+func own(r *http.Request) error {
+	if web.OfAnotherSite(r) {
+		return fault.Refuse(fault.OtherSite, "Another site has told the browser to send this. Nothing was done.")
+	}
+	if kind := r.Header.Get("Content-Type"); kind != "" && r.Method == http.MethodPost {
+		if media, _, err := mime.ParseMediaType(kind); err != nil || media != "application/json" && media != "text/json" && !strings.HasSuffix(media, "+json") {
+			return bad("The body must be JSON, and its Content-Type application/json.")
+		}
+	}
+	return nil
+}
+
 // handler answers a call of somebody who may call.
 func (a *API) handler(do call) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		started := a.now()
-		if err := a.access.Call(r); err != nil {
-			a.fail(w, r, err)
+		err := own(r)
+		if err == nil {
+			err = a.access.Call(r)
+		}
+		if err != nil {
+			a.fail(w, r, a.strangers, err)
+			return
+		}
+		if _, path, _ := strings.Cut(r.Pattern, " "); r.Method == http.MethodHead && changing[path] {
+			w.Header().Set("Allow", http.MethodGet)
+			a.Refuse(w, r, http.StatusMethodNotAllowed)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		value, err := do(r)
 		if err != nil {
-			a.fail(w, r, err)
+			a.fail(w, r, a.log, err)
 			return
 		}
 		answer(w, http.StatusOK, value)
@@ -94,10 +128,15 @@ func (a *API) handler(do call) http.HandlerFunc {
 
 // fail answers {"Message":…}. An error that is not meant for the caller goes to
 // the log alone, under a reference that the caller is given.
-func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	problem := web.Explain(r.Context(), a.log, r.Pattern, err)
+//
+// A browser is not asked for Basic credentials: it would keep them, and send them with
+// whatever other sites make it ask for.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	problem := web.Explain(r.Context(), log, r.Pattern, err)
 	if problem.Status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Basic realm="connector", charset="UTF-8"`)
+		if !web.ByBrowser(r) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="connector", charset="UTF-8"`)
+		}
 		w.Header().Add("WWW-Authenticate", "Bearer")
 	}
 	problem.SetRetry(w.Header())
@@ -113,6 +152,6 @@ func (a *API) Refuse(w http.ResponseWriter, r *http.Request, status int) {
 	if allow := w.Header().Get("Allow"); status == http.StatusMethodNotAllowed {
 		message = "This call is made with " + allow + "."
 	}
-	a.log.InfoContext(r.Context(), "no route takes the request", "method", r.Method, "path", strings.ToLower(r.URL.Path), "status", status)
+	a.strangers.InfoContext(r.Context(), "no route takes the request", "method", r.Method, "path", strings.ToLower(r.URL.Path), "status", status)
 	answer(w, status, failure{message})
 }

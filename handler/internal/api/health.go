@@ -92,7 +92,7 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := a.access.Call(r); err != nil {
-		a.fail(w, r, err)
+		a.fail(w, r, a.strangers, err)
 		return
 	}
 	status, said, report := a.judge(r.Context())

@@ -12,6 +12,7 @@
 package customhandler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ import (
 
 	"xarchive/handler/internal/logging"
 	"xarchive/handler/internal/telemetry"
+	"xarchive/handler/internal/web"
 )
 
 // Options is what a Server needs.
@@ -37,14 +39,20 @@ type Options struct {
 	// Telemetry joins requests with the host's traces, and is flushed before an
 	// invocation is answered.
 	Telemetry *telemetry.Telemetry
+
+	// Strangers is the log of what is refused to anybody; nil: Log.
+	Strangers *slog.Logger
 }
 
 // Server answers the Functions host.
 type Server struct {
-	port   int
-	http   http.Handler
-	log    *slog.Logger
-	telem  *telemetry.Telemetry
+	port  int
+	http  http.Handler
+	log   *slog.Logger
+	telem *telemetry.Telemetry
+
+	strangers *slog.Logger
+
 	timers map[string]timer // by function name
 	ending context.Context  // ends when Serve is to end; set by serve
 }
@@ -68,7 +76,7 @@ type Result struct {
 
 // New returns a server. Timers are added before Serve.
 func New(o Options) *Server {
-	return &Server{port: o.Port, http: o.HTTP, log: o.Log, telem: o.Telemetry, timers: map[string]timer{}, ending: context.Background()}
+	return &Server{port: o.Port, http: o.HTTP, log: o.Log, telem: o.Telemetry, strangers: cmp.Or(o.Strangers, o.Log), timers: map[string]timer{}, ending: context.Background()}
 }
 
 // Timer registers the timer function of that name, whose function.json gives its
@@ -88,6 +96,12 @@ const (
 	// grace is how long Serve waits for what is running when it is to end.
 	grace = 15 * time.Second
 
+	// readTime is how long a request may take to arrive whole, its body included,
+	// whoever sends it. The longest that is asked for is 1 MiB, by way of the host.
+	readTime = 30 * time.Second
+	// maxHeader bounds a request's header, in bytes; the host takes 32 KiB.
+	maxHeader = 64 << 10
+
 	// maxEnvelope bounds an invocation's body, in bytes; a timer's has some hundred.
 	maxEnvelope = 1 << 20
 )
@@ -106,10 +120,11 @@ func (s *Server) Serve(ctx context.Context) error {
 func (s *Server) serve(ctx context.Context, listener net.Listener) error {
 	s.ending = ctx
 	server := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: 30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		Handler:        s,
+		ReadTimeout:    readTime,
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(s.strangers.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -137,11 +152,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := &draining{ResponseWriter: w, body: r.Body}
 	defer body.drain() // an answer without a body is written after this
 	w = body
+	if web.Secure(r) {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	r = r.WithContext(s.telem.Join(logging.With(r.Context(), "invocation", invocationID(r)), r.Header))
 	defer s.recoverPanic(w, r)
 	if name, isFunction := s.functionNamed(r.URL.Path); isFunction {
 		if reason := refusal(r, name); reason != "" {
-			s.log.WarnContext(r.Context(), "a request for a function's name is not the host's invocation of it", "reason", reason)
+			s.strangers.WarnContext(r.Context(), "a request for a function's name is not the host's invocation of it", "reason", reason)
 			fail(w, http.StatusNotFound, "There is nothing here.")
 			return
 		}

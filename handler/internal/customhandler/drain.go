@@ -33,10 +33,12 @@ func (d *draining) drain() {
 	control := http.NewResponseController(d.ResponseWriter)
 	_ = control.SetReadDeadline(time.Now().Add(drainTime))
 	_, err := io.CopyN(io.Discard, d.body, maxDrain)
-	_ = control.SetReadDeadline(time.Time{})
 	if !errors.Is(err, io.EOF) { // there is more, or it does not come
 		d.Header().Set("Connection", "close")
+		_ = control.SetReadDeadline(time.Now()) // or net/http would wait for the rest without end
+		return
 	}
+	_ = control.SetReadDeadline(time.Time{})
 }
 
 func (d *draining) WriteHeader(status int) {

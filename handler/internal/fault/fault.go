@@ -72,6 +72,7 @@ const (
 	TooLarge         Cause = "too_large"
 	NotFound         Cause = "not_found"
 	TooManyTasks     Cause = "too_many_tasks" // a job has as many open tasks as it may have
+	OtherSite        Cause = "other_site"     // a browser sends what another site told it to
 	Unauthorized     Cause = "unauthorized"
 	TooManyAttempts  Cause = "too_many_attempts"
 	UnknownAuthority Cause = "unknown_authority" // it cannot be told now whether the caller may do this

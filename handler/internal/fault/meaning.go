@@ -122,6 +122,7 @@ var meanings = map[Cause]Meaning{
 
 	TooManyTasks: {"", http.StatusTooManyRequests, "The job has as many open tasks as it may have.", "They end by themselves, at the latest two days after their window. Send the request again later.", false},
 
+	OtherSite:        {"", http.StatusForbidden, "Another site has told the browser to send this.", "Nothing was done.", false},
 	Unauthorized:     {"", http.StatusUnauthorized, "Not authorized.", "", false},
 	TooManyAttempts:  {"", http.StatusTooManyRequests, "Too many attempts have failed.", "Try again later.", false},
 	UnknownAuthority: {"", http503, "The connector cannot check authorizations now.", "Try again later.", false},

@@ -11,6 +11,7 @@ import (
 
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/outbound"
 	"xarchive/handler/internal/panics"
 )
 
@@ -31,11 +32,14 @@ type Container struct {
 	expires time.Time // of the SAS; zero if it does not say
 }
 
-// OpenContainer opens the container of a container SAS URL. Nothing is sent yet.
+// OpenContainer opens the container of a container SAS URL. Nothing is sent yet, and
+// nothing to any other host: whoever answers there cannot send the items on to another.
 // Uploads take their memory from buffers. It returns ErrGone if the URL cannot be
 // read. No error holds the URL: its signature is a secret.
 func OpenContainer(sasURL string, hc *http.Client, buffers *blob.Buffers) (*Container, error) {
-	blobs, err := blob.Shared(sasURL, hc, buffers)
+	there := outbound.AllowHosts(hc, sasURL)
+	there.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	blobs, err := blob.Shared(sasURL, there, buffers)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrGone, err)
 	}

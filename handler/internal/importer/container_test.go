@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -172,5 +174,33 @@ func TestRefused(t *testing.T) {
 	}
 	if err := c.Upload(t.Context(), "a", nil, text("x")); err == nil || errors.Is(err, importer.ErrGone) || strings.Contains(err.Error(), "hush") || fault.CauseOf(err) != fault.SASRefused {
 		t.Errorf("a server that is down: %v", err)
+	}
+}
+
+// TestUploadFollowsNoRedirect: whoever answers at the task's container cannot have the
+// items sent on to another host.
+func TestUploadFollowsNoRedirect(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		var elsewhere atomic.Int32
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			elsewhere.Add(1)
+			w.WriteHeader(http.StatusCreated)
+		}))
+		defer other.Close()
+		container := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, other.URL+"/account/elsewhere/stolen", status)
+		}))
+		defer container.Close()
+		c, err := importer.OpenContainer(container.URL+"/account/container?sig=x", http.DefaultClient, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Upload(t.Context(), "job/task/1.json", nil, text("an item"))
+		if err == nil || fault.CauseOf(err) != fault.SASRefused {
+			t.Errorf("status %d: %v", status, err)
+		}
+		if elsewhere.Load() != 0 {
+			t.Errorf("status %d: the item went to another host", status)
+		}
 	}
 }

@@ -82,6 +82,9 @@ func AllowHosts(hc *http.Client, bases ...string) *http.Client {
 			allowed.origins[origin(u)] = true
 		}
 	}
+	if allowed.base == nil {
+		allowed.base = http.DefaultTransport
+	}
 	only := *hc
 	only.Transport = allowed
 	return &only

@@ -17,6 +17,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"log/slog"
@@ -58,6 +59,8 @@ type Options struct {
 	Version     string // of the connector; people who have signed in see it
 	Now         func() time.Time
 	Log         *slog.Logger
+	// Strangers is the log of what is refused to people who have not signed in; nil: Log.
+	Strangers *slog.Logger
 }
 
 // Pages answers browsers.
@@ -69,6 +72,7 @@ type Pages struct {
 
 // New returns the pages. Nothing is sent yet.
 func New(o Options) *Pages {
+	o.Strangers = cmp.Or(o.Strangers, o.Log)
 	crossOrigin := http.NewCrossOriginProtection()
 	if err := crossOrigin.AddTrustedOrigin(o.PublicURL); err != nil && o.PublicURL != "" {
 		o.Log.Warn("the pages' own address cannot be compared with where forms come from", "error", err.Error())

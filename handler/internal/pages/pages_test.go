@@ -108,6 +108,7 @@ func TestHomeForStrangers(t *testing.T) {
 	b.send("GET", "/", "", "Cookie", sessionCookie+"=forged.cookie")
 	b.has("cannot check who you are")
 	w.Vault.Forbid(false)
+	w.Pass(5 * time.Second) // as long as the vault's failure is kept
 	b.send("GET", "/", "", "Cookie", sessionCookie+"=forged.cookie")
 	b.has("The connector is running")
 	if strings.Contains(b.page, "Contoso") {
@@ -319,4 +320,36 @@ func TestStrangersGetNothingOfTheSecret(t *testing.T) {
 	if w.Vault.Value(secrets.PagesKey) != "" {
 		t.Error("a stranger has a key made")
 	}
+}
+
+// TestVaultThatFailsIsNotHammered: strangers' requests do not each make the connector ask
+// a vault that refuses it; once it answers, it is asked within seconds.
+func TestVaultThatFailsIsNotHammered(t *testing.T) {
+	w := newWorld(t)
+	w.Vault.Forbid(true)
+	b := w.browser()
+	before := w.Vault.Requests()["GetSecret"]
+	for range 50 {
+		b.get("/Configure", 503, "cannot be read")
+	}
+	if n := w.Vault.Requests()["GetSecret"] - before; n != 1 {
+		t.Errorf("the vault was asked %d times", n)
+	}
+	w.Vault.Forbid(false)
+	w.Pass(5 * time.Second)
+	b.get("/Configure", 200, "APISecretKey")
+}
+
+// TestHeadEndsNoSignIn: what previews links, or checks them, ends no sign-in with X.
+func TestHeadEndsNoSignIn(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.signIn(jobURL)
+	back := w.atX(b.toX(jobURL), jobstest.Press)
+	if status := b.send("HEAD", back, ""); status != 200 {
+		t.Errorf("HEAD: %d", status)
+	}
+	w.exchanges(0)
+	b.get(back, 303)
+	w.exchanges(1)
 }

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,7 +49,7 @@ const maxForm = 64 << 10
 // a browser says about where a form comes from only adds to the form's token.
 func (q *request) readForm() bool {
 	look := *q.r
-	look.Host = host(q.r) // the browser's, which Azure's front end may have replaced
+	look.Host = web.Host(q.r) // the browser's, which Azure's front end may have replaced
 	if err := q.pages.crossOrigin.Check(&look); err != nil {
 		q.fault(http.StatusForbidden, "This form came from another site", "Nothing was done. Open the page by its address and try again.")
 		return false
@@ -74,7 +73,11 @@ func (q *request) redirect(to string) { http.Redirect(q.w, q.r, to, http.StatusS
 
 // explain returns what the person is told of an error, which goes to the log.
 func (q *request) explain(doing string, err error) web.Problem {
-	return web.Explain(q.r.Context(), q.pages.opt.Log, doing, err)
+	log := q.pages.opt.Log
+	if q.session == nil {
+		log = q.pages.opt.Strangers
+	}
+	return web.Explain(q.r.Context(), log, doing, err)
 }
 
 // secure reports whether the browser speaks TLS to Azure's front end. Only a request
@@ -84,23 +87,7 @@ func (p *Pages) secure(r *http.Request) bool {
 	if strings.HasPrefix(p.opt.PublicURL, "https://") {
 		return true
 	}
-	proto, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ",")
-	return r.TLS != nil || strings.EqualFold(strings.TrimSpace(proto), "https") || !loopback.Host(hostname(host(r)))
-}
-
-// host is the host that the browser asked for, with its port.
-func host(r *http.Request) string {
-	if forwarded, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ","); strings.TrimSpace(forwarded) != "" {
-		return strings.TrimSpace(forwarded)
-	}
-	return r.Host
-}
-
-func hostname(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		return name
-	}
-	return strings.Trim(host, "[]")
+	return web.Secure(r)
 }
 
 // public is where the browser reaches the connector. A request that lies about its
@@ -109,7 +96,7 @@ func (q *request) public() string {
 	if q.pages.opt.PublicURL != "" {
 		return q.pages.opt.PublicURL
 	}
-	u := url.URL{Scheme: "http", Host: host(q.r)}
+	u := url.URL{Scheme: "http", Host: web.Host(q.r)}
 	if q.secure {
 		u.Scheme = "https"
 	}
@@ -122,7 +109,7 @@ func PublicURL(websiteHostname string) string {
 	switch {
 	case websiteHostname == "":
 		return ""
-	case loopback.Host(hostname(websiteHostname)):
+	case loopback.Host(web.Hostname(websiteHostname)):
 		return "http://" + websiteHostname
 	}
 	return "https://" + websiteHostname

@@ -64,6 +64,8 @@ func (q *request) twitterOAuth() {
 	switch {
 	case q.query("loginUrl") != "":
 		q.toX(q.query("loginUrl"))
+	case q.r.Method == http.MethodHead: // ends no sign-in
+		q.show(http.StatusOK, "fault", "A sign-in ends here", "")
 	case q.query("denied") != "":
 		q.cancelled(q.query("denied"))
 	case q.query("oauth_token") != "" && q.query("oauth_verifier") != "":

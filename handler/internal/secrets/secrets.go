@@ -57,6 +57,7 @@ const (
 	maxAbsence = 30 * time.Second // of the knowledge that a secret is not set
 	maxStale   = time.Hour        // of a value while the vault cannot be asked
 	retryAfter = time.Minute      // between two tries while a stale value serves
+	maxFailure = 5 * time.Second  // of a failure of the vault, before it is asked again
 
 	// askTimeout bounds one reading or writing of the vault, retries included.
 	askTimeout = 20 * time.Second
@@ -99,6 +100,13 @@ type Store struct {
 	// generation counts, by name, how often what was known of a secret became
 	// void. A reading that began before does not count after.
 	generation map[string]int
+	failed     map[string]failure // by name; of secrets of which nothing is known
+}
+
+// failure is how a reading failed.
+type failure struct {
+	err error
+	at  time.Time
 }
 
 // kept is what is known of a secret.
@@ -110,7 +118,7 @@ type kept struct {
 
 // New returns a store. Nothing is asked of the vault yet.
 func New(o Options) (*Store, error) {
-	s := &Store{now: o.Now, log: o.Log, kept: map[string]kept{}, generation: map[string]int{}}
+	s := &Store{now: o.Now, log: o.Log, kept: map[string]kept{}, generation: map[string]int{}, failed: map[string]failure{}}
 	if o.VaultURL == "" {
 		s.source = environment{o.Getenv}
 		return s, nil
@@ -122,17 +130,21 @@ func New(o Options) (*Store, error) {
 
 // Get returns a secret, white space around it removed. A value read in the last
 // 5 minutes is used as it is, and so is, for 30 seconds, the knowledge that the
-// secret is not set: strangers cannot make the connector ask the vault often.
+// secret is not set, and, for 5 seconds, that the vault fails: strangers cannot make the
+// connector ask the vault often.
 // While the vault cannot be asked, a value goes on serving until it is an hour old,
 // with a warning in the log; one that was forgotten does not. Errors: ErrNotSet,
 // ErrUnavailable, or the context's.
 func (s *Store) Get(ctx context.Context, name string) (string, error) {
 	s.mu.Lock()
 	k, known := s.kept[name]
+	failed := s.failed[name]
 	s.mu.Unlock()
 	now := s.now()
 	age := now.Sub(k.readAt)
 	switch {
+	case failed.err != nil && now.Sub(failed.at) < maxFailure && (!known || k.value == ""):
+		return "", failed.err
 	case known && k.value == "" && age < maxAbsence:
 		return "", notSet(name)
 	case known && k.value != "" && (age < maxAge || age < maxStale && now.Before(k.retryAt)):
@@ -147,6 +159,7 @@ func (s *Store) Get(ctx context.Context, name string) (string, error) {
 	// It may have been forgotten, or read by someone else, in the meantime.
 	k, known = s.kept[name]
 	if age = now.Sub(k.readAt); !known || k.value == "" || age >= maxStale {
+		s.failed[name] = failure{err, now}
 		return "", err
 	}
 	k.retryAt = now.Add(retryAfter)
@@ -186,6 +199,7 @@ func (s *Store) read(ctx context.Context, name string, since time.Time) (string,
 		if err == nil || errors.Is(err, ErrNotSet) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
+			delete(s.failed, name)
 			if s.generation[name] == generation {
 				s.kept[name] = kept{value: value, readAt: s.now()}
 			}
@@ -240,6 +254,7 @@ func (s *Store) Forget(names ...string) {
 	for _, name := range names {
 		s.generation[name]++
 		delete(s.kept, name)
+		delete(s.failed, name)
 	}
 }
 
