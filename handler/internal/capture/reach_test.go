@@ -1,8 +1,10 @@
 package capture_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -237,6 +239,42 @@ func TestCircle(t *testing.T) {
 			t.Errorf("covered %v", a.Covered)
 		}
 	})
+}
+
+// TestEndlessPages: a timeline that gives one empty page after the other ends the turn,
+// and is read to its end once X is well, with nothing mended by hand.
+func TestEndlessPages(t *testing.T) {
+	for _, wellPages := range []int{0, 1} { // before the endless ones
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.post(30)
+			time.Sleep(time.Minute)
+			n := 0
+			w.x.Fail(func(r *http.Request) x.Fault {
+				if !strings.HasSuffix(r.URL.Path, "/tweets") || r.URL.Query().Get("pagination_token") == "" && wellPages > 0 {
+					return x.Fault{}
+				}
+				n++
+				return x.Fault{Status: 200, Body: fmt.Sprintf(`{"meta":{"result_count":0,"next_token":"endless%d"}}`, n)}
+			})
+			if err := w.tick(); err == nil {
+				t.Error("no error")
+			}
+			if a := w.record(); len(a.Covered) > 0 {
+				t.Errorf("covered %v", a.Covered)
+			}
+			w.x.Fail(nil)
+			for range 5 {
+				time.Sleep(time.Minute)
+				_ = w.tick() // each brings it a page further
+			}
+			w.wantArchived(w.posted...)
+			if a := w.record(); len(a.Covered) == 0 || a.Run != nil || a.Problem != nil {
+				t.Errorf("covered %v, run %+v, problem %v", a.Covered, a.Run, a.Problem)
+			}
+			w.noPages()
+		})
+	}
 }
 
 // twitterPage is X's first page as it is now, with a token of a next page.

@@ -112,7 +112,14 @@ const pageKept = 1 << 20
 func (t *turn) read(ctx context.Context, resumed *bool) error {
 	run := t.account.Run
 	for !run.Complete {
-		if run.Pages >= t.maxPages() {
+		if run.Pages >= t.maxPages() && run.NextToken != "" {
+			// The token leads round in a circle, and would do so for ever. The next turn asks
+			// without it: X, once it is well, then gives the rest, a page a turn.
+			if run.OldestID == "" {
+				t.account.Run = nil
+			} else {
+				goOnBelow(run)
+			}
 			return fmt.Errorf("%w: it gives more pages than a timeline can have", twitter.ErrUnavailable)
 		}
 		// A run that was interrupted may have retained a page that it did not write down.

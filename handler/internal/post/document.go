@@ -17,6 +17,9 @@ var (
 	// 2010, which holds no time. It cannot be given a place in time.
 	ErrNoTime = fault.New(fault.SetAside, "the post has no time: X sent no created_at, and its id holds none")
 
+	// ErrTooMany: the post leads to more posts than any does on X.
+	ErrTooMany = fault.New(fault.SetAside, "the post refers to more posts than can be followed")
+
 	// ErrUnreadable: an element of data is not a post that can be kept by its id:
 	// it is no JSON object, has no usable id, or has the id of another post of the
 	// page and other content.

@@ -110,6 +110,7 @@ type includes struct {
 	others   []otherObject
 	handles  map[string]string // user id to handle, of those whom posts mention
 	problems []object[Problem] // what X says it did not send
+	made     int               // posts that were made of these objects for the post being read
 }
 
 // otherObject is an object of a group that is not known here, such as topics.

@@ -30,7 +30,11 @@ func Parse(document []byte) (*Post, error) {
 
 // post makes a Post of what X sent and included.
 func (in *includes) post(o *object[wirePost]) (*Post, error) {
+	in.made = 0
 	p := in.make(o, 0)
+	if in.made > maxReferred {
+		return nil, fmt.Errorf("post %s: %w", p.ID, ErrTooMany)
+	}
 	if p.CreatedAt.IsZero() {
 		return nil, fmt.Errorf("post %s: %w", p.ID, ErrNoTime)
 	}
@@ -41,8 +45,13 @@ func (in *includes) post(o *object[wirePost]) (*Post, error) {
 // may lead round in a circle.
 const maxDepth = 3
 
+// maxReferred bounds how many posts a post may lead to. X has two references in a post at
+// most; a document with thousands, each with more, would be followed without end.
+const maxReferred = 200
+
 func (in *includes) make(o *object[wirePost], depth int) *Post {
 	w := o.value
+	in.made++
 	in.note(w)
 	p := &Post{
 		ID: w.ID, Author: in.user(w.AuthorID), InReplyToUser: in.user(w.ReplyTo), Problems: o.named("post"),
@@ -78,6 +87,10 @@ func (in *includes) make(o *object[wirePost], depth int) *Post {
 		}
 	}
 	for _, r := range w.Referenced {
+		if in.made > maxReferred || len(p.References) >= maxReferred {
+			in.made = maxReferred + 1
+			break
+		}
 		ref := Reference{Type: r.Type, ID: r.ID}
 		if slices.ContainsFunc(p.References, func(o Reference) bool { return o.Type == r.Type && o.ID == r.ID }) {
 			continue
