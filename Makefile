@@ -17,7 +17,7 @@ RACE := ./handler/... ./tests/sandbox/...
 # not meant.
 DEMOHOST := $(if $(filter command line,$(origin HOST)),$(HOST))
 
-.PHONY: help demo test race bench start sandbox package lint chromium azure-cli clean go-is-there compiled
+.PHONY: help demo test race attack bench start sandbox package lint chromium azure-cli clean go-is-there compiled
 
 help: ## this list
 	@echo "See it work: make demo     Prove it: make test     More: README.md"; echo
@@ -31,6 +31,9 @@ test: tests/node_modules/.ready tests/browser/node_modules/.ready chromium compi
 
 race: go-is-there tests/node_modules/.ready ## the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -count=1 -race -timeout 15m $(RACE)
+
+attack: go-is-there tests/node_modules/.ready ## 20,000 made-up requests at every door of the running connector
+	$(GO) test -count=1 -timeout 15m ./tests/attack -v -requests 20000
 
 bench: compiled ## what the connector costs (calls, bytes, CPU, memory), into docs/performance.md; Linux only
 	@$(BIN)/stage $(NATIVE) && $(GO) run ./tests/bench -app $(NATIVE) -doc docs/performance.md
