@@ -46,8 +46,8 @@ const largeDocument = `{"data":{"id":"1800000000000000003","text":"Look","author
 // TestItemLimit: an item is no larger than it may be. The largest files are left out; it
 // says which, and where they are, and has smaller copies of pictures.
 func TestItemLimit(t *testing.T) {
-	const limit = 1_000_000
-	bodies := map[string]string{"3_1": noise(t, 1300, 400), "3_2": noise(t, 40, 40), "3_3": "\x89PNG\r\n\x1a\n" + strings.Repeat("broken", 200_000), "7_4": "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + strings.Repeat("film", 300_000)}
+	const limit = 200_000
+	bodies := map[string]string{"3_1": noise(t, 1300, 100), "3_2": noise(t, 40, 40), "3_3": "\x89PNG\r\n\x1a\n" + strings.Repeat("broken", 50_000), "7_4": "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + strings.Repeat("film", 60_000)}
 	raw, err := io.ReadAll(eml(t, largeDocument, bodies))
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestItemLimit(t *testing.T) {
 				t.Error("small.png is not whole")
 			}
 		case "large-preview.jpg":
-			if size, kind, err := image.DecodeConfig(bytes.NewReader(body)); err != nil || kind != "jpeg" || size.Width != 1024 || size.Height != 315 {
+			if size, kind, err := image.DecodeConfig(bytes.NewReader(body)); err != nil || kind != "jpeg" || size.Width != 1024 || size.Height != 78 {
 				t.Errorf("the preview is %s, %d × %d, %v", kind, size.Width, size.Height, err)
 			}
 		}
@@ -102,7 +102,7 @@ func TestItemLimit(t *testing.T) {
 	}
 	for key, name := range map[string]string{"3_1": "large.png", "3_3": "odd.png", "7_4": "film.mp4"} {
 		sum := sha256.Sum256([]byte(bodies[key]))
-		if want := fmt.Sprintf(": %s, <strong>not in this item, which may have 1 MB at most: %d bytes, SHA-256 %s, in the archive in the message %s</strong>", name, len(bodies[key]), hex.EncodeToString(sum[:]), path); !strings.Contains(item.Content, want) {
+		if want := fmt.Sprintf(": %s, <strong>not in this item, which may have 0.2 MB at most: %d bytes, SHA-256 %s, in the archive in the message %s</strong>", name, len(bodies[key]), hex.EncodeToString(sum[:]), path); !strings.Contains(item.Content, want) {
 			t.Errorf("the text lacks %q:\n%s", want, item.Content)
 		}
 	}
@@ -125,14 +125,14 @@ func (c closing) Close() error {
 
 // TestItemLimitBroken: a message that breaks off, or cannot be opened, makes no item.
 func TestItemLimitBroken(t *testing.T) {
-	raw, err := io.ReadAll(eml(t, largeDocument, map[string]string{"3_1": noise(t, 700, 700)}))
+	raw, err := io.ReadAll(eml(t, largeDocument, map[string]string{"3_1": noise(t, 300, 300)}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	broken := errors.New("broken off")
 	for after := range 4 {
 		opened := 0
-		err := importer.NewItems(nil, 1_000_000).Write(io.Discard, importer.Source{Size: int64(len(raw)), Open: func() (io.ReadCloser, error) {
+		err := importer.NewItems(nil, 200_000).Write(io.Discard, importer.Source{Size: int64(len(raw)), Open: func() (io.ReadCloser, error) {
 			open := 0
 			if opened++; opened > after {
 				return closing{io.MultiReader(bytes.NewReader(raw[:len(raw)/2]), failing{broken}), &open}, nil
