@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // A post may be given differently later, under the same id: X withholds it, or puts a
@@ -70,7 +73,7 @@ func (t *turn) archivedBefore(ctx context.Context, doc post.Document, e archive.
 // is in one of them and not in m.
 func (t *turn) archiveVersion(ctx context.Context, doc post.Document, m *message.Message, own archive.Entry, changes []post.Change, slow int) (p put, later []archive.Entry, given bool, err error) {
 	given = slices.Contains(changes, post.TextGiven)
-	later, err = t.versions(ctx, own)
+	later, err = t.capture.versions(ctx, own)
 	if err != nil {
 		return put{}, nil, false, err
 	}
@@ -108,8 +111,8 @@ func (t *turn) archiveVersion(ctx context.Context, doc post.Document, m *message
 
 // versions returns the messages that have a post as X gave it later, in the order in which
 // they were archived.
-func (t *turn) versions(ctx context.Context, own archive.Entry) ([]archive.Entry, error) {
-	all, err := t.capture.opt.Archive.Supplements(ctx, own)
+func (c *Capture) versions(ctx context.Context, own archive.Entry) ([]archive.Entry, error) {
+	all, err := c.opt.Archive.Supplements(ctx, own)
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +126,32 @@ func (t *turn) versions(ctx context.Context, own archive.Entry) ([]archive.Entry
 		}
 		out = append(out, all[i])
 	}
+}
+
+// versionsAtOnce is of how many posts messages are looked for at the same time.
+const versionsAtOnce = 16
+
+// versionNames returns, by their keys, the names of the messages that have posts as X gave
+// them later.
+func (c *Capture) versionNames(ctx context.Context, posts map[string]archive.Entry) (map[string]string, error) {
+	var (
+		mu    sync.Mutex
+		names = map[string]string{}
+		group errgroup.Group
+	)
+	group.SetLimit(versionsAtOnce)
+	for _, own := range posts {
+		group.Go(func() error {
+			later, err := c.versions(ctx, own)
+			mu.Lock()
+			defer mu.Unlock()
+			for _, e := range later {
+				names[e.Key] = e.Name
+			}
+			return err
+		})
+	}
+	return names, group.Wait()
 }
 
 // supplied returns the keys of the media that second messages about a post have.

@@ -12,6 +12,7 @@ import (
 
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
 	"xarchive/tests/sandbox/blobs"
 	"xarchive/tests/sandbox/corpus"
 	"xarchive/tests/sandbox/x"
@@ -284,6 +285,28 @@ func TestTextAskedInVain(t *testing.T) {
 		}
 		if a := w.record(); len(a.Waiting) != 0 || len(a.Lost) != 1 || a.Lost[0].PostID != p.ID {
 			t.Errorf("waiting %v, lost %+v", a.Waiting, a.Lost)
+		}
+	})
+}
+
+// TestOrphanGivenDifferently: a task about posts of an account that no job archives any
+// more is answered with all messages that have them.
+func TestOrphanGivenDifferently(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.post(1)
+		p := w.posted[0]
+		w.ticks(4 * time.Minute)
+		w.given(p, "other words")
+		w.ticks(4 * time.Minute)
+		w.task("t", p.ID)
+		if err := w.state.UpdateJob(t.Context(), "job"+account, func(j *state.Job) error { j.AccountID = "8"; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		w.mustTick()
+		found, err := w.state.Found(t.Context(), "job"+account, "t")
+		if err != nil || len(found.Names) != 2 || !strings.HasSuffix(found.Names[0], "/"+p.ID+".eml") || !strings.HasSuffix(found.Names[1], "/"+p.ID+".version.eml") {
+			t.Errorf("found %+v, %v; want both messages", found, err)
 		}
 	})
 }

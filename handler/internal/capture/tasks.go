@@ -101,6 +101,13 @@ func (c *Capture) answerOrphan(ctx context.Context, account string, task state.T
 			found.Names = append(found.Names, e.Name)
 		}
 	}
+	later, err := c.versionNames(ctx, entries)
+	if err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(later)) {
+		found.Names = append(found.Names, later[key])
+	}
 	c.opt.Log.WarnContext(ctx, "no job archives the account that a task asks about; the task is answered from the archive", "job", task.JobID, "account", account, "task", task.TaskID)
 	return c.putFound(ctx, task, found)
 }
@@ -248,15 +255,10 @@ func (t *turn) findAll(ctx context.Context, ids []string, docs []post.Document) 
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		t.list(found[id]) // a process that was killed may not have come to that
 		names[id] = found[id].Name
-		later, err := t.versions(ctx, found[id])
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range later { // as X gave it later; they are listed where they are compared
-			names[v.Key] = v.Name
-		}
 	}
-	return names, nil
+	later, err := t.capture.versionNames(ctx, found) // they are listed where they are compared
+	maps.Copy(names, later)
+	return names, err
 }
 
 // impossible returns why no post of the account can have an id; "" if one can. X
