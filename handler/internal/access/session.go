@@ -19,8 +19,8 @@ import (
 // signed (HMAC-SHA-256). The key is derived from random bytes in Key Vault, so that who
 // has a cookie can guess nothing by it, and from the secret shared with the Compliance
 // Center, so that changing that secret ends all sessions. Any instance can check it.
-// Signing out takes the cookie from the browser; a copy would be good until it
-// ends, which is why that is soon.
+// Who signs out is noted by the session's id (package pages), so that a copy of the
+// cookie is good for nothing any more.
 
 // SessionLife is how long a session lasts.
 const SessionLife = 30 * time.Minute

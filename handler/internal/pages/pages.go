@@ -37,6 +37,11 @@ var files embed.FS
 
 // Records is what the pages read of the state; *state.Store.
 type Records interface {
+	// SignOut ends a session, by its id, for all instances.
+	SignOut(ctx context.Context, session string, now time.Time) error
+	// SignedOut reports whether a session has been ended.
+	SignedOut(ctx context.Context, session string) (bool, error)
+
 	// RecentTasks returns the n tasks that changed last, the newest first.
 	RecentTasks(ctx context.Context, n int) (list []state.Task, damaged []state.Damaged, err error)
 }

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"net/http"
@@ -63,11 +64,28 @@ func (q *request) checked(signer *access.Signer, err error) *access.Signer {
 // findSession finds the session, and sets the token for the page's forms.
 func (q *request) findSession(signer *access.Signer) bool {
 	q.session = signer.Session(q.cookie(sessionCookie))
-	if q.session == nil {
+	if q.session == nil || q.signedOut() {
+		q.session = nil
 		return false
 	}
 	q.csrf = signer.FormOfSession(q.session)
 	return true
+}
+
+// askTime is how long a page waits to learn whether the session was ended.
+const askTime = time.Second
+
+// signedOut reports whether the session was ended. While that cannot be read the session
+// is good: pages must say what is wrong with the storage account, and who has a copy of
+// a cookie cannot make it fail.
+func (q *request) signedOut() bool {
+	ctx, cancel := context.WithTimeout(q.r.Context(), askTime)
+	defer cancel()
+	ended, err := q.pages.opt.Records.SignedOut(ctx, q.session.ID)
+	if err != nil {
+		q.pages.opt.Strangers.WarnContext(ctx, "whether a session was ended cannot be read; it is taken for good", "error", err.Error())
+	}
+	return ended
 }
 
 // ownForm reports whether a form has the token that it was given.
@@ -161,5 +179,13 @@ func (q *request) signOut() {
 		return
 	}
 	q.setCookie(sessionCookie, "", 0)
+	if q.session != nil {
+		if err := q.pages.opt.Records.SignOut(q.r.Context(), q.session.ID, q.pages.opt.Now()); err != nil {
+			problem := q.explain("ending a session", err)
+			q.session = nil
+			q.fault(problem.Status, "You are signed out in this browser", "That could not be written down for all instances of the connector. If somebody has copied the browser's cookie, it is good until half an hour after you signed in. "+problem.Message)
+			return
+		}
+	}
 	q.redirect("/")
 }

@@ -77,6 +77,7 @@ var format = map[string]any{
 	"late":       state.Late{V: 1, AccountID: "7", Name: "7/2026/11/26/1800.eml", Key: "1800", Noted: now},
 	"aside-post": aside,
 	"sign-in":    state.SignIn{V: 1, Token: "x", Sealed: []byte("sealed"), RedirectURL: "https://app", Page: true, CreatedAt: now, ExpiresAt: now},
+	"signed-out": state.SignedOut{V: 1, At: now},
 	"sweep":      state.Sweep{V: 1, At: now},
 	"tick":       state.Tick{V: 1, At: now},
 	"day":        state.Day{V: 1, Day: "2026-11-26", Items: 1200},
@@ -89,7 +90,7 @@ var format = map[string]any{
 var names = map[string]string{
 	"job": "jobs/j.json", "account": "accounts/7.json", "owner": "owners/7.json", "task": "tasks/open/j/t.json", "items": "tasks/items/j/t/000000.json",
 	"found": "tasks/found/j/t.json", "delivered": "delivered/j.json", "late": "late/j/1800.json", "aside-post": "set-aside/posts/7/1800.json",
-	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json", "day": "day.json",
+	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "signed-out": "signed-out/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json", "day": "day.json",
 	"round": "verify.json", "verification": "verified/7.json",
 }
 

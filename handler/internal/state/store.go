@@ -13,6 +13,7 @@
 //	late/<jobId>/<key>.json              Late: a message archived into a delivered window
 //	set-aside/…                          what could not be understood, byte for byte
 //	signins/<hash>.json                  SignIn
+//	signed-out/<hash>.json               SignedOut: a session with the pages that was ended before its time
 //	sweep.json                           Sweep: when leftovers were last removed
 //	tick.json                            Tick: when the timer last ticked
 //	day.json                             Day: items that the Import service was told of today

@@ -57,7 +57,8 @@ func (s *Store) leftovers(now time.Time) []leftover {
 	}
 	return []leftover{
 		{endedTasks, endedKept, nil, nil},
-		{signIns, 24 * time.Hour, nil, nil}, // they live for minutes
+		{signIns, 24 * time.Hour, nil, nil},   // they live for minutes
+		{signedOut, 24 * time.Hour, nil, nil}, // sessions live for half an hour
 		{"tasks/items/", orphanAge, firstTwo, taskGone},
 		{"tasks/found/", orphanAge, firstTwo, taskGone},
 		{pages, orphanAge, firstTwo, s.pagesGone},
