@@ -12,6 +12,7 @@ import (
 	"xarchive/handler/internal/access"
 	"xarchive/handler/internal/api"
 	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/audit"
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/config"
@@ -108,8 +109,9 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 		Stamp: stamping(cfg.TimestampURL, direct, report), Stamped: stamped(nil)})
 	guard := access.New(access.Options{
 		TenantID: cfg.TenantID, Secrets: vault, Now: time.Now, AuthorityURL: cfg.AADAuthorityURL, HTTP: direct})
+	changes := audit.New(account.Container(cfg.ArchiveContainer), time.Now)
 	work := jobs.New(jobs.Options{
-		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, State: store, Secrets: vault, HTTP: toX, Now: time.Now, Log: log,
+		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, State: store, Secrets: vault, HTTP: toX, Now: time.Now, Log: log, Audit: changes,
 		AllowLoopbackBlobs: account.Emulated()})
 	checker := connection.New(connection.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, XHTTP: toX, AuthorityURL: cfg.AADAuthorityURL, EntraHTTP: direct, Secrets: vault,
@@ -121,7 +123,7 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 	calls := api.New(api.Options{TenantID: cfg.TenantID, Access: guard, Jobs: work, Health: judge, Now: time.Now, Log: log, Strangers: strangers})
 	people := pages.New(pages.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
-		Access: guard, Jobs: work, Health: judge, Records: store, Connections: checker.Tests, Version: release, Now: time.Now, Log: log, Strangers: strangers})
+		Access: guard, Changes: changes, Jobs: work, Health: judge, Records: store, Connections: checker.Tests, Version: release, Now: time.Now, Log: log, Strangers: strangers})
 	return &app{
 		front:   route(calls, people),
 		checker: checker,

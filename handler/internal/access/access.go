@@ -122,7 +122,7 @@ func (a *Access) Admit(r *http.Request, tenant, secret string) error {
 func (a *Access) attempt(r *http.Request, try func() error) error {
 	err := try()
 	if errors.Is(err, ErrUnauthorized) {
-		if wait := a.throttle.failed(caller(r)); wait > 0 {
+		if wait := a.throttle.failed(Caller(r)); wait > 0 {
 			return slowed{wait}
 		}
 	}

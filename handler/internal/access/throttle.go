@@ -83,11 +83,11 @@ func (t *throttle) find(caller string) *rate.Limiter {
 	return a
 }
 
-// caller tells callers apart: by the last hop of X-Forwarded-For, which Azure's
+// Caller tells callers apart: by the last hop of X-Forwarded-For, which Azure's
 // front end adds. What stands before it is the caller's own word and counts for
 // nothing. Of an IPv6 address it is the /64, which one subscriber has whole. Where
 // there is no front end it is the connection's address.
-func caller(r *http.Request) string {
+func Caller(r *http.Request) string {
 	hops := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
 	last := strings.TrimSpace(hops[strings.LastIndex(hops, ",")+1:])
 	if last == "" {

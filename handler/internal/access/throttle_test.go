@@ -116,12 +116,12 @@ func TestCaller(t *testing.T) {
 		if c.forwarded != "" {
 			r.Header.Set("X-Forwarded-For", c.forwarded)
 		}
-		if got := caller(r); got != c.want {
+		if got := Caller(r); got != c.want {
 			t.Errorf("%q, %q: want %s, got %s", c.forwarded, c.remote, c.want, got)
 		}
 	}
 	r := &http.Request{Header: http.Header{"X-Forwarded-For": {"1.1.1.1", "198.51.100.7"}}}
-	if got := caller(r); got != "198.51.100.7" {
+	if got := Caller(r); got != "198.51.100.7" {
 		t.Errorf("two headers: %s", got)
 	}
 }

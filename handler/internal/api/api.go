@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/audit"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/jobs"
@@ -115,6 +116,11 @@ func (a *API) handler(do call) http.HandlerFunc {
 			a.Refuse(w, r, http.StatusMethodNotAllowed)
 			return
 		}
+		who := audit.SharedSecret
+		if scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
+			who = audit.ImportService
+		}
+		r = r.WithContext(audit.By(r.Context(), audit.Actor{Who: who, Door: "call", From: access.Caller(r)}))
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		value, err := do(r)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"xarchive/handler/internal/audit"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/twitter"
 )
@@ -34,7 +35,9 @@ func (j *Jobs) Candidate(ctx context.Context, jobID string) (Candidate, error) {
 // DeleteToken removes the token of a job's account. It is no error if there is
 // none.
 func (j *Jobs) DeleteToken(ctx context.Context, jobID string) error {
-	return j.keys.DeleteAccount(ctx, jobID)
+	return j.change(ctx, audit.Change{What: audit.TokenDeleted, JobID: jobID}, func() error {
+		return j.keys.DeleteAccount(ctx, jobID)
+	})
 }
 
 // account reads a job's account from where it is kept: another instance may have

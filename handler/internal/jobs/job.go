@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"xarchive/handler/internal/audit"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
@@ -38,23 +39,24 @@ func (j *Jobs) Save(ctx context.Context, jobID, accountID string) (saved bool, e
 	if accountID != user.ID {
 		return false, errNotSame
 	}
-	err = j.opt.State.TakeAccount(ctx, accountID, jobID, j.opt.Now())
+	before := ""
+	err = j.change(ctx, audit.Change{What: audit.JobSaved, JobID: jobID, Account: accountID}, func() error {
+		if err := j.opt.State.TakeAccount(ctx, accountID, jobID, j.opt.Now()); err != nil {
+			return err
+		}
+		return j.opt.State.UpdateJob(ctx, jobID, func(job *state.Job) error {
+			if job.CreatedAt.IsZero() {
+				job.CreatedAt = j.opt.Now().UTC()
+			}
+			before = job.AccountID
+			job.TenantID, job.AccountID, job.SignInNeeded = j.opt.TenantID, accountID, false
+			job.AccountName, job.Handle = user.Name, user.Username
+			return nil
+		})
+	})
 	if errors.Is(err, state.ErrTaken) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	before := ""
-	err = j.opt.State.UpdateJob(ctx, jobID, func(job *state.Job) error {
-		if job.CreatedAt.IsZero() {
-			job.CreatedAt = j.opt.Now().UTC()
-		}
-		before = job.AccountID
-		job.TenantID, job.AccountID, job.SignInNeeded = j.opt.TenantID, accountID, false
-		job.AccountName, job.Handle = user.Name, user.Username
-		return nil
-	})
 	if err != nil {
 		return false, err
 	}
@@ -72,12 +74,15 @@ func (j *Jobs) Save(ctx context.Context, jobID, accountID string) (saved bool, e
 // The token goes first, so that the call can be repeated after a failure; it goes
 // even if the job was never saved.
 func (j *Jobs) Delete(ctx context.Context, jobID string) error {
-	// A token in the environment belongs to the connector, not to the job.
-	if err := j.keys.DeleteAccount(ctx, jobID); err != nil && !errors.Is(err, secrets.ErrReadOnly) {
+	err := j.change(ctx, audit.Change{What: audit.JobDeleted, JobID: jobID}, func() error {
+		// A token in the environment belongs to the connector, not to the job.
+		if err := j.keys.DeleteAccount(ctx, jobID); err != nil && !errors.Is(err, secrets.ErrReadOnly) {
+			return err
+		}
+		return unknownJob(j.opt.State.DeleteJob(ctx, jobID))
+	})
+	if err != nil {
 		return err
-	}
-	if err := j.opt.State.DeleteJob(ctx, jobID); err != nil {
-		return unknownJob(err)
 	}
 	j.opt.Log.InfoContext(ctx, "job deleted; its archive stays", "job", jobID)
 	return nil
@@ -88,12 +93,14 @@ func (j *Jobs) RequireSignIn(ctx context.Context, jobID string) error {
 	if _, err := j.opt.State.Job(ctx, jobID); err != nil {
 		return unknownJob(err)
 	}
-	err := j.opt.State.UpdateJob(ctx, jobID, func(job *state.Job) error {
-		if job.CreatedAt.IsZero() {
-			return errUnknownJob // deleted meanwhile
-		}
-		job.SignInNeeded = true
-		return nil
+	err := j.change(ctx, audit.Change{What: audit.SignInRequired, JobID: jobID}, func() error {
+		return j.opt.State.UpdateJob(ctx, jobID, func(job *state.Job) error {
+			if job.CreatedAt.IsZero() {
+				return errUnknownJob // deleted meanwhile
+			}
+			job.SignInNeeded = true
+			return nil
+		})
 	})
 	if err != nil {
 		return err

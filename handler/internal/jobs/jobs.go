@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"xarchive/handler/internal/audit"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
@@ -68,6 +69,13 @@ type Secrets interface {
 	Describe(ctx context.Context, names ...string) ([]secrets.Info, error)
 }
 
+// Audit is the log of who changed what; *audit.Log.
+type Audit interface {
+	// Begin must return only once the change is written down. failed returns the
+	// change's error, which it writes down as well; nil is none.
+	Begin(ctx context.Context, c audit.Change) (failed func(error) error, err error)
+}
+
 // Options is what Jobs needs.
 type Options struct {
 	TenantID string // GUID, the only tenant served
@@ -77,6 +85,7 @@ type Options struct {
 	HTTP     *http.Client // for calls to X
 	Now      func() time.Time
 	Log      *slog.Logger
+	Audit    Audit
 
 	// AllowLoopbackBlobs lets a task's container be on this machine: for an
 	// emulator, where the connector's own storage is one too.
@@ -95,6 +104,16 @@ func New(o Options) *Jobs { return &Jobs{opt: o, keys: NewKeys(o.Secrets)} }
 // ReadOnly reports whether settings come from the environment, so that nothing can
 // be saved and nobody can sign in with X.
 func (j *Jobs) ReadOnly() bool { return j.opt.Secrets.Writable() != nil }
+
+// change makes a change that is written down before. It is not made if it cannot be
+// written down.
+func (j *Jobs) change(ctx context.Context, c audit.Change, do func() error) error {
+	failed, err := j.opt.Audit.Begin(ctx, c)
+	if err != nil {
+		return err
+	}
+	return failed(do())
+}
 
 // bad is the refusal of wrong input.
 func bad(sentence string) error { return fault.Refuse(fault.BadRequest, sentence) }

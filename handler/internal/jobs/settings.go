@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"xarchive/handler/internal/audit"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
 )
@@ -95,20 +96,27 @@ func (j *Jobs) SaveSettings(ctx context.Context, values map[string]string) (save
 			return 0, &SettingError{Setting: name, Wrong: wrong}
 		}
 	}
-	var done []string
+	var names, done []string
 	for _, name := range Settings() {
-		value := strings.TrimSpace(values[name])
-		if value == "" {
-			continue
+		if strings.TrimSpace(values[name]) != "" {
+			names = append(names, name)
 		}
-		if err := j.opt.Secrets.Set(ctx, name, value); err != nil {
-			return len(done), &SettingError{Setting: name, Saved: done, Err: err}
-		}
-		done = append(done, name)
-		j.opt.Log.InfoContext(ctx, "setting saved", "secret", name)
 	}
+	if len(names) == 0 {
+		return 0, nil
+	}
+	err = j.change(ctx, audit.Change{What: audit.SettingsSaved, Detail: strings.Join(names, ", ")}, func() error {
+		for _, name := range names {
+			if err := j.opt.Secrets.Set(ctx, name, strings.TrimSpace(values[name])); err != nil {
+				return &SettingError{Setting: name, Saved: done, Err: err}
+			}
+			done = append(done, name)
+			j.opt.Log.InfoContext(ctx, "setting saved", "secret", name)
+		}
+		return nil
+	})
 	j.keys.ForgetApp() // the other half of a pair may be kept from before
-	return len(done), nil
+	return len(done), err
 }
 
 func wrongValue(value string) string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"xarchive/handler/internal/audit"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
@@ -155,7 +156,10 @@ func (j *Jobs) AbandonSignIn(ctx context.Context, token string) error {
 // that a job that exists has its account back. With another account the job stays as
 // it is until it is saved with that one.
 func (j *Jobs) keepAccount(ctx context.Context, jobID string, account twitter.Account) error {
-	if err := j.keys.SaveAccount(ctx, jobID, account); err != nil {
+	err := j.change(ctx, audit.Change{What: audit.SignedInWithX, JobID: jobID, Account: account.UserID}, func() error {
+		return j.keys.SaveAccount(ctx, jobID, account)
+	})
+	if err != nil {
 		return err
 	}
 	j.opt.Log.InfoContext(ctx, "account signed in", "job", jobID, "account", account.UserID, "handle", account.ScreenName)

@@ -7,6 +7,7 @@
 //	/Status                  status.go: jobs, posts per day, tasks
 //	/preview/OnJobCreating   setup.go: set-up of a job; the Compliance Center opens it
 //	/Views/TwitterOAuth      signin.go: to X (?loginUrl=), and back from X
+//	/Views/Changes           changes.go: who changed what
 //	/Views/SignOut           session.go
 //	/Views/style.css, /Views/page.js, /Views/icon.svg
 //
@@ -25,6 +26,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/audit"
 	"xarchive/handler/internal/connection"
 	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/jobs"
@@ -46,6 +48,14 @@ type Records interface {
 	RecentTasks(ctx context.Context, n int) (list []state.Task, damaged []state.Damaged, err error)
 }
 
+// Changes is the log of who changed what; *audit.Log.
+type Changes interface {
+	jobs.Audit
+	// Newest returns the n records before a number, the newest first; 0 begins with the
+	// last. broken is what is wrong with them.
+	Newest(ctx context.Context, before, n int) (list []audit.Record, broken []error, err error)
+}
+
 // Options is what the pages need.
 type Options struct {
 	TenantID string // GUID, the only tenant served
@@ -55,6 +65,7 @@ type Options struct {
 	PublicURL string
 
 	Access  *access.Access
+	Changes Changes
 	Jobs    *jobs.Jobs
 	Health  health.Judge // how everything stands
 	Records Records
@@ -96,13 +107,16 @@ func (p *Pages) Register(m *web.Mux) {
 		"GET /preview/OnJobCreating":  (*request).setUp,
 		"POST /preview/OnJobCreating": (*request).setUp,
 		"GET /Views/TwitterOAuth":     (*request).twitterOAuth,
+		"GET /Views/Changes":          (*request).changes,
+		"POST /Views/Changes":         (*request).changes,
 		"POST /Views/SignOut":         (*request).signOut,
 		"GET /Views/style.css":        asset("style.css", "text/css; charset=utf-8"),
 		"GET /Views/icon.svg":         asset("icon.svg", "image/svg+xml"),
 		"GET /Views/page.js":          asset("page.js", "text/javascript; charset=utf-8"),
 	} {
 		m.Handle(pattern, func(w http.ResponseWriter, r *http.Request) {
-			q := p.request(w, r)
+			by := audit.Actor{Who: audit.SharedSecret, Door: "page", From: access.Caller(r)}
+			q := p.request(w, r.WithContext(audit.By(r.Context(), by)))
 			if r.Method == http.MethodPost && !q.readForm() {
 				return
 			}

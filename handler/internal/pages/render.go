@@ -24,7 +24,7 @@ func parseTemplates() templates {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"number": health.Number, "day": day, "minute": minute, "moment": moment, "iso": iso,
 	}).ParseFS(files, "assets/layout.html"))
-	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "opening", "returned", "status"} {
+	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "opening", "returned", "status", "changes"} {
 		t.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(files, "assets/"+name+".html"))
 	}
 	for _, name := range []string{"style.css", "page.js", "icon.svg"} {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/audit"
 )
 
 // A session (package access) is kept in a cookie. Every form carries a token that
@@ -69,7 +70,22 @@ func (q *request) findSession(signer *access.Signer) bool {
 		return false
 	}
 	q.csrf = signer.FormOfSession(q.session)
+	q.act()
 	return true
+}
+
+// act has what the request changes be written down as the session's.
+func (q *request) act() {
+	by := audit.Actor{Who: audit.SharedSecret, Door: "page", From: access.Caller(q.r), Session: audit.SessionName(q.session.ID)}
+	q.r = q.r.WithContext(audit.By(q.r.Context(), by))
+}
+
+// note writes down that a session begins or ends. That it cannot be written down keeps
+// nobody out: pages must say what is wrong with the storage account.
+func (q *request) note(what string) {
+	if _, err := q.pages.opt.Changes.Begin(q.r.Context(), audit.Change{What: what}); err != nil {
+		q.pages.opt.Log.ErrorContext(q.r.Context(), "a session's beginning or end is not in the log of changes", "what", what, "error", err.Error())
+	}
 }
 
 // askTime is how long a page waits to learn whether the session was ended.
@@ -153,7 +169,12 @@ func (q *request) admit() {
 	if signer == nil {
 		return
 	}
-	q.setCookie(sessionCookie, signer.NewSession(), access.SessionLife)
+	cookie := signer.NewSession()
+	q.setCookie(sessionCookie, cookie, access.SessionLife)
+	if q.session = signer.Session(cookie); q.session != nil {
+		q.act()
+		q.note(audit.SessionBegun)
+	}
 	q.setCookie(formCookie, "", 0)
 	q.pages.opt.Log.InfoContext(q.r.Context(), "a session has begun", "page", q.r.Pattern)
 	q.redirect(q.r.URL.RequestURI())
@@ -180,6 +201,7 @@ func (q *request) signOut() {
 	}
 	q.setCookie(sessionCookie, "", 0)
 	if q.session != nil {
+		q.note(audit.SessionEnded)
 		if err := q.pages.opt.Records.SignOut(q.r.Context(), q.session.ID, q.pages.opt.Now()); err != nil {
 			problem := q.explain("ending a session", err)
 			q.session = nil

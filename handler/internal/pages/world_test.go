@@ -55,7 +55,7 @@ func newWorld(t *testing.T) *world {
 
 // serve puts an instance behind the server.
 func (w *world) serve(guard *access.Access, work *jobs.Jobs, change ...func(*Options)) {
-	o := Options{TenantID: tenant, XAPIURL: w.XURL, Access: guard, Jobs: work, Records: w.State, Health: health.Judge{Records: w.State, Settings: work.Settings, Now: w.Now}, Connections: w.connections, Version: "1.2.3-test", Now: w.Now, Log: w.Logger}
+	o := Options{TenantID: tenant, XAPIURL: w.XURL, Access: guard, Jobs: work, Changes: w.Audit, Records: w.State, Health: health.Judge{Records: w.State, Settings: work.Settings, Now: w.Now}, Connections: w.connections, Version: "1.2.3-test", Now: w.Now, Log: w.Logger}
 	for _, f := range change {
 		f(&o)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/audit"
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/jobs"
 	"xarchive/handler/internal/secrets"
@@ -43,6 +44,7 @@ type World struct {
 	T              *testing.T
 	Blobs          *blobs.Server
 	State          *state.Store
+	Audit          *audit.Log
 	StateContainer *blob.Container
 	Vault          *secretstest.Vault
 	X              *x.Server
@@ -67,6 +69,7 @@ func New(t *testing.T) *World {
 	account := blob.Account{ConnectionString: w.Blobs.ConnectionString(), HTTP: w.Blobs.Client()}
 	w.StateContainer = account.Container("state")
 	w.State = state.New(w.StateContainer)
+	w.Audit = audit.New(account.Container("archive"), w.Now)
 	w.Vault = secretstest.New(t, map[string]string{
 		secrets.APISecretKey: Secret, secrets.TwitterAPIKey: XKey, secrets.TwitterAPISecretKey: "hush app"})
 	posts, err := corpus.Builtin()
@@ -90,7 +93,7 @@ func (w *World) Instance(environment map[string]string) (*access.Access, *jobs.J
 		store = secretstest.Environment(w.T, environment)
 	}
 	return access.New(access.Options{TenantID: Tenant, Secrets: store, Now: w.Now}),
-		jobs.New(jobs.Options{TenantID: Tenant, XAPIURL: w.XURL, State: w.State, Secrets: store, HTTP: w.HTTP, Now: w.Now, Log: w.Logger}),
+		jobs.New(jobs.Options{TenantID: Tenant, XAPIURL: w.XURL, State: w.State, Secrets: store, HTTP: w.HTTP, Now: w.Now, Log: w.Logger, Audit: w.Audit}),
 		jobs.NewKeys(store)
 }
 
