@@ -129,11 +129,6 @@ func (a *Access) attempt(r *http.Request, try func() error) error {
 	return err
 }
 
-// leastSecret is how many characters the shared secret must have: whoever may guess it
-// without end, or has something that is made from it, must not find it. A shorter one is
-// taken for none.
-const leastSecret = 32
-
 // sharedSecret reads the shared secret with get. Where it cannot be used the error is
 // ErrUndecided.
 func sharedSecret(get func() (string, error)) (string, error) {
@@ -141,8 +136,8 @@ func sharedSecret(get func() (string, error)) (string, error) {
 	if err != nil {
 		return "", errors.Join(ErrUndecided, err)
 	}
-	if n := utf8.RuneCountInString(secret); n < leastSecret {
-		return "", fmt.Errorf("%w: the secret %s has %d characters and could be guessed; set one of %d at least", ErrUndecided, secrets.APISecretKey, n, leastSecret)
+	if n := utf8.RuneCountInString(secret); n < secrets.LeastSharedSecret {
+		return "", fmt.Errorf("%w: the secret %s has %d characters and could be guessed; set one of %d at least", ErrUndecided, secrets.APISecretKey, n, secrets.LeastSharedSecret)
 	}
 	return secret, nil
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/fault"
@@ -202,7 +203,10 @@ func (c *Checker) keyVault(ctx context.Context) error {
 	if c.opt.Secrets.Writable() != nil {
 		return nil
 	}
-	_, err := c.read(ctx, secrets.APISecretKey)
+	values, err := c.read(ctx, secrets.APISecretKey)
+	if err == nil && utf8.RuneCountInString(values[0]) < secrets.LeastSharedSecret {
+		return fault.Refuse(fault.Settings, fmt.Sprintf("The secret %s has fewer than %d characters and could be guessed, so that nobody is let in with it. Set a longer one, and enter it in the Compliance Center.", secrets.APISecretKey, secrets.LeastSharedSecret))
+	}
 	return err
 }
 

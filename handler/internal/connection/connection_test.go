@@ -27,7 +27,7 @@ const (
 
 func full(t *testing.T) *secretstest.Vault {
 	return secretstest.New(t, map[string]string{
-		secrets.APISecretKey: "hush-shared", secrets.TwitterAPIKey: "key", secrets.TwitterAPISecretKey: "hush-x",
+		secrets.APISecretKey: "hush-shared, of 32 characters at least", secrets.TwitterAPIKey: "key", secrets.TwitterAPISecretKey: "hush-x",
 		secrets.AADApplicationID: "11111111-2222-4333-8444-555555555555", secrets.AADApplicationSecret: "hush-entra", secrets.AADApplicationURI: "https://contoso.example/x",
 	})
 }
@@ -201,6 +201,10 @@ func TestKeyVault(t *testing.T) {
 	b := full(t)
 	c := New(Options{Secrets: store(b)})
 	expect(t, "good", try(t, c, "Key Vault"))
+	shared := b.Value(secrets.APISecretKey)
+	b.Put(secrets.APISecretKey, "a secret of less than 32 charac")
+	expect(t, "a short secret", try(t, c, "Key Vault"), "fewer than 32 characters", "Compliance Center")
+	b.Put(secrets.APISecretKey, shared)
 	b.Forbid(true)
 	expect(t, "refused", try(t, c, "Key Vault"), "Key Vault Secrets Officer")
 	b.Forbid(false)

@@ -39,6 +39,10 @@ const (
 	PagesKey                 = "pages-key" // random; signs what browsers keep for the pages. The connector makes it
 )
 
+// LeastSharedSecret is how many characters [APISecretKey] must have: whoever may guess it
+// without end must not find it. A shorter one is taken for none.
+const LeastSharedSecret = 32
+
 var (
 	// ErrNotSet: there is no such secret, or it is empty. Errors that wrap it are
 	// [*NotSetError] and say how to set it.
