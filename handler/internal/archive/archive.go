@@ -1,6 +1,6 @@
 // Package archive keeps the messages: one .eml blob a post, and further ones with what
 // came later (supplements), each written once, never overwritten, with its SHA-256
-// beside it. It is the record that the company
+// beside it; and X's answers as they came ([Raw]). It is the record that the company
 // relies on, and the only source from which anything is delivered. [Archive.Put]
 // writes, [Archive.FindPost] and [Archive.Walk] find, [Archive.Open] reads and
 // compares the hash. docs/format.md describes the blobs.

@@ -1,6 +1,7 @@
 // Package ingest is what the timer starts: capture (X → archive) and deliver
 // (archive → Import service), at the same time, with archive and state between them;
-// and, once a day, the sweep that removes what nobody needs any more.
+// and, once a day, the sweep that removes what nobody needs any more, and the archive's
+// verification.
 package ingest
 
 import (

@@ -15,6 +15,8 @@
 //	signins/<hash>.json                  SignIn
 //	signed-out/<hash>.json               SignedOut: a session with the pages that was ended before its time
 //	sweep.json                           Sweep: when leftovers were last removed
+//	verify.json                          Round: the daily round through all archives
+//	verified/<accountId>.json            Verification: what it found of an account's archive
 //	tick.json                            Tick: when the timer last ticked
 //	day.json                             Day: items that the Import service was told of today
 //
