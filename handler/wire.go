@@ -14,6 +14,7 @@ import (
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/audit"
 	"xarchive/handler/internal/blob"
+	"xarchive/handler/internal/browse"
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/config"
 	"xarchive/handler/internal/connection"
@@ -123,7 +124,9 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 	calls := api.New(api.Options{TenantID: cfg.TenantID, Access: guard, Jobs: work, Health: judge, Now: time.Now, Log: log, Strangers: strangers})
 	people := pages.New(pages.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
-		Access: guard, Changes: changes, Jobs: work, Health: judge, Records: store, Connections: checker.Tests, Version: release, Now: time.Now, Log: log, Strangers: strangers})
+		Access: guard, Changes: changes, Jobs: work, Health: judge, Records: store, Connections: checker.Tests, Version: release, Now: time.Now, Log: log, Strangers: strangers,
+		Archive:   browse.Browser{Archive: mail, Manifests: manifest.New(account.Container(cfg.ArchiveContainer)), Version: build, Now: time.Now},
+		Statement: states.Make})
 	return &app{
 		front:   route(calls, people),
 		checker: checker,

@@ -90,7 +90,7 @@ func (p *tab) watch() func(any) {
 				note("the console has: %s %s", e.Entry.Source, e.Entry.Text)
 			}
 		case *network.EventRequestWillBeSent:
-			if u := e.Request.URL; !strings.HasPrefix(u, p.s.HostURL+"/") && !strings.HasPrefix(u, p.s.XURL+"/") && !strings.HasPrefix(u, "about:") {
+			if u := e.Request.URL; !strings.HasPrefix(u, p.s.HostURL+"/") && !strings.HasPrefix(u, p.s.XURL+"/") && !strings.HasPrefix(u, "about:") && !strings.HasPrefix(u, "data:") {
 				note("it loads %s", u)
 			}
 		}
@@ -280,4 +280,17 @@ func (p *tab) atX(handle string) {
 func (p *tab) withoutScript() {
 	p.t.Helper()
 	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+}
+
+// withScript turns JavaScript on again.
+func (p *tab) withScript() {
+	p.t.Helper()
+	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
+}
+
+// count counts elements, also where pages run no script.
+func (p *tab) count(selector string) int {
+	p.t.Helper()
+	quoted, _ := json.Marshal(selector)
+	return int(ask[int64](p, `document.querySelectorAll(`+string(quoted)+`).length`))
 }

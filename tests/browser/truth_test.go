@@ -179,7 +179,7 @@ func TestDeliveryTold(t *testing.T) {
 	_, _ = s.Host.Tick(t.Context(), "ingest") // that it fails is what this is about
 	s.Import.FailNext(0, 0)
 	p.open("/")
-	p.sees("A delivery was refused", "status 404")
+	p.sees("5 deliveries were refused", "status 404")
 	p.saysNot(calm...)
 	p.open("/Status")
 	if got := p.level("Contoso " + ids[0]); got != "bad" {
@@ -307,4 +307,20 @@ func TestLongHistoryTold(t *testing.T) {
 	p.setUp("job")
 	p.sees("Older posts are missing")
 	p.saysNot(calm...)
+
+	t.Log("a person acknowledges it")
+	p.open("/Status")
+	p.press("Acknowledge")
+	p.look("status-acknowledge")
+	p.fill("Your name", "Ada Lovelace")
+	p.fill("Why it can stay so", "Archived by hand before the connector was there")
+	p.press("Acknowledge the loss")
+	p.sees("Acknowledged by Ada Lovelace", "Archived by hand before the connector was there", "Older posts are missing")
+	if got := p.level("Contoso"); got != "good" {
+		t.Errorf("an acknowledged loss is marked %q", got)
+	}
+	p.look("status-acknowledged")
+	p.open("/")
+	p.heading("All is well, but for what is known to be lost")
+	p.look("overview-acknowledged")
 }

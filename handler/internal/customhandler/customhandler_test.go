@@ -279,6 +279,9 @@ func TestUnavailable(t *testing.T) {
 	if status, _ := r.send(t, "GET", "/", ""); status != 503 {
 		t.Errorf("the host's poll got %d", status)
 	}
+	if status, body := r.send(t, "GET", "/Configure", "", "Accept", "text/html,*/*"); status != 503 || !strings.HasPrefix(body, "<!doctype html>") || !strings.Contains(body, "<h1>The connector is not set up</h1>") {
+		t.Errorf("a browser got %d %s", status, body)
+	}
 	if !strings.Contains(log.String(), "level=WARN") {
 		t.Errorf("no warning in the log: %s", log)
 	}

@@ -58,7 +58,7 @@ func (r *run) write(m message, err error, rec *record) error {
 			rec.LeftOut = unreadable
 			return nil
 		}
-		if !r.Query.matches(read.Post) {
+		if !r.Query.Matches(read.Post) {
 			rec.NoMatch = true
 			return nil
 		}

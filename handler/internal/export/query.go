@@ -72,10 +72,10 @@ func (q Query) kind(k post.Kind) bool { return len(q.Kinds) == 0 || slices.Conta
 // message does.
 func isKind(k post.Kind) bool { return slices.Contains(post.Kinds(), k) }
 
-// matches reports whether a post is of the kinds and has the text. A retweet has X's shortened copy of
+// Matches reports whether a post is of the kinds and has the text. A retweet has X's shortened copy of
 // the original's text, so the original is searched, too; an article's words are in
 // the article.
-func (q Query) matches(p *post.Post) bool {
+func (q Query) Matches(p *post.Post) bool {
 	texts := []string{p.Text.Plain()}
 	if p.Article != nil {
 		texts = append(texts, p.Article.Title, p.Article.Text)

@@ -9,11 +9,15 @@ package health
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"xarchive/handler/internal/state"
 )
 
 // Level says what a finding asks of people. Each has one meaning.
@@ -24,7 +28,8 @@ const (
 	Well Level = "good"
 	// Working: it is not done yet, and goes on by itself.
 	Working Level = "wait"
-	// Lost: something cannot be had any more. Nobody can undo it; it is to be known.
+	// Lost: something cannot be had any more. Nobody can undo it; it stays so until a
+	// person has acknowledged it.
 	Lost Level = "loss"
 	// NeedsYou: it stays so until a person acts.
 	NeedsYou Level = "bad"
@@ -55,6 +60,20 @@ type Finding struct {
 	Title string // a few words
 	Text  string // what happened, and what to do or what happens by itself
 	Do    Action
+
+	// Losses name what cannot be undone, for an acknowledgement. A finding that has
+	// been acknowledged is Well and stays in the list.
+	Losses []string
+	Known  *state.Acknowledgement // nil: nobody has acknowledged it
+}
+
+// Acknowledgeable reports whether it waits for a person to say that it is known.
+func (f Finding) Acknowledgeable() bool { return len(f.Losses) > 0 && f.Known == nil }
+
+// ID names a finding that can be acknowledged.
+func (f Finding) ID() string {
+	sum := sha256.Sum256([]byte(strings.Join(f.Losses, "\n")))
+	return hex.EncodeToString(sum[:8])
 }
 
 // Verdict is one side of a job.
@@ -63,6 +82,37 @@ type Verdict struct {
 	// Until is up to when everything is known to be done; the zero time if nothing
 	// is.
 	Until time.Time
+}
+
+// acknowledged makes calm what a person knows of already.
+func (v *Verdict) acknowledged(known Known) {
+	for i := range v.Findings {
+		f := &v.Findings[i]
+		for _, loss := range f.Losses {
+			if f.Known = known[loss]; f.Known == nil {
+				break
+			}
+		}
+		if f.Known != nil {
+			f.Level, f.Do = Well, None
+		}
+	}
+}
+
+// Known are acknowledgements by the name of the loss.
+type Known map[string]*state.Acknowledgement
+
+// NewKnown returns the acknowledgements of an account's losses.
+func NewKnown(list []state.Acknowledgement, accountID string) Known {
+	known := Known{}
+	for i, a := range list {
+		for _, loss := range a.Losses {
+			if a.AccountID == accountID {
+				known[loss] = &list[i]
+			}
+		}
+	}
+	return known
 }
 
 // Level returns the gravest finding's level, Well if there is none.
@@ -75,6 +125,12 @@ func (v Verdict) Level() Level {
 
 func (v *Verdict) say(level Level, title, format string, args ...any) {
 	v.Findings = append(v.Findings, Finding{Level: level, Title: title, Text: fmt.Sprintf(format, args...)})
+}
+
+// lose says that something cannot be undone.
+func (v *Verdict) lose(level Level, losses []string, title, format string, args ...any) {
+	v.say(level, title, format, args...)
+	v.Findings[len(v.Findings)-1].Losses = losses
 }
 
 func (v *Verdict) do(a Action) { v.Findings[len(v.Findings)-1].Do = a }

@@ -52,7 +52,7 @@ func TestRead(t *testing.T) {
 		"a gap":                          {job, state.Account{Covered: covered(time.Minute), Gaps: []state.Gap{{Range: state.Range{From: ago(2 * time.Hour), To: ago(time.Hour)}}}}, health.Lost, "A gap", health.None},
 		"posts set aside":                {job, state.Account{Covered: covered(time.Minute), SetAside: state.SetAside{Posts: 2}}, health.NeedsYou, "2 posts set aside", health.None},
 	} {
-		v := health.Read(c.job, c.account, now)
+		v := health.Read(c.job, c.account, nil, now)
 		title, do := "", health.None
 		if len(v.Findings) > 0 {
 			title, do = v.Findings[0].Title, v.Findings[0].Do
@@ -114,7 +114,7 @@ func TestDeliver(t *testing.T) {
 		}), health.Working, "The rest is delivered tomorrow", time.Time{}},
 		"the service is out of order": {job, task(func(x *state.Task) { x.Problem = &state.Problem{Cause: fault.Import} }), health.Working, "A delivery is under way", time.Time{}},
 	} {
-		v := health.Deliver(c.job, c.tasks, now)
+		v := health.Deliver(c.job, c.tasks, nil, now)
 		title := ""
 		if len(v.Findings) > 0 {
 			title = v.Findings[0].Title
@@ -163,6 +163,77 @@ func TestArchive(t *testing.T) {
 		v := health.Archive(c.known, at)
 		if v.Level() != c.level || v.Until != c.known.Sound || c.says != "" && !strings.Contains(v.Findings[0].Text, c.says) {
 			t.Errorf("%s: %+v", name, v)
+		}
+	}
+}
+
+// TestAcknowledged: what a person knows of is calm and stays in the list; what is new,
+// or has grown, is asked about anew.
+func TestAcknowledged(t *testing.T) {
+	gap := state.Gap{Range: state.Range{From: ago(3 * time.Hour), To: ago(2 * time.Hour)}, Why: state.LeftOut}
+	lost := func(id string) state.Lost {
+		return state.Lost{Waiting: state.Waiting{PostID: id, Media: []string{"3_1"}}}
+	}
+	account := state.Account{ID: "7", Covered: covered(time.Minute), Gaps: []state.Gap{gap}, Lost: []state.Lost{lost("1"), lost("2")}}
+	task := state.Task{JobID: "j", TaskID: "t", Start: ago(5 * time.Hour), End: ago(time.Hour), ReceivedAt: ago(time.Hour), EndedAt: ago(time.Minute), Verdict: &state.Verdict{Status: 2, Reason: "a gap"}}
+	known := map[string]string{}
+	stand := func() health.Standing {
+		var list []state.Acknowledgement
+		for loss := range known {
+			list = append(list, state.Acknowledgement{AccountID: "7", Losses: []string{loss}, By: "Ada"}, state.Acknowledgement{AccountID: "8", Losses: []string{loss}})
+		}
+		return health.Stand(job, account, []state.Task{task}, state.Verification{}, health.NewKnown(list, "7"), now)
+	}
+	s := stand()
+	if len(s.Findings()) != 3 || s.Level() != health.Lost {
+		t.Fatalf("%s, %+v", s.Level(), s.Findings())
+	}
+	for _, f := range s.Findings() {
+		if !f.Acknowledgeable() {
+			t.Errorf("%s cannot be acknowledged", f.Title)
+		}
+		for _, loss := range f.Losses {
+			known[loss] = ""
+		}
+	}
+	s = stand()
+	if s.Level() != health.Well || len(s.Findings()) < 3 || s.Findings()[0].Known.By != "Ada" || s.Summary() != "Well, but for what is known to be lost" {
+		t.Errorf("acknowledged: %s, %q, %+v", s.Level(), s.Summary(), s.Findings())
+	}
+	account.Gaps = []state.Gap{{Range: state.Range{From: gap.From, To: ago(time.Hour)}, Why: gap.Why}}
+	if s = stand(); s.Level() != health.Lost || s.Summary() != "A gap" {
+		t.Errorf("a gap that has grown: %s, %q", s.Level(), s.Summary())
+	}
+	account.Gaps, account.Lost = []state.Gap{gap}, append(account.Lost, lost("3"))
+	if s = stand(); s.Level() != health.Lost || s.Summary() != "1 post without all that belongs to it" || !strings.HasSuffix(s.Findings()[0].Text, ": 3.") {
+		t.Errorf("one post more: %s, %+v", s.Level(), s.Findings())
+	}
+	account.Lost = account.Lost[:2]
+	task.EndedAt = now
+	if s = stand(); s.Level() != health.Lost || s.Summary() != "A delivery is not whole" {
+		t.Errorf("a task that ended badly once more: %s, %q", s.Level(), s.Summary())
+	}
+}
+
+// TestReason: what is said of a task has no names of blobs and no times for machines.
+func TestReason(t *testing.T) {
+	left := func(c fault.Cause, key string) state.Left {
+		return state.Left{Key: key, Problem: state.Problem{Cause: c, Text: "7/2026/x.eml: inner"}}
+	}
+	for want, task := range map[string]state.Task{
+		"": {Verdict: &state.Verdict{}},
+		"Posts may be missing from 1 Mar 2024, 11:13 UTC to 22 Oct 2025, 14:10 UTC: X no longer gives them.": {Verdict: &state.Verdict{Status: 2,
+			Reason: "posts may be missing from 2024-03-01T11:13:11Z to 2025-10-22T14:10:36Z: X no longer gives them"}},
+		"A; message 1, 2, 3 and 1 other not delivered: An archived message does not have the bytes that were archived; message 5 not delivered: The storage account does not answer as it should.": {
+			Verdict: &state.Verdict{Status: 2, Reason: "a; not delivered: message 1 (inner)"},
+			Left:    []state.Left{left(fault.ArchiveAltered, "1"), left(fault.ArchiveAltered, "2"), left(fault.Storage, "5"), left(fault.ArchiveAltered, "3"), left(fault.ArchiveAltered, "4")}},
+		"The container that the Compliance Center named cannot be written to.": {Problem: &state.Problem{Cause: fault.SASRefused, Text: "inner"},
+			Verdict: &state.Verdict{Status: 1, Reason: "10 attempts brought the task no further than message 1; the last ended with: uploading job-a/t.json: inner"}},
+		"The window is not captured.":                        {Verdict: &state.Verdict{Status: 1, Reason: "the window is not captured; the account's problem: X cannot be reached. (inner)"}},
+		"The Import service answered: status 400 no thanks.": {Verdict: &state.Verdict{Refusal: "status 400 no thanks"}},
+	} {
+		if got := health.Reason(task); got != want {
+			t.Errorf("want %q, got %q", want, got)
 		}
 	}
 }

@@ -19,12 +19,16 @@ type Records interface {
 	Ticks
 	// Jobs returns all jobs, and apart from them the records that cannot be read.
 	Jobs(ctx context.Context) (list []state.Job, damaged []state.Damaged, err error)
+	// Job returns state.ErrNotFound if there is none of that id.
+	Job(ctx context.Context, id string) (state.Job, error)
 	// Account returns an empty account for one that was never read.
 	Account(ctx context.Context, id string) (state.Account, error)
 	// Verification returns an empty one for an account whose archive was never read again.
 	Verification(ctx context.Context, accountID string) (state.Verification, error)
 	// NewestTasks returns each job's newest tasks, the newest first.
 	NewestTasks(ctx context.Context, jobIDs []string) (list []state.Task, damaged []state.Damaged, err error)
+	// Acknowledgements returns those of one account, or of all for "".
+	Acknowledgements(ctx context.Context, accountID string) (list []state.Acknowledgement, damaged []state.Damaged, err error)
 }
 
 // Judge says how everything stands, to whoever asks: the pages, probes, alarms.
@@ -57,8 +61,9 @@ type Standing struct {
 }
 
 // Stand judges one job. tasks are its newest; those of other jobs are passed over.
-func Stand(job state.Job, account state.Account, tasks []state.Task, archive state.Verification, now time.Time) Standing {
-	return Standing{job, account, Read(job, account, now), Deliver(job, tasks, now), Archive(archive, now)}
+// known are the acknowledgements of its losses.
+func Stand(job state.Job, account state.Account, tasks []state.Task, archive state.Verification, known Known, now time.Time) Standing {
+	return Standing{job, account, Read(job, account, known, now), Deliver(job, tasks, known, now), Archive(archive, now)}
 }
 
 // Name is what the job's account is called: by its name and its handle, as far as
@@ -87,10 +92,14 @@ func (j Standing) Level() Level {
 
 // Summary says how the job stands in a few words.
 func (j Standing) Summary() string {
-	if all := j.Findings(); len(all) > 0 {
-		return all[0].Title
+	all := j.Findings()
+	switch {
+	case len(all) == 0:
+		return "All is well"
+	case all[0].Known != nil: // all are
+		return "Well, but for what is known to be lost"
 	}
-	return "All is well"
+	return all[0].Title
 }
 
 // Asks reports whether a person is asked to do this.
@@ -155,7 +164,20 @@ func (j Judge) Job(ctx context.Context, job state.Job) (Standing, error) {
 		return Standing{Job: job}, silent(ctx, err)
 	}
 	tasks, _, err := j.Records.NewestTasks(ctx, []string{job.ID})
-	return Stand(job, account, tasks, archive, j.Now().UTC()), silent(ctx, err)
+	if err != nil {
+		return Standing{Job: job}, silent(ctx, err)
+	}
+	known, _, err := j.Records.Acknowledgements(ctx, job.AccountID)
+	return Stand(job, account, tasks, archive, NewKnown(known, job.AccountID), j.Now().UTC()), silent(ctx, err)
+}
+
+// JobOf judges the job of that id. It returns state.ErrNotFound if there is none.
+func (j Judge) JobOf(ctx context.Context, id string) (Standing, error) {
+	job, err := j.Records.Job(ctx, id)
+	if err != nil {
+		return Standing{}, err
+	}
+	return j.Job(ctx, job)
 }
 
 // Reach returns an error if the storage account does not answer. It takes no more than
@@ -203,6 +225,10 @@ func (j Judge) state(ctx context.Context, r *Report) error {
 	if err != nil {
 		return silent(ctx, err)
 	}
+	known, unknown, err := j.Records.Acknowledgements(ctx, "")
+	if err != nil {
+		return silent(ctx, err)
+	}
 	accounts, archives, unread, err := j.accounts(ctx, jobs)
 	if err != nil {
 		return silent(ctx, err)
@@ -212,12 +238,12 @@ func (j Judge) state(ctx context.Context, r *Report) error {
 		byJob[t.JobID] = append(byJob[t.JobID], t)
 	}
 	for i, job := range jobs {
-		r.Jobs = append(r.Jobs, Stand(job, accounts[i], byJob[job.ID], archives[i], r.At))
+		r.Jobs = append(r.Jobs, Stand(job, accounts[i], byJob[job.ID], archives[i], NewKnown(known, job.AccountID), r.At))
 	}
 	slices.SortFunc(r.Jobs, func(x, y Standing) int {
 		return cmp.Or(Worse(x.Level(), y.Level()), cmp.Compare(x.Name(), y.Name()), cmp.Compare(x.Job.ID, y.Job.ID))
 	})
-	for _, d := range slices.Concat(damaged, more, unread) {
+	for _, d := range slices.Concat(damaged, more, unknown, unread) {
 		r.Damaged = append(r.Damaged, d.Name)
 	}
 	return nil

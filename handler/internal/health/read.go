@@ -1,6 +1,8 @@
 package health
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"xarchive/handler/internal/fault"
@@ -16,11 +18,12 @@ const (
 )
 
 // Read says what of a job's account is read from X into the archive.
-func Read(job state.Job, a state.Account, now time.Time) Verdict {
+func Read(job state.Job, a state.Account, known Known, now time.Time) Verdict {
 	v := Verdict{Until: a.Covered.End()}
 	readFailure(&v, job, a, now)
 	readProgress(&v, job, a, now)
-	readLoss(&v, a)
+	readLoss(&v, a, known)
+	v.acknowledged(known)
 	v.sort()
 	return v
 }
@@ -82,33 +85,50 @@ func readProgress(v *Verdict, job state.Job, a state.Account, now time.Time) {
 }
 
 // readLoss says what cannot be had any more, and what could not be understood.
-func readLoss(v *Verdict, a state.Account) {
+func readLoss(v *Verdict, a state.Account, known Known) {
 	for _, g := range a.Gaps {
+		loss := []string{fmt.Sprintf("gap/%s/%s/%s", g.Why, g.From.UTC().Format(time.RFC3339), g.To.UTC().Format(time.RFC3339))}
 		from := "from " + Moment(g.From)
 		if g.From.IsZero() {
 			from = "before"
 		}
 		switch g.Why {
 		case state.LeftOut:
-			v.say(Lost, "A gap", "X left posts out of its answers for a day: posts %s to %s may be missing.", from, Moment(g.To))
+			v.lose(Lost, loss, "A gap", "X left posts out of its answers for a day: posts %s to %s may be missing.", from, Moment(g.To))
 		default:
 			if g.From.IsZero() {
-				v.say(Lost, "Older posts are missing", "X gives back the newest 3,200 posts of an account. What was posted before %s is not in the archive, as far as there is any.", Moment(g.To))
+				v.lose(Lost, loss, "Older posts are missing", "X gives back the newest 3,200 posts of an account. What was posted before %s is not in the archive, as far as there is any.", Moment(g.To))
 				continue
 			}
-			v.say(Lost, "A gap", "More was posted than X gives back (3,200 posts): posts %s to %s may be missing. Have the timer tick more often (INGEST_SCHEDULE).", from, Moment(g.To))
+			v.lose(Lost, loss, "A gap", "More was posted than X gives back (3,200 posts): posts %s to %s may be missing. Have the timer tick more often (INGEST_SCHEDULE).", from, Moment(g.To))
 		}
 	}
-	if n := len(a.Lost); n > 0 {
-		var posts []string
-		for _, l := range a.Lost {
-			posts = append(posts, l.PostID)
+	// What was acknowledged together stays together; what is new is asked about.
+	lost := map[*state.Acknowledgement][]state.Lost{}
+	var groups []*state.Acknowledgement
+	for _, l := range a.Lost {
+		k := known[lossOf(l)]
+		if lost[k] == nil {
+			groups = append(groups, k)
 		}
-		v.say(Lost, Plural(n, "post")+" without all that belongs to it", "X did not give a picture, film, text or earlier version within a day. The posts are archived and say what is missing: %s.", few(posts, 5))
+		lost[k] = append(lost[k], l)
+	}
+	for _, k := range groups {
+		var posts, losses []string
+		for _, l := range lost[k] {
+			posts, losses = append(posts, l.PostID), append(losses, lossOf(l))
+		}
+		v.lose(Lost, losses, Plural(len(posts), "post")+" without all that belongs to it", "X did not give a picture, film, text or earlier version within a day. The posts are archived and say what is missing: %s.", few(posts, 5))
 	}
 	if n := a.SetAside.Posts; n > 0 {
 		v.say(NeedsYou, Plural(n, "post")+" set aside", "%s", fault.SetAside.Meaning().Words())
 	}
+}
+
+// lossOf names what X did not give of a post.
+func lossOf(l state.Lost) string {
+	kind, post, _ := strings.Cut(l.Key(), "/")
+	return "lost/" + post + "/" + kind
 }
 
 func later(a, b time.Time) time.Time {

@@ -50,6 +50,9 @@ type State interface {
 	// container cannot be noted. state.ErrTooMany: too many of the job are open.
 	AddTask(ctx context.Context, task state.Task) (added bool, err error)
 
+	// Acknowledge must return state.ErrExists if the same losses are acknowledged.
+	Acknowledge(ctx context.Context, a state.Acknowledgement) error
+
 	PutSignIn(ctx context.Context, in state.SignIn) error
 	// SignIn must return state.ErrNotFound if there is no sign-in for the token, or
 	// if it has expired.

@@ -31,6 +31,15 @@ func (j *Jobs) Settings(ctx context.Context) ([]secrets.Info, error) {
 	return j.opt.Secrets.Describe(ctx, Settings()...)
 }
 
+// Public returns the value of a setting that is no secret: the application's ID and its
+// URI, which people copy into the Compliance Center.
+func (j *Jobs) Public(ctx context.Context, name string) (string, error) {
+	if name != secrets.AADApplicationID && name != secrets.AADApplicationURI {
+		return "", fmt.Errorf("%s is a secret", name)
+	}
+	return j.opt.Secrets.Get(ctx, name)
+}
+
 // SettingError says why a setting was not saved.
 type SettingError struct {
 	Setting string   // its name, one of [Settings]

@@ -47,6 +47,17 @@ func newChart(daily map[string]int, now time.Time) chart {
 		c.Total += posts
 		c.Bars = append(c.Bars, bar{X: i * barStep, Width: barWidth, Day: d, Posts: posts})
 	}
+	c.scale()
+	c.Summary = fmt.Sprintf("No posts in the last %d days.", chartDays)
+	if c.Total > 0 {
+		c.Summary = fmt.Sprintf("%s in the last %d days, most on %s (%s).", health.Plural(c.Total, "post"), chartDays, day(busiest), health.Number(c.Top))
+	}
+	return c
+}
+
+// scale gives the bars their heights.
+func (c *chart) scale() {
+	c.Height = chartHeight + 3
 	for i := range c.Bars {
 		b := &c.Bars[i]
 		if b.Posts > 0 {
@@ -54,9 +65,4 @@ func newChart(daily map[string]int, now time.Time) chart {
 		}
 		b.Y = chartHeight - b.Height
 	}
-	c.Summary = fmt.Sprintf("No posts in the last %d days.", chartDays)
-	if c.Total > 0 {
-		c.Summary = fmt.Sprintf("%s in the last %d days, most on %s (%s).", health.Plural(c.Total, "post"), chartDays, day(busiest), health.Number(c.Top))
-	}
-	return c
 }

@@ -20,6 +20,7 @@ type configurePage struct {
 	ReadOnly bool // settings come from the environment
 	Problem  string
 	Saved    int
+	Nothing  bool // a form came without any value
 	Results  []testResult
 	Callback string
 	Consent  string // where an administrator consents to the Import service
@@ -30,10 +31,11 @@ type settingGroup struct {
 	Settings     []settingField
 }
 
-// settingField is a setting's field. Its value is never in it.
+// settingField is a setting's field. A secret's value is never in it.
 type settingField struct {
 	secrets.Info
 	Field, Label, Hint string // Field is the name in the form
+	Shown              string // its value, of the two that are no secrets
 }
 
 // settingWords is what the page says of a setting, where people copy it from, and
@@ -68,7 +70,7 @@ func groupSettings(infos []secrets.Info) []settingGroup {
 		words := settings[info.Name]
 		for i := range groups {
 			if groups[i].Title == words.group {
-				groups[i].Settings = append(groups[i].Settings, settingField{info, words.field, words.label, words.hint})
+				groups[i].Settings = append(groups[i].Settings, settingField{Info: info, Field: words.field, Label: words.label, Hint: words.hint})
 			}
 		}
 	}
@@ -83,8 +85,9 @@ func (q *request) configure() {
 	ctx := q.r.Context()
 	page, status := configurePage{Callback: q.callback(), Consent: consentURL(q.pages.opt.TenantID)}, http.StatusOK
 	page.Saved, _ = strconv.Atoi(q.query("saved"))
+	page.Nothing = q.query("saved") == "0"
 	if q.r.Method == http.MethodPost {
-		page.Saved = 0
+		page.Saved, page.Nothing = 0, false
 		switch q.field("do") {
 		case "save":
 			values := map[string]string{}
@@ -114,7 +117,22 @@ func (q *request) configure() {
 		}
 	}
 	page.Groups, page.ReadOnly = groupSettings(infos), q.pages.opt.Jobs.ReadOnly()
+	if !page.Unknown {
+		q.showPublic(page.Groups)
+	}
 	q.show(status, "configure", "Settings", page)
+}
+
+// showPublic adds the values that are no secrets: the Compliance Center asks for them.
+// One that cannot be read is not shown.
+func (q *request) showPublic(groups []settingGroup) {
+	for _, g := range groups {
+		for i, s := range g.Settings {
+			if s.Set && (s.Name == secrets.AADApplicationID || s.Name == secrets.AADApplicationURI) {
+				g.Settings[i].Shown, _ = q.pages.opt.Jobs.Public(q.r.Context(), s.Name)
+			}
+		}
+	}
 }
 
 // testResult is how the test of a connection went.

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"net/url"
 	"time"
 
 	"xarchive/handler/internal/health"
@@ -16,19 +17,44 @@ type jobHealth struct {
 	RateLeft  int // in percent
 	RateReset string
 	Chart     chart
-	SetUp     string // the job's page
+	SetUp     string // the job's set-up
+	Page      string // the account's page
+
+	csrf string
+}
+
+// shownFinding is a finding with what a page needs to have somebody act on it.
+type shownFinding struct {
+	health.Finding
+	JobID, SetUp, CSRF string
+}
+
+// Shown returns the findings, the gravest first.
+func (h jobHealth) Shown() []shownFinding {
+	var list []shownFinding
+	for _, f := range h.Findings() {
+		list = append(list, shownFinding{f, h.Job.ID, h.SetUp, h.csrf})
+	}
+	return list
 }
 
 // shown makes of how the jobs stand what a page shows.
 func (q *request) shown(r health.Report) []jobHealth {
 	all := make([]jobHealth, 0, len(r.Jobs))
 	for _, s := range r.Jobs {
-		h := newHealth(s, r.At)
-		h.SetUp = q.setupURL(s.Job.ID)
-		all = append(all, h)
+		all = append(all, q.shownJob(s, r.At))
 	}
 	return all
 }
+
+func (q *request) shownJob(s health.Standing, now time.Time) jobHealth {
+	h := newHealth(s, now)
+	h.SetUp, h.Page, h.csrf = q.setupURL(s.Job.ID), accountURL(s.Job.ID), q.csrf
+	return h
+}
+
+// accountURL is the page of a job's account.
+func accountURL(jobID string) string { return "/Status/Account?" + url.Values{"job": {jobID}}.Encode() }
 
 // newHealth shows how a job stands.
 func newHealth(s health.Standing, now time.Time) jobHealth {

@@ -17,6 +17,7 @@ type homePage struct {
 	Detail  string // what the verdict is derived from
 	Todo    []todo // what is missing or wrong, the next step first
 	Jobs    []jobHealth
+	Known   int       // losses that somebody has acknowledged
 	Posts   int       // archived, of all accounts
 	Last    time.Time // the latest run
 	LastRun string
@@ -71,6 +72,10 @@ func (q *request) overview() homePage {
 			page.Last = h.Account.LastRun
 		}
 		for _, f := range h.Findings() {
+			if f.Known != nil {
+				page.Known++
+				continue
+			}
 			page.Todo = append(page.Todo, newTodo(h, f))
 		}
 	}
@@ -84,7 +89,10 @@ func (q *request) overview() homePage {
 
 // newTodo puts a finding of a job on the overview.
 func newTodo(h jobHealth, f health.Finding) todo {
-	t := todo{Level: f.Level, Title: h.Name() + ": " + f.Title, Text: f.Text, Link: "/Status#job-" + h.Job.ID, Label: "See status"}
+	t := todo{Level: f.Level, Title: h.Name() + ": " + f.Title, Text: f.Text, Link: h.Page, Label: "See the account"}
+	if f.Acknowledgeable() {
+		t.Label = "See and acknowledge"
+	}
 	switch f.Do {
 	case health.SignIn:
 		t.Title, t.Link, t.Label = h.Name()+" must sign in again", h.SetUp, "Sign in with X"
@@ -123,6 +131,9 @@ func (page *homePage) sumUp() {
 		page.Detail = "It goes on by itself."
 	default:
 		page.Level, page.Verdict = health.Well, "All is well"
+		if page.Known > 0 {
+			page.Verdict = "All is well, but for what is known to be lost"
+		}
 		read, delivered := page.Jobs[0].Read.Until, page.Jobs[0].Deliver.Until
 		for _, h := range page.Jobs[1:] {
 			read, delivered = earlier(read, h.Read.Until), earlier(delivered, h.Deliver.Until)

@@ -4,11 +4,14 @@
 //
 //	/                        home.go: overview; says nothing to strangers
 //	/Configure               configure.go: settings, and a test of every connection
-//	/Status                  status.go: jobs, posts per day, tasks
+//	/Status                  status.go: jobs, posts per day, tasks, acknowledgements
+//	/Status/Account          account.go: all about one account
+//	/Archive                 archive.go: search, verify and take out messages
+//	/Archive/Message, /Body, /File  archive.go: one message, what it says, its bytes
 //	/preview/OnJobCreating   setup.go: set-up of a job; the Compliance Center opens it
 //	/Views/TwitterOAuth      signin.go: to X (?loginUrl=), and back from X
 //	/Views/Changes           changes.go: who changed what
-//	/Views/SignOut           session.go
+//	/Views/SignIn, /SignOut  session.go
 //	/Views/style.css, /Views/page.js, /Views/icon.svg
 //
 // A person who knows the tenant's id and the secret shared with the Compliance Center
@@ -27,10 +30,12 @@ import (
 
 	"xarchive/handler/internal/access"
 	"xarchive/handler/internal/audit"
+	"xarchive/handler/internal/browse"
 	"xarchive/handler/internal/connection"
 	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/jobs"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/statement"
 	"xarchive/handler/internal/web"
 )
 
@@ -44,8 +49,9 @@ type Records interface {
 	// SignedOut reports whether a session has been ended.
 	SignedOut(ctx context.Context, session string) (bool, error)
 
-	// RecentTasks returns the n tasks that changed last, the newest first.
-	RecentTasks(ctx context.Context, n int) (list []state.Task, damaged []state.Damaged, err error)
+	// RecentTasks returns n of the tasks that changed last, the newest first, behind
+	// those that are skipped.
+	RecentTasks(ctx context.Context, skip, n int) (list []state.Task, more bool, damaged []state.Damaged, err error)
 }
 
 // Changes is the log of who changed what; *audit.Log.
@@ -69,6 +75,9 @@ type Options struct {
 	Jobs    *jobs.Jobs
 	Health  health.Judge // how everything stands
 	Records Records
+	Archive browse.Browser
+	// Statement states of a month what the archive holds of an account.
+	Statement func(ctx context.Context, month statement.Month, account string) (statement.Statement, error)
 	// Connections returns the tests of the settings page; callback is the address
 	// that must be registered at X.
 	Connections func(callback string) []connection.Test
@@ -104,11 +113,23 @@ func (p *Pages) Register(m *web.Mux) {
 		"POST /Configure":             (*request).configure,
 		"GET /Status":                 (*request).status,
 		"POST /Status":                (*request).status,
+		"GET /Status/Account":         (*request).account,
+		"POST /Status/Account":        (*request).account,
+		"GET /Archive":                (*request).archive,
+		"POST /Archive":               (*request).archive,
+		"GET /Archive/Message":        (*request).message,
+		"POST /Archive/Message":       (*request).message, // a sign-in comes back to the page it was asked on
+		"GET /Archive/Body":           (*request).body,
+		"POST /Archive/Body":          (*request).body,
+		"GET /Archive/File":           (*request).fileOf,
+		"POST /Archive/File":          (*request).fileOf,
 		"GET /preview/OnJobCreating":  (*request).setUp,
 		"POST /preview/OnJobCreating": (*request).setUp,
 		"GET /Views/TwitterOAuth":     (*request).twitterOAuth,
 		"GET /Views/Changes":          (*request).changes,
 		"POST /Views/Changes":         (*request).changes,
+		"GET /Views/SignIn":           (*request).signIn,
+		"POST /Views/SignIn":          (*request).signIn,
 		"POST /Views/SignOut":         (*request).signOut,
 		"GET /Views/style.css":        asset("style.css", "text/css; charset=utf-8"),
 		"GET /Views/icon.svg":         asset("icon.svg", "image/svg+xml"),

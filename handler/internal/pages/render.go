@@ -22,9 +22,9 @@ type templates struct {
 func parseTemplates() templates {
 	t := templates{pages: map[string]*template.Template{}, files: map[string][]byte{}, tags: map[string]string{}}
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"number": health.Number, "day": day, "minute": minute, "moment": moment, "iso": iso,
-	}).ParseFS(files, "assets/layout.html"))
-	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "opening", "returned", "status", "changes"} {
+		"number": health.Number, "number64": func(n int64) string { return health.Number(int(n)) }, "day": day, "minute": minute, "month": month, "moment": moment, "plural": health.Plural, "iso": iso,
+	}).ParseFS(files, "assets/layout.html", "assets/parts.html"))
+	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "opening", "returned", "status", "account", "archive", "message", "changes"} {
 		t.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(files, "assets/"+name+".html"))
 	}
 	for _, name := range []string{"style.css", "page.js", "icon.svg"} {

@@ -30,7 +30,7 @@ func (p *Pages) request(w http.ResponseWriter, r *http.Request) *request {
 // style and script is loaded, no page is framed, none is kept by a cache.
 func (q *request) protect() {
 	h := q.w.Header()
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	q.policy("")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
@@ -40,6 +40,15 @@ func (q *request) protect() {
 	if q.secure {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
+}
+
+// policy says what the page may load; more is added to what every page may.
+func (q *request) policy(more string) {
+	policy := "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	if more != "" {
+		policy += "; " + more
+	}
+	q.w.Header().Set("Content-Security-Policy", policy)
 }
 
 // maxForm bounds a form, in bytes.

@@ -159,7 +159,7 @@ func (q *request) admit() {
 		problem := q.explain("beginning a session on "+q.r.Pattern, err)
 		problem.SetRetry(q.w.Header())
 		if problem.Status == http.StatusUnauthorized {
-			problem.Status, problem.Message = http.StatusForbidden, "The tenant ID and the secret do not match. The secret is the APISecretKey that you chose at deployment; it is kept in the Key Vault under the name api-secret-key."
+			problem.Status, problem.Message = http.StatusForbidden, "The tenant ID and the secret do not match. The secret is the APISecretKey that azd up made; it is kept in the Key Vault under the name api-secret-key."
 		}
 		q.askWhoItIs(problem.Status, problem.Message)
 		return
@@ -187,6 +187,13 @@ func (q *request) askWhoItIs(status int, problem string) {
 		tenant = q.field("tenantId")
 	}
 	q.show(status, "enter", "Sign in", struct{ Tenant, Problem string }{tenant, problem})
+}
+
+// signIn is /Views/SignIn: it leads to the overview.
+func (q *request) signIn() {
+	if q.enter() {
+		q.redirect("/")
+	}
 }
 
 // signOut is POST /Views/SignOut.

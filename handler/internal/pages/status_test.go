@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func TestDamagedRecords(t *testing.T) {
 
 func TestWords(t *testing.T) {
 	for cause, want := range map[fault.Cause]string{fault.XUnauthorized: "Sign in with X again", fault.Import: "the posts are safe in the archive", "from the future": "its log says more"} {
-		if got := problemWords(&state.Problem{Cause: cause}); !strings.Contains(got, want) {
+		if got := cause.Meaning().Words(); !strings.Contains(got, want) {
 			t.Errorf("%s: want %q in %q", cause, want, got)
 		}
 	}
@@ -147,6 +148,48 @@ func TestChart(t *testing.T) {
 	}
 	if c := newChart(nil, now); c.Total != 0 || c.Summary != "No posts in the last 30 days." {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestAcknowledge: a person acknowledges a loss with name and reason; it is kept and
+// shown, and asks for nobody any more. What is no longer as it was shown is refused.
+func TestAcknowledge(t *testing.T) {
+	w := newWorld(t)
+	now := w.Now()
+	for _, name := range []string{secrets.AADApplicationID, secrets.AADApplicationSecret, secrets.AADApplicationURI} {
+		w.Vault.Put(name, "x")
+	}
+	w.Save(state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso", CreatedAt: now.Add(-48 * time.Hour)})
+	gap := state.Gap{Range: state.Range{From: now.Add(-30 * time.Hour), To: now.Add(-29 * time.Hour)}, Why: state.LeftOut}
+	account := state.Account{ID: "77", LastRun: now, Covered: state.Ranges{{To: now}}, Gaps: []state.Gap{gap}}
+	w.account(account)
+	w.task(state.Task{JobID: "j-1", AccountID: "77", TaskID: "t", ReceivedAt: now.Add(-time.Hour), End: now.Add(-time.Hour), EndedAt: now, Verdict: &state.Verdict{}})
+	b := w.browser()
+	b.signIn("/Status")
+	b.has("Contoso A gap", "Acknowledge the loss")
+	finding := func() string {
+		m := regexp.MustCompile(`name="finding" value="([^"]+)"`).FindStringSubmatch(b.page)
+		if m == nil {
+			t.Fatalf("nothing to acknowledge: %s", b.text())
+		}
+		return m[1]
+	}
+	id := finding()
+	b.post("/Status", 400, "do", "acknowledge", "job", "j-1", "finding", id, "by", " ", "reason", "x")
+	b.has("Your name is missing", "Contoso A gap")
+	b.post("/Status", 400, "do", "acknowledge", "job", "j-1", "finding", id, "by", "Ada", "reason", strings.Repeat("x", 1001))
+	b.post("/Status", 400, "do", "acknowledge", "job", "j-1", "finding", "0000", "by", "Ada", "reason", "x")
+	b.has("has changed meanwhile")
+	b.post("/Status", 404, "do", "acknowledge", "job", "j-9", "finding", id, "by", "Ada", "reason", "x")
+	b.post("/Status", 303, "do", "acknowledge", "job", "j-1", "finding", id, "by", "Ada <b>", "reason", "Counsel knows")
+	b.get("/Status", 200, "Contoso Well, but for what is known to be lost", "A gap.", "Acknowledged by Ada <b> on "+moment(now), "Counsel knows")
+	b.get("/", 200, "All is well, but for what is known to be lost")
+	account.Gaps = append(account.Gaps, state.Gap{Range: state.Range{From: now.Add(-20 * time.Hour), To: now.Add(-19 * time.Hour)}, Why: state.LeftOut})
+	w.account(account)
+	b.get("/", 200, "Something cannot be had any more", "See and acknowledge")
+	b.get("/Status", 200, "Contoso A gap", "Counsel knows")
+	if finding() == id {
+		t.Error("the new gap goes by the name of the old one")
 	}
 }
 

@@ -14,6 +14,8 @@ func minute(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04") }
 func moment(t time.Time) string { return health.Moment(t) }
 func iso(t time.Time) string    { return t.UTC().Format(time.RFC3339) }
 
+func month(t time.Time) string { return t.UTC().Format("January 2006") }
+
 // lasting is "3 minutes ago", "just now", or "never" for the zero time.
 func lasting(now, t time.Time) string {
 	switch {

@@ -15,11 +15,15 @@ import (
 
 	"xarchive/handler/internal/access"
 	"xarchive/handler/internal/api"
+	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/browse"
 	"xarchive/handler/internal/connection"
 	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/jobs"
 	"xarchive/handler/internal/jobs/jobstest"
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/statement"
 	"xarchive/handler/internal/web"
 	"xarchive/tests/sandbox/x"
 )
@@ -55,7 +59,9 @@ func newWorld(t *testing.T) *world {
 
 // serve puts an instance behind the server.
 func (w *world) serve(guard *access.Access, work *jobs.Jobs, change ...func(*Options)) {
-	o := Options{TenantID: tenant, XAPIURL: w.XURL, Access: guard, Jobs: work, Changes: w.Audit, Records: w.State, Health: health.Judge{Records: w.State, Settings: work.Settings, Now: w.Now}, Connections: w.connections, Version: "1.2.3-test", Now: w.Now, Log: w.Logger}
+	o := Options{TenantID: tenant, XAPIURL: w.XURL, Access: guard, Jobs: work, Changes: w.Audit, Records: w.State, Health: health.Judge{Records: w.State, Settings: work.Settings, Now: w.Now}, Connections: w.connections, Version: "1.2.3-test", Now: w.Now, Log: w.Logger,
+		Archive:   browse.Browser{Archive: archive.New(w.ArchiveContainer), Manifests: manifest.New(w.ArchiveContainer), Version: "test", Now: w.Now},
+		Statement: statement.Maker{State: w.State, Archive: archive.New(w.ArchiveContainer), Manifests: manifest.New(w.ArchiveContainer), Now: w.Now}.Make}
 	for _, f := range change {
 		f(&o)
 	}

@@ -80,6 +80,7 @@ var format = map[string]any{
 	"signed-out": state.SignedOut{V: 1, At: now},
 	"sweep":      state.Sweep{V: 1, At: now},
 	"tick":       state.Tick{V: 1, At: now},
+	"ack":        state.Acknowledgement{V: 1, AccountID: "7", Losses: []string{"gap/left_out/2026"}, What: "A gap", By: "Ada", Reason: "known", At: now},
 	"day":        state.Day{V: 1, Day: "2026-11-26", Items: 1200},
 
 	"round":        state.Round{V: 1, At: now, After: "7", Done: true, Statement: "2026-10"},
@@ -92,6 +93,7 @@ var names = map[string]string{
 	"found": "tasks/found/j/t.json", "delivered": "delivered/j.json", "late": "late/j/1800.json", "aside-post": "set-aside/posts/7/1800.json",
 	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "signed-out": "signed-out/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json", "day": "day.json",
 	"round": "verify.json", "verification": "verified/7.json",
+	"ack": "acknowledged/7/7f13fb16bb8fb468579f05e6a3839222.json",
 }
 
 // TestFormat: what is written does not change unnoticed.
@@ -228,6 +230,7 @@ func TestNewerFormat(t *testing.T) {
 	_, err := s.PutAside(t.Context(), state.AsidePost{AccountID: "7", PostID: "1800"})
 	is(t, "PutAside", err, nil)
 	must(t, s.AddLate(t.Context(), "j", state.Late{Key: "1800"}))
+	is(t, "Acknowledge", s.Acknowledge(t.Context(), state.Acknowledgement{AccountID: "7", Losses: []string{"gap/left_out/2026"}}), state.ErrExists)
 	for kind, name := range names {
 		if b, there := server.Get("test", name); !there || !bytes.Contains(b.Content, []byte(`"v": 2`)) {
 			t.Errorf("%s was overwritten or removed: %s", kind, b.Content)

@@ -9,25 +9,28 @@ import (
 	"xarchive/handler/internal/blob"
 )
 
-// RecentTasks reads the n tasks that changed last, the newest first, open and
-// ended ones together, for people to look at: without the SAS, which is a secret.
-// All names are listed, only n tasks are read.
-func (s *Store) RecentTasks(ctx context.Context, n int) (list []Task, damaged []Damaged, err error) {
+// RecentTasks reads n of the tasks that changed last, the newest first, open and
+// ended ones together, for people to look at: without the SAS, which is a secret. skip
+// passes over the newest; more says whether there are older ones. All names are listed,
+// only n tasks are read.
+func (s *Store) RecentTasks(ctx context.Context, skip, n int) (list []Task, more bool, damaged []Damaged, err error) {
 	var found []blob.Info
 	for _, folder := range []string{openTasks, endedTasks} {
 		for info, err := range s.blobs.List(ctx, folder, false) {
 			if err != nil {
-				return nil, nil, err
+				return nil, false, nil, err
 			}
 			found = append(found, info)
-			if len(found) >= 4*n+1000 { // only the newest count; those of years need no memory
+			if keep := skip + n + 1; len(found) >= 4*keep+1000 { // only the newest count; those of years need no memory
 				slices.SortFunc(found, newest)
-				found = found[:n]
+				found = found[:keep]
 			}
 		}
 	}
 	slices.SortFunc(found, newest)
-	return s.shown(ctx, found[:min(len(found), n)])
+	found = found[min(skip, len(found)):]
+	list, damaged, err = s.shown(ctx, found[:min(len(found), n)])
+	return list, len(found) > n, damaged, err
 }
 
 // newest orders what was changed last first.

@@ -14,6 +14,7 @@
 //	set-aside/…                          what could not be understood, byte for byte
 //	signins/<hash>.json                  SignIn
 //	signed-out/<hash>.json               SignedOut: a session with the pages that was ended before its time
+//	acknowledged/<accountId>/<hash>.json Acknowledgement: a person knows of a loss
 //	sweep.json                           Sweep: when leftovers were last removed
 //	verify.json                          Round: the daily round through all archives
 //	verified/<accountId>.json            Verification: what it found of an account's archive

@@ -174,8 +174,8 @@ func TestRecentTasks(t *testing.T) {
 		must(t, claim.End(t.Context(), now))
 		claim.Release()
 		raw(t, server, "tasks/open/j/z.json", "{")
-		tasks, damaged, err := s.RecentTasks(t.Context(), 3)
-		if err != nil || len(tasks) != 2 || tasks[0].TaskID+tasks[1].TaskID != "ac" || tasks[0].EndedAt.IsZero() || len(damaged) != 1 {
+		tasks, more, damaged, err := s.RecentTasks(t.Context(), 0, 3)
+		if err != nil || !more || len(tasks) != 2 || tasks[0].TaskID+tasks[1].TaskID != "ac" || tasks[0].EndedAt.IsZero() || len(damaged) != 1 {
 			t.Errorf("%+v, damaged %+v, %v; expected a (ended) and c, and one damaged", tasks, damaged, err)
 		}
 		text, err := json.Marshal(tasks)
@@ -184,9 +184,13 @@ func TestRecentTasks(t *testing.T) {
 			t.Errorf("secrets: %s", text)
 		}
 		server.ResetCalls()
-		_, _, err = s.RecentTasks(t.Context(), 1)
+		_, _, _, err = s.RecentTasks(t.Context(), 0, 1)
 		if calls := server.Calls(); err != nil || calls.List != 2 || calls.Read != 1 {
 			t.Errorf("calls %v, %v; expected two listings and one read", calls.ByName, err)
+		}
+		older, more, _, err := s.RecentTasks(t.Context(), 3, 3)
+		if err != nil || more || len(older) != 1 || older[0].TaskID != "b" {
+			t.Errorf("the next page has %+v, more %v, %v; expected b", older, more, err)
 		}
 	})
 }

@@ -194,7 +194,7 @@ func (m Maker) account(ctx context.Context, month Month, id string, jobs []state
 		if err != nil {
 			return a, err
 		}
-		a.Delivered = health.Deliver(job, tasks, m.Now()).Until
+		a.Delivered = health.Deliver(job, tasks, nil, m.Now()).Until
 	}
 	return a, nil
 }

@@ -211,7 +211,7 @@ func signInError(rec record, callback string) error {
 	case callback == "" && (refused.Code == 89 || refused.Code == 0):
 		refused.Advice = "The sign-in has run out or was used already: begin it again"
 	case refused.Kind == ErrUnauthorized:
-		refused.Advice = "Set the secrets twitter-api-key and twitter-api-secret-key to the app's API Key and Secret (X's developer portal, Keys and tokens), then sign in again"
+		refused.Advice = "Enter the app's API Key and API Secret Key under Settings (secrets twitter-api-key and twitter-api-secret-key; X's developer portal, Keys and tokens), then sign in again"
 	default:
 		refused.Advice = "Look into the app's settings in X's developer portal (User authentication settings), then sign in again"
 	}

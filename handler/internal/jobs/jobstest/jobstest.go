@@ -41,20 +41,21 @@ const (
 
 // World is a connector's jobs and what stands around them.
 type World struct {
-	T              *testing.T
-	Blobs          *blobs.Server
-	State          *state.Store
-	Audit          *audit.Log
-	StateContainer *blob.Container
-	Vault          *secretstest.Vault
-	X              *x.Server
-	XURL           string
-	HTTP           *http.Client // for X
-	Access         *access.Access
-	Jobs           *jobs.Jobs
-	Keys           *jobs.Keys
-	Log            *Log
-	Logger         *slog.Logger
+	T                *testing.T
+	Blobs            *blobs.Server
+	State            *state.Store
+	Audit            *audit.Log
+	StateContainer   *blob.Container
+	ArchiveContainer *blob.Container
+	Vault            *secretstest.Vault
+	X                *x.Server
+	XURL             string
+	HTTP             *http.Client // for X
+	Access           *access.Access
+	Jobs             *jobs.Jobs
+	Keys             *jobs.Keys
+	Log              *Log
+	Logger           *slog.Logger
 
 	mu  sync.Mutex
 	now time.Time
@@ -67,7 +68,7 @@ func New(t *testing.T) *World {
 	w.Logger = slog.New(slog.NewTextHandler(w.Log, nil))
 	w.Blobs = blobs.New(blobs.Options{})
 	account := blob.Account{ConnectionString: w.Blobs.ConnectionString(), HTTP: w.Blobs.Client()}
-	w.StateContainer = account.Container("state")
+	w.StateContainer, w.ArchiveContainer = account.Container("state"), account.Container("archive")
 	w.State = state.New(w.StateContainer)
 	w.Audit = audit.New(account.Container("archive"), w.Now)
 	w.Vault = secretstest.New(t, map[string]string{
