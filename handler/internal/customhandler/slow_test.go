@@ -77,13 +77,13 @@ func TestSlowBody(t *testing.T) {
 					t.Errorf("the connection was held for %s", held)
 				}
 
-				theirs, ours = net.Pipe()
+				other, ours := net.Pipe()
 				l.conns <- ours
-				go func() { _, _ = io.WriteString(theirs, "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n") }()
-				if answer, err := http.ReadResponse(bufio.NewReader(theirs), nil); err != nil || answer.StatusCode != 200 {
+				go func() { _, _ = io.WriteString(other, "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n") }()
+				if answer, err := http.ReadResponse(bufio.NewReader(other), nil); err != nil || answer.StatusCode != 200 {
 					t.Errorf("a long answer: %v", err)
 				}
-				theirs.Close()
+				other.Close()
 				end()
 				if err := <-ended; err != nil {
 					t.Error(err)
