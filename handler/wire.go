@@ -20,6 +20,7 @@ import (
 	"xarchive/handler/internal/connection"
 	"xarchive/handler/internal/daily"
 	"xarchive/handler/internal/deliver"
+	"xarchive/handler/internal/gone"
 	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/importer"
 	"xarchive/handler/internal/ingest"
@@ -28,6 +29,7 @@ import (
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/outbound"
 	"xarchive/handler/internal/pages"
+	"xarchive/handler/internal/recheck"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/stamp"
 	"xarchive/handler/internal/state"
@@ -73,8 +75,10 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 	// X is reached at its API and at its media servers, nowhere else.
 	toX := report.Outbound(outbound.AllowHosts(direct, cfg.XAPIURL, "https://pbs.twimg.com", "https://video.twimg.com"))
 	keys, words := jobs.NewKeys(vault), new(twitter.Words)
+	goneOnes := &gone.Register{State: store, Archive: mail, Now: time.Now, Log: log}
 	captured := capture.New(capture.Options{
 		State: store, Archive: mail, Manifest: manifest.New(account.Container(cfg.ArchiveContainer)), Now: time.Now, Log: log, Telemetry: report, Version: build,
+		Gone:   goneOnes,
 		Media:  twitter.Media{HTTP: toX},
 		Format: message.Format{To: cfg.ArchiveMailbox, Mailboxes: cfg.AuthorMailboxes},
 		SignIn: func(ctx context.Context, jobID string, fresh bool) (capture.X, error) {
@@ -93,12 +97,13 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 			return words.Client(toX, cfg.XAPIURL, app, account.Token), nil
 		},
 	})
+	events := importer.NewEvents(importer.EventsOptions{
+		BaseURL: cfg.ImportEventURL, AuthorityURL: cfg.AADAuthorityURL, TenantID: cfg.TenantID, HTTP: report.Outbound(direct), Secrets: vault})
 	delivered := &deliver.Deliver{
 		State: store, Archive: mail, Now: time.Now, Log: log, Telemetry: report,
 		OpenInbox: func(sasURL string) (deliver.Inbox, error) { return importer.OpenContainer(sasURL, direct, buffers) },
 		Item:      importer.NewItems(cfg.AuthorMailboxes, cfg.ImportItemLimit).Write,
-		Events: importer.NewEvents(importer.EventsOptions{
-			BaseURL: cfg.ImportEventURL, AuthorityURL: cfg.AADAuthorityURL, TenantID: cfg.TenantID, HTTP: report.Outbound(direct), Secrets: vault}),
+		Events:    events, Changes: events,
 	}
 	chain := manifest.New(account.Container(cfg.ArchiveContainer))
 	states := statement.Maker{State: store, Archive: mail, Manifests: chain, Now: time.Now}
@@ -131,7 +136,9 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 		front:   route(calls, people),
 		checker: checker,
 		ticks:   store,
-		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered, Sweep: store, Daily: days, Ticks: store, Now: time.Now, Log: log,
+		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered,
+			Audit: recheck.New(recheck.Options{State: store, Archive: mail, Capture: captured, Gone: goneOnes, Days: cfg.AuditDays, Now: time.Now, Log: log}),
+			Sweep: store, Daily: days, Ticks: store, Now: time.Now, Log: log,
 			ReportEnds: func(ctx context.Context) error {
 				known, err := vault.Describe(ctx, secrets.AADApplicationSecret)
 				for _, s := range known {

@@ -34,6 +34,7 @@ param archiveMailbox string
 param authorMailboxes string
 param timestampUrl string
 param importItemLimit int
+param xAuditDays int
 param logLevel string
 
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
@@ -113,6 +114,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       AUTHOR_MAILBOXES: authorMailboxes
       IMPORT_ITEM_LIMIT: string(importItemLimit)
       TIMESTAMP_URL: timestampUrl
+      X_AUDIT_DAYS: string(xAuditDays)
       LOG_LEVEL: logLevel
     }
   }

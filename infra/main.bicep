@@ -57,6 +57,11 @@ param timestampUrl string = ''
 @description('Bytes that an item for Microsoft 365 may have with its attachments.')
 param importItemLimit int = 10000000
 
+@minValue(0)
+@maxValue(3650)
+@description('Up to which age, in days, archived posts are asked for again on X, to notice those that are gone. 0: not at all. Each look is a read that X bills.')
+param xAuditDays int = 30
+
 @allowed(['debug', 'info', 'warn', 'error'])
 @description('The least level of log lines.')
 param logLevel string = 'info'
@@ -258,6 +263,7 @@ module connector 'function-app.bicep' = {
     authorMailboxes: authorMailboxes
     timestampUrl: timestampUrl
     importItemLimit: importItemLimit
+    xAuditDays: xAuditDays
     logLevel: logLevel
   }
 }

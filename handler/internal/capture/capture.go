@@ -36,6 +36,7 @@ import (
 
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/gone"
 	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/panics"
@@ -55,7 +56,14 @@ import (
 type X interface {
 	Timeline(ctx context.Context, accountID string, q twitter.Query) (twitter.Answer, error)
 	Lookup(ctx context.Context, ids []string) (twitter.Answer, error)
+	Look(ctx context.Context, ids []string) (twitter.Answer, error)
 	User(ctx context.Context, id string) (twitter.User, error)
+}
+
+// Gone keeps what X said of archived posts that it was asked for by their ids;
+// *gone.Register.
+type Gone interface {
+	Note(ctx context.Context, jobID, accountID, by string, looks []gone.Look) (newlyGone, back int, err error)
 }
 
 // SignIn opens X for a job's account. fresh asks for keys and token from the vault,
@@ -69,11 +77,13 @@ type Options struct {
 	// Manifest lists what is archived, in the archive container.
 	Manifest *manifest.Store
 	SignIn   SignIn
-	Media    twitter.Media
-	Format   message.Format
-	Now      func() time.Time
-	Log      *slog.Logger
-	Version  string // of the connector; posts that were set aside by another are tried again
+	// Gone keeps which archived posts X no longer gives; nil: nobody does.
+	Gone    Gone
+	Media   twitter.Media
+	Format  message.Format
+	Now     func() time.Time
+	Log     *slog.Logger
+	Version string // of the connector; posts that were set aside by another are tried again
 
 	Telemetry *telemetry.Telemetry // nil: none
 

@@ -50,6 +50,9 @@ func (t *turn) checkKnown(ctx context.Context) error {
 		}
 	}
 	gone := slices.DeleteFunc(slices.Clone(absent), func(id string) bool { return slices.Contains(kept, id) })
+	if err := t.noteGoneOf(ctx, page, gone); err != nil {
+		return err
+	}
 	t.account.Recent = slices.DeleteFunc(t.account.Recent, func(s state.Seen) bool { return slices.Contains(gone, s.ID) })
 	now := t.xNow()
 	switch {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
@@ -183,20 +184,23 @@ func (t *turn) answer(ctx context.Context, task state.Task) error {
 	if err := t.archiveAll(ctx, own, func(int) {}); err != nil {
 		return err
 	}
-	names, err := t.findAll(ctx, asked, own)
+	entries, err := t.findAll(ctx, asked, own)
 	if err != nil {
 		return err
 	}
+	if err := t.noteGone(ctx, byTask, page, entries); err != nil {
+		return err
+	}
 	found := state.Found{At: t.now().UTC(), Gone: gone}
-	for _, id := range slices.Sorted(maps.Keys(names)) {
-		if names[id] != "" {
-			found.Names = append(found.Names, names[id])
+	for _, id := range slices.Sorted(maps.Keys(entries)) {
+		if entries[id].Name != "" {
+			found.Names = append(found.Names, entries[id].Name)
 		}
 	}
 	for _, id := range append(slices.Clone(asked), newer...) {
 		if why := reason(page, id); why != "" {
 			gone[id] = why
-		} else if names[id] == "" && gone[id] == "" {
+		} else if entries[id].Name == "" && gone[id] == "" {
 			gone[id] = "X neither sent the post nor said why"
 		}
 	}
@@ -233,32 +237,34 @@ func (t *turn) own(page post.Page, gone map[string]string) []post.Document {
 	})
 }
 
-// findAll returns the names of the messages in the archive of posts and of all versions
-// of documents, by id, "" where there is none; and by their keys those that have them as
-// X gave them later.
-func (t *turn) findAll(ctx context.Context, ids []string, docs []post.Document) (map[string]string, error) {
-	names := map[string]string{}
+// findAll returns the messages in the archive of posts and of all versions of documents,
+// by id, the zero entry where there is none; and by their keys those that have them as X
+// gave them later.
+func (t *turn) findAll(ctx context.Context, ids []string, docs []post.Document) (map[string]archive.Entry, error) {
+	entries := map[string]archive.Entry{}
 	for _, id := range ids {
-		names[id] = ""
+		entries[id] = archive.Entry{}
 	}
 	for _, d := range docs {
 		if d.Post != nil {
 			for _, id := range d.Post.EditHistory {
-				names[id] = ""
+				entries[id] = archive.Entry{}
 			}
 		}
 	}
-	found, err := t.capture.opt.Archive.FindPosts(ctx, t.account.ID, slices.Collect(maps.Keys(names)))
+	found, err := t.capture.opt.Archive.FindPosts(ctx, t.account.ID, slices.Collect(maps.Keys(entries)))
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range slices.Sorted(maps.Keys(found)) {
 		t.list(found[id]) // a process that was killed may not have come to that
-		names[id] = found[id].Name
+		entries[id] = found[id]
 	}
 	later, err := t.capture.versionNames(ctx, found) // they are listed where they are compared
-	maps.Copy(names, later)
-	return names, err
+	for key, name := range later {
+		entries[key] = archive.Entry{Name: name, Key: key}
+	}
+	return entries, err
 }
 
 // impossible returns why no post of the account can have an id; "" if one can. X

@@ -18,6 +18,7 @@ import (
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/capture"
+	"xarchive/handler/internal/gone"
 	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/post"
@@ -132,6 +133,7 @@ func (w *world) capture() *capture.Capture {
 	return capture.New(capture.Options{
 		State: w.state, Archive: w.archive, Manifest: manifest.New(w.storage.Container("archive")), Log: slog.New(slog.NewTextHandler(w.log, nil)), Version: w.version,
 		Now:    func() time.Time { return time.Now().Add(-w.skew) },
+		Gone:   &gone.Register{State: w.state, Archive: w.archive, Now: time.Now, Log: slog.New(slog.NewTextHandler(w.log, nil))},
 		Media:  twitter.Media{HTTP: media},
 		Format: message.Format{To: "archive@contoso.example"},
 		SignIn: func(_ context.Context, jobID string, _ bool) (capture.X, error) {

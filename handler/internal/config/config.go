@@ -47,6 +47,8 @@ type Config struct {
 	// IMPORT_ITEM_LIMIT.
 	ImportItemLimit int64
 
+	AuditDays int // X_AUDIT_DAYS: how old posts are that are looked at again, at most; 0: none
+
 	LogLevel slog.Level // LOG_LEVEL
 
 	// FunctionTimeout is how long the host lets an invocation run.
@@ -82,6 +84,7 @@ func Load(getenv func(string) string) (Config, error) {
 
 		AuthorMailboxes: s.mailboxes("AUTHOR_MAILBOXES"),
 		ImportItemLimit: s.itemLimit("IMPORT_ITEM_LIMIT"),
+		AuditDays:       s.days("X_AUDIT_DAYS", 30),
 		FunctionTimeout: s.functionTimeout(),
 	}
 	c.StorageAccountURL, c.StorageConnectionString = s.storage()
@@ -154,6 +157,22 @@ func (s *settings) itemLimit(name string) int64 {
 		s.fault("%s is %q: set it to a number of bytes, %d or more, such as %d", name, s.get(name), leastItemLimit, standardItemLimit)
 	}
 	return n
+}
+
+// maxDays bounds a number of days: ten years.
+const maxDays = 3650
+
+func (s *settings) days(name string, standard int) int {
+	value := s.get(name)
+	if value == "" {
+		return standard
+	}
+	days, err := strconv.Atoi(value)
+	if err != nil || days < 0 || days > maxDays {
+		s.fault("%s is %q: set it to a number of days from 0 to %d", name, value, maxDays)
+		return standard
+	}
+	return days
 }
 
 var guid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)

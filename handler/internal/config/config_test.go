@@ -50,8 +50,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: want %q, got %q", f.what, f.want, f.got)
 		}
 	}
-	if c.Port != 7072 || len(c.AuthorMailboxes) != 0 || c.ImportItemLimit != 10_000_000 {
-		t.Errorf("port %d, authors %v", c.Port, c.AuthorMailboxes)
+	if c.Port != 7072 || len(c.AuthorMailboxes) != 0 || c.AuditDays != 30 || c.ImportItemLimit != 10_000_000 {
+		t.Errorf("port %d, authors %v, audit %d", c.Port, c.AuthorMailboxes, c.AuditDays)
 	}
 }
 
@@ -65,7 +65,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"AAD_AUTHORITY_URL", "https://localhost:8083",
 		"ARCHIVE_MAILBOX", "archive@contoso.com",
 		"AUTHOR_MAILBOXES", "Contoso=press@contoso.com, @contoso_help = help@contoso.com, id:2244994945=dev@contoso.com,",
-		"LOG_LEVEL", "Debug",
+		"X_AUDIT_DAYS", "7", "LOG_LEVEL", "Debug",
 	))
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	if c.KeyVaultURL != "https://contoso.vault.azure.net" || c.StorageConnectionString != "UseDevelopmentStorage=true" ||
 		c.ArchiveContainer != "mail-2026" || c.StateContainer != "abc" || c.XAPIURL != "http://127.0.0.1:8081" ||
 		c.ImportEventURL != "http://localhost:8082/base" || c.AADAuthorityURL != "https://localhost:8083" ||
-		c.ArchiveMailbox != "archive@contoso.com" || c.LogLevel != slog.LevelDebug {
+		c.ArchiveMailbox != "archive@contoso.com" || c.LogLevel != slog.LevelDebug || c.AuditDays != 7 {
 		t.Errorf("%+v", c)
 	}
 	if len(c.AuthorMailboxes) != 3 || c.AuthorMailboxes["id:2244994945"] != "dev@contoso.com" || c.AuthorMailboxes["contoso"] != "press@contoso.com" || c.AuthorMailboxes["contoso_help"] != "help@contoso.com" {
@@ -106,6 +106,9 @@ func TestFaults(t *testing.T) {
 	}{
 		{[]string{"TENANT_ID", ""}, "TENANT_ID is not set"},
 		{[]string{"TENANT_ID", "{" + tenant + "}"}, "TENANT_ID"},
+		{[]string{"X_AUDIT_DAYS", "0"}, ""},
+		{[]string{"X_AUDIT_DAYS", "-1"}, "X_AUDIT_DAYS"},
+		{[]string{"X_AUDIT_DAYS", "a month"}, "X_AUDIT_DAYS"},
 		{[]string{"STORAGE_CONNECTION_STRING", good}, "both set"},
 		{[]string{"STORAGE_ACCOUNT_URL", "", "STORAGE_CONNECTION_STRING", good}, ""},
 		{[]string{"STORAGE_ACCOUNT_URL", "", "STORAGE_CONNECTION_STRING", "AccountKey=" + secret}, "Access keys"},

@@ -19,6 +19,7 @@
 //	progress.go  what of that is written down
 //	extra.go     what a task delivers besides its window
 //	verdict.go   the outcome, and the event that reports it
+//	changes.go   what the Import service is told outside of tasks
 package deliver
 
 import (
@@ -63,6 +64,14 @@ type Events interface {
 	Complete(ctx context.Context, jobID string, c importer.Completion) error
 }
 
+// ChangeEvents tells the Import service what has changed outside of tasks;
+// *importer.Events.
+type ChangeEvents interface {
+	// Changed tells of items that have changed at their source. It returns nil and
+	// errors as Events.Complete does.
+	Changed(ctx context.Context, jobID string, changes []importer.Change) error
+}
+
 // Deliver works on the open tasks. Several instances may run at once.
 type Deliver struct {
 	State   *state.Store
@@ -74,6 +83,7 @@ type Deliver struct {
 	// need not read the message to its end.
 	Item      func(w io.Writer, m importer.Source) error
 	Events    Events
+	Changes   ChangeEvents
 	Now       func() time.Time
 	Log       *slog.Logger
 	Telemetry *telemetry.Telemetry // nil: none

@@ -83,13 +83,14 @@ func TestWire(t *testing.T) {
 	}
 
 	clock := now()
+	told := importer.NewEvents(importer.EventsOptions{BaseURL: events.URL, AuthorityURL: signIn.URL(), TenantID: tenant, HTTP: ca.Client(),
+		Secrets: app{"aad-application-id": id, "aad-application-secret": secret}})
 	d := &deliver.Deliver{State: store, Archive: kept, Now: func() time.Time { return clock }, Log: slog.New(slog.DiscardHandler),
 		OpenInbox: func(sasURL string) (deliver.Inbox, error) {
 			return importer.OpenContainer(sasURL, listening.Client(), nil)
 		},
-		Item: importer.NewItems(nil, 0).Write,
-		Events: importer.NewEvents(importer.EventsOptions{BaseURL: events.URL, AuthorityURL: signIn.URL(), TenantID: tenant, HTTP: ca.Client(),
-			Secrets: app{"aad-application-id": id, "aad-application-secret": secret}}),
+		Item:   importer.NewItems(nil, 0).Write,
+		Events: told, Changes: told,
 	}
 	service.Down(true)
 	if _, err := d.Run(t.Context()); err == nil {
@@ -104,12 +105,70 @@ func TestWire(t *testing.T) {
 	if len(got) != 1 || got[0].Status != importservice.Success || len(service.Violations()) > 0 {
 		t.Fatalf("events %+v, violations %v; expected one success", got, service.Violations())
 	}
-	var told []string
+	var items []string
 	for _, item := range got[0].Items {
-		told = append(told, item.ID)
+		items = append(items, item.ID)
 	}
-	if !slices.Equal(told, keys) {
-		t.Errorf("items %v, expected %v", told, keys)
+	if !slices.Equal(items, keys) {
+		t.Errorf("items %v, expected %v", items, keys)
+	}
+	tellsChanges(t, d, service, &clock)
+}
+
+// tellsChanges: what is gone is told, later if the service is down, and once; what it
+// refuses for good is told no more.
+func tellsChanges(t *testing.T, d *deliver.Deliver, service *importservice.Service, clock *time.Time) {
+	t.Helper()
+	tell := func() {
+		t.Helper()
+		*clock = clock.Add(time.Hour)
+		if err := d.TellChanges(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func() (n int) {
+		byJob, _, err := d.State.Changes(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, list := range byJob {
+			n += len(list)
+		}
+		return n
+	}
+	for i := range 150 { // more than one event holds
+		if err := d.State.PutChange(t.Context(), "j", state.Change{AccountID: "7", PostID: idAt(at(i)), At: at(100), What: "gone"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	service.Down(true)
+	tell()
+	if n := left(); n != 150 {
+		t.Errorf("%d changes are left while the service is down, want 150", n)
+	}
+	service.Down(false)
+	tell()
+	tell()
+	changes := service.Changes()
+	if len(changes) != 150 || left() != 0 {
+		t.Fatalf("%d changes were told, %d are left; want 150 and none", len(changes), left())
+	}
+	ids := map[string]bool{}
+	for _, c := range changes {
+		ids[c.ID] = true
+		if c.JobID != "j" || !c.TimeStamp.Equal(at(100)) || c.ChangeType != importer.Update {
+			t.Fatalf("told: %+v", c)
+		}
+	}
+	if len(ids) != 150 {
+		t.Errorf("%d posts were told of, want 150", len(ids))
+	}
+	if err := d.State.PutChange(t.Context(), "nobody", state.Change{AccountID: "7", PostID: "1", At: at(100), What: "gone"}); err != nil {
+		t.Fatal(err)
+	}
+	tell()
+	if left() != 0 {
+		t.Error("a change that is refused for good is told again")
 	}
 }
 

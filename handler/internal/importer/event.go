@@ -56,6 +56,53 @@ func (e *Events) Complete(ctx context.Context, jobID string, c Completion) error
 	return nil
 }
 
+// Update is the ChangeType of an item that may look otherwise at its source by now. The
+// Import service's documents name no types; this is the one that Microsoft's sample
+// connector sends, whatever the change. It has the item asked for again, with the next
+// task; a type that says "deleted" might have a mailbox forget what it is to keep.
+const Update = "update"
+
+// Change is a change of an item outside of any task.
+type Change struct {
+	ID   string    // of the item
+	At   time.Time // sent in UTC, to the millisecond
+	Type string    // Update
+}
+
+// Changed tells the Import service that items have changed at their source. At least one
+// must be told. Errors are those of Complete.
+func (e *Events) Changed(ctx context.Context, jobID string, changes []Change) error {
+	err := e.send(ctx, e.address("/api/event/nativeconnector/", jobID), func(w io.Writer) error { return writeChanges(w, changes) })
+	if err != nil {
+		return fmt.Errorf("sending %d changes: %w", len(changes), err)
+	}
+	return nil
+}
+
+// writeChanges writes
+//
+//	{"entry":[{"Id":"…","TimeStamp":"…","ChangeType":"…"}]}
+func writeChanges(w io.Writer, changes []Change) error {
+	if _, err := io.WriteString(w, `{"entry":[`); err != nil {
+		return err
+	}
+	separator := ""
+	for _, c := range changes {
+		if err := writeElement(w, separator, wireChange{c.ID, formatTime(c.At), c.Type}); err != nil {
+			return err
+		}
+		separator = ","
+	}
+	_, err := io.WriteString(w, "]}")
+	return err
+}
+
+type wireChange struct {
+	ID   string `json:"Id"`
+	At   string `json:"TimeStamp"`
+	Type string `json:"ChangeType"`
+}
+
 func (e *Events) address(path, jobID string) string {
 	return e.options.BaseURL + path + "?" + url.Values{"jobId": {jobID}}.Encode()
 }
@@ -93,6 +140,7 @@ type wireItem struct {
 	FileName string `json:"fileName"`
 }
 
+// writeElement writes an element of a list.
 func writeElement(w io.Writer, separator string, element any) error {
 	if _, err := io.WriteString(w, separator); err != nil {
 		return err

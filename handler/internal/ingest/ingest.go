@@ -1,7 +1,7 @@
 // Package ingest is what the timer starts: capture (X → archive) and deliver
 // (archive → Import service), at the same time, with archive and state between them;
-// and, once a day, the sweep that removes what nobody needs any more, and the archive's
-// verification.
+// then, for a minute at most, what can wait; and, once a day, the sweep that removes what
+// nobody needs any more, and the archive's verification.
 package ingest
 
 import (
@@ -17,6 +17,7 @@ import (
 	"xarchive/handler/internal/deliver"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/panics"
+	"xarchive/handler/internal/recheck"
 )
 
 // Capture reads what is new on X into the archive; *capture.Capture.
@@ -27,6 +28,13 @@ type Capture interface {
 // Deliver hands archived messages to the Import service; *deliver.Deliver.
 type Deliver interface {
 	Run(ctx context.Context) (deliver.Report, error)
+	// TellChanges tells the Import service what has changed outside of tasks.
+	TellChanges(ctx context.Context) error
+}
+
+// Audit looks at archived posts again; *recheck.Audit.
+type Audit interface {
+	Run(ctx context.Context) (recheck.Report, error)
 }
 
 // Sweeper removes, now and then, what nobody needs any more; *state.Store.
@@ -48,6 +56,7 @@ type Recorder interface {
 type Ingest struct {
 	Capture Capture
 	Deliver Deliver
+	Audit   Audit
 	Sweep   Sweeper
 	Daily   Daily
 	Ticks   Recorder
@@ -103,6 +112,8 @@ func (i *Ingest) Tick(ctx context.Context) error {
 		again.Ended, again.Items = again.Ended+delivered.Ended, again.Items+delivered.Items
 		delivered = again
 	}
+	var looked recheck.Report
+	background := i.background(ctx, &looked)
 	if ctx.Err() == nil {
 		i.sweep(ctx)
 		// Last, so that nothing waits for it. What it finds is told and written down; it is
@@ -115,8 +126,29 @@ func (i *Ingest) Tick(ctx context.Context) error {
 		"accounts", captured.Accounts, "accountsSkipped", captured.Skipped, "accountsClaimed", captured.Claimed,
 		"accountsWaiting", waiting, "waitingFor", why, "posts", captured.Posts,
 		"tasks", delivered.Open, "tasksWaiting", delivered.Waiting, "tasksSkipped", delivered.Skipped, "tasksClaimed", delivered.Claimed,
-		"tasksEnded", delivered.Ended, "items", delivered.Items)
-	return errors.Join(captureErr, deliverErr)
+		"tasksEnded", delivered.Ended, "items", delivered.Items, "postsLookedAt", looked.Looked, "postsGone", looked.Gone, "postsBack", looked.Back)
+	return errors.Join(captureErr, deliverErr, background)
+}
+
+// backgroundTime is how long a tick goes on with what can wait: the next tick, and with it
+// the next new posts, must not wait for it.
+const backgroundTime = time.Minute
+
+// background does what can wait, when what cannot is done.
+func (i *Ingest) background(ctx context.Context, looked *recheck.Report) error {
+	ctx, cancel := context.WithTimeout(ctx, backgroundTime)
+	defer cancel()
+	var failures []error
+	if ctx.Err() == nil {
+		failures = append(failures, i.guard(ctx, "audit", func() (err error) {
+			*looked, err = i.Audit.Run(ctx)
+			return err
+		}))
+	}
+	if ctx.Err() == nil {
+		failures = append(failures, i.guard(ctx, "telling changes", func() error { return i.Deliver.TellChanges(ctx) }))
+	}
+	return errors.Join(failures...)
 }
 
 func (i *Ingest) deliver(ctx context.Context) (r deliver.Report, err error) {

@@ -12,6 +12,7 @@ import (
 	"xarchive/handler/internal/deliver"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/ingest"
+	"xarchive/handler/internal/recheck"
 )
 
 type captured capture.Report
@@ -28,6 +29,12 @@ func (d *delivers) Run(context.Context) (deliver.Report, error) {
 	d.runs++
 	return d.report, nil
 }
+
+func (d *delivers) TellChanges(context.Context) error { return nil }
+
+type noAudit struct{}
+
+func (noAudit) Run(context.Context) (recheck.Report, error) { return recheck.Report{}, nil }
 
 type noSweep struct{}
 
@@ -64,7 +71,7 @@ func TestSecondLook(t *testing.T) {
 		d := &delivers{report: deliver.Report{Open: c.open}}
 		var recorded ticks
 		var daily days
-		i := &ingest.Ingest{Capture: captured{Posts: c.posts}, Deliver: d, Sweep: noSweep{}, Daily: &daily, Ticks: &recorded, Now: time.Now, Log: slog.New(slog.DiscardHandler), Limit: time.Minute}
+		i := &ingest.Ingest{Capture: captured{Posts: c.posts}, Deliver: d, Audit: noAudit{}, Sweep: noSweep{}, Daily: &daily, Ticks: &recorded, Now: time.Now, Log: slog.New(slog.DiscardHandler), Limit: time.Minute}
 		if err := i.Tick(t.Context()); err != nil {
 			t.Errorf("%s: %v", c.what, err)
 		}
@@ -85,7 +92,7 @@ func TestEnds(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	reports := 0
 	var recorded ticks
-	i := &ingest.Ingest{Capture: captured{}, Deliver: &delivers{}, Sweep: noSweep{}, Ticks: &recorded, Now: func() time.Time { return now },
+	i := &ingest.Ingest{Capture: captured{}, Deliver: &delivers{}, Audit: noAudit{}, Sweep: noSweep{}, Ticks: &recorded, Now: func() time.Time { return now },
 		Log: slog.New(slog.DiscardHandler), Limit: time.Minute, ReportEnds: func(context.Context) error {
 			reports++
 			return errors.New("the vault is down")
@@ -109,7 +116,7 @@ func TestEnds(t *testing.T) {
 func TestTickSaysWhatWaits(t *testing.T) {
 	var log strings.Builder
 	var recorded ticks
-	i := &ingest.Ingest{Capture: captured{Accounts: 4, Waiting: map[fault.Cause]int{fault.XRateLimit: 1, fault.XCredits: 2}}, Deliver: &delivers{}, Sweep: noSweep{}, Ticks: &recorded,
+	i := &ingest.Ingest{Capture: captured{Accounts: 4, Waiting: map[fault.Cause]int{fault.XRateLimit: 1, fault.XCredits: 2}}, Deliver: &delivers{}, Audit: noAudit{}, Sweep: noSweep{}, Ticks: &recorded,
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)), Limit: time.Minute}
 	if err := i.Tick(t.Context()); err != nil {
 		t.Fatal(err)

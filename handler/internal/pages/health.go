@@ -17,8 +17,9 @@ type jobHealth struct {
 	RateLeft  int // in percent
 	RateReset string
 	Chart     chart
-	SetUp     string // the job's set-up
-	Page      string // the account's page
+	Gone      goneList // on the status page only
+	SetUp     string   // the job's set-up
+	Page      string   // the account's page
 
 	csrf string
 }

@@ -49,6 +49,8 @@ type Records interface {
 	// SignedOut reports whether a session has been ended.
 	SignedOut(ctx context.Context, session string) (bool, error)
 
+	// Gone lists the archived posts of an account that X no longer gave.
+	Gone(ctx context.Context, accountID string) (state.Gone, error)
 	// RecentTasks returns n of the tasks that changed last, the newest first, behind
 	// those that are skipped.
 	RecentTasks(ctx context.Context, skip, n int) (list []state.Task, more bool, damaged []state.Damaged, err error)

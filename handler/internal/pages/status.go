@@ -49,6 +49,11 @@ func (q *request) status() {
 	if err == nil {
 		page.Jobs, page.Damaged, page.Timer = q.shown(report), report.Damaged, report.Timer
 		var damaged []string
+		damaged, err = q.gone(page.Jobs)
+		page.Damaged = append(page.Damaged, damaged...)
+	}
+	if err == nil {
+		var damaged []string
 		damaged, err = q.tasks(&page, report.Jobs)
 		page.Damaged = append(page.Damaged, damaged...)
 	}

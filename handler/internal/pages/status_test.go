@@ -103,6 +103,33 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// TestGone: the status page lists what X no longer gives, and what it gives again, in X's
+// words.
+func TestGone(t *testing.T) {
+	w := newWorld(t)
+	now := w.Now()
+	w.Save(state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso"})
+	b := w.browser()
+	b.signIn("/Status")
+	if strings.Contains(b.page, "Gone from X") {
+		t.Error("the page speaks of posts that are gone; there are none")
+	}
+	err := w.State.AddGone(t.Context(), "77",
+		state.GonePost{PostID: "1800", Name: "77/2026/11/26/1800.eml", Noticed: now.Add(-time.Hour), LastSeen: now.AddDate(0, 0, -1), Why: "Not Found Error: <it> is not there", Times: 1},
+		state.GonePost{PostID: "1801", Name: "77/2026/11/26/1801.eml", Noticed: now.Add(-2 * time.Hour), Why: "Authorization Error: no", Times: 1, Back: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.get("/Status", 200, "Gone from X: 1; back again: 1", "1800 Noticed", "last seen", "Gone Not Found Error: <it> is not there", "1801 Noticed", "Back since")
+	if strings.Index(b.page, "1800") > strings.Index(b.page, "1801") {
+		t.Error("the post that was noticed last is not the first")
+	}
+	if _, err := w.StateContainer.Write(t.Context(), "gone/77.json", []byte("[]"), blob.Condition{}); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/Status", 200, "A record of the connector cannot be read", "gone/77.json", "Contoso")
+}
+
 // TestDamagedRecords: a record that cannot be read is named, and everything else is
 // shown.
 func TestDamagedRecords(t *testing.T) {

@@ -85,6 +85,11 @@ var format = map[string]any{
 
 	"round":        state.Round{V: 1, At: now, After: "7", Done: true, Statement: "2026-10"},
 	"verification": state.Verification{V: 1, AccountID: "7", Pass: &pass, Last: &pass, Ended: now, Sound: now},
+	"gone": state.Gone{V: 1, AccountID: "7", More: 3, Posts: []state.GonePost{
+		{PostID: "1800", Name: "7/2026/11/26/1800.eml", Noticed: now, LastSeen: now, Why: "Not Found Error: Could not find it", Times: 2, Back: now}}},
+	"audit": state.Audit{V: 1, AccountID: "7", Days: map[string]time.Time{"2026-11-25": now}, Day: "2026-11-19", Began: now, After: "7/2026/11/19/1700.eml",
+		GoneAt: now, Looks: 120, Silent: 1, Until: now, LastLook: now, Problem: &problem},
+	"change": state.Change{V: 1, AccountID: "7", PostID: "1800", At: now, What: "gone", Tries: 1, Next: now},
 }
 
 // names are the blobs that the records of format are kept in.
@@ -93,7 +98,8 @@ var names = map[string]string{
 	"found": "tasks/found/j/t.json", "delivered": "delivered/j.json", "late": "late/j/1800.json", "aside-post": "set-aside/posts/7/1800.json",
 	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "signed-out": "signed-out/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json", "day": "day.json",
 	"round": "verify.json", "verification": "verified/7.json",
-	"ack": "acknowledged/7/7f13fb16bb8fb468579f05e6a3839222.json",
+	"ack":  "acknowledged/7/7f13fb16bb8fb468579f05e6a3839222.json",
+	"gone": "gone/7.json", "audit": "audits/7.json", "change": "changes/j/1800.json",
 }
 
 // TestFormat: what is written does not change unnoticed.
@@ -130,7 +136,7 @@ func whole(t *testing.T, path string, v reflect.Value) {
 			return
 		}
 		for i := range v.NumField() {
-			if v.Type().Field(i).Tag.Get("json") == "-" {
+			if !v.Type().Field(i).IsExported() || v.Type().Field(i).Tag.Get("json") == "-" {
 				continue // it is not stored
 			}
 			whole(t, path+"."+v.Type().Field(i).Name, v.Field(i))

@@ -11,6 +11,9 @@
 //	tasks/found/<jobId>/<taskId>.json    Found: what capture found of the posts a task asks about
 //	delivered/<jobId>.json               Delivered: the windows that tasks have begun to deliver
 //	late/<jobId>/<key>.json              Late: a message archived into a delivered window
+//	gone/<accountId>.json                Gone: archived posts that X no longer gave
+//	audits/<accountId>.json              Audit: which days' posts were looked at again
+//	changes/<jobId>/<postId>.json        Change: what the Import service is to be told of a post
 //	set-aside/…                          what could not be understood, byte for byte
 //	signins/<hash>.json                  SignIn
 //	signed-out/<hash>.json               SignedOut: a session with the pages that was ended before its time
@@ -96,6 +99,7 @@ type Store struct {
 	blobs     Container
 	lastSweep atomic.Pointer[Sweep] // as this process last read or wrote it
 	ticks     ticks
+	changes   noted
 }
 
 // New returns the store in a container. Nothing is sent yet.

@@ -64,6 +64,7 @@ func (s *Store) leftovers(now time.Time) []leftover {
 		{pages, orphanAge, firstTwo, s.pagesGone},
 		{"late/", orphanAge, first, jobGone},
 		{"delivered/", orphanAge, first, jobGone},
+		{changesFolder, orphanAge, first, jobGone},
 		{"owners/", orphanAge, first, ownerGone},
 	}
 }

@@ -85,6 +85,16 @@ func (c *Client) Lookup(ctx context.Context, ids []string) (Answer, error) {
 	return c.complete(ctx, rec, page)
 }
 
+// Look is Lookup for posts of which only they themselves matter: what they refer to may
+// be missing, and nothing is read for it.
+func (c *Client) Look(ctx context.Context, ids []string) (Answer, error) {
+	rec, page, err := c.lookup(ctx, ids)
+	if err != nil {
+		return Answer{}, err
+	}
+	return Answer{Raw: rec.body, Bodies: []Body{rec.whole()}, Page: page, Rate: readRate(rec.header, time.Now()), Date: date(rec.header), Reads: page.Count}, nil
+}
+
 // lookup is Lookup without what the answer lacks.
 func (c *Client) lookup(ctx context.Context, ids []string) (record, post.Page, error) {
 	what := fmt.Sprintf("looking up %d posts", len(ids))

@@ -25,6 +25,15 @@ func (s *Server) Delete(postID string) {
 	s.revision++
 }
 
+// Restore takes Delete back: X shows the post again, as it does when it lifts a
+// suspension.
+func (s *Server) Restore(postID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.deleted, postID)
+	s.revision++
+}
+
 // Post posts something in an account's name, as its owner would at this moment, and
 // returns it as X has it. What p leaves empty is made up: an id and a time of now, and
 // of Raw the members that p's other fields stand for. It panics if the post has an id

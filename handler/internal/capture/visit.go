@@ -1,0 +1,133 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/twitter"
+)
+
+// ErrBusy: the account has no time for a visit: another instance works on it, or new
+// posts are being read, or X is not to be asked now. A later tick may find it free.
+var ErrBusy = errors.New("the account is busy")
+
+// Visit is work on an account that is no turn of it: somebody else has found posts, and
+// has them archived in the same way as those of the timeline. It holds the account's
+// claim, and is made for short pieces of work between two ticks: new posts come first.
+type Visit struct {
+	turn    *turn
+	changed bool // there is something to be saved
+}
+
+// Visit claims a job's account and calls do, whose context ends when the claim is lost.
+// The account is saved afterwards. It returns ErrBusy, having done nothing, if new
+// posts are still to be read.
+func (c *Capture) Visit(ctx context.Context, job state.Job, do func(context.Context, *Visit) error) error {
+	record, err := c.opt.State.LoadAccount(ctx, job.AccountID)
+	if err != nil {
+		return fmt.Errorf("reading account %s: %w", job.AccountID, err)
+	}
+	t := newTurn(c, job, record, nil)
+	switch {
+	case record.Claimed(), t.account.Run != nil, t.account.LastRun.IsZero():
+		return ErrBusy
+	case t.now().Before(t.account.RateReset): // what X gives now is for new posts
+		return ErrBusy
+	}
+	claimed, err := record.Claim(ctx)
+	if errors.Is(err, state.ErrClaimed) {
+		return ErrBusy
+	}
+	if err != nil {
+		return fmt.Errorf("claiming account %s: %w", job.AccountID, err)
+	}
+	defer record.Release()
+	t.resumed = true // what an earlier visit archived and did not come to listing is listed
+	v := &Visit{turn: t}
+	err = do(claimed, v)
+	if record.Lost() != nil {
+		return ErrBusy
+	}
+	if !v.changed && len(t.listed) == 0 {
+		return err
+	}
+	save, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if saved := t.save(save); saved != nil && !errors.Is(saved, state.ErrClaimed) && !errors.Is(saved, state.ErrLost) {
+		err = errors.Join(err, saved)
+	}
+	return err
+}
+
+// Account returns the account's record.
+func (v *Visit) Account() state.Account { return *v.turn.account }
+
+// Change changes the account's record, which is saved at the end of the visit, and by
+// Save.
+func (v *Visit) Change(change func(*state.Account)) {
+	change(v.turn.account)
+	v.changed = true
+}
+
+// Now is what X's clock probably shows.
+func (v *Visit) Now() time.Time { return v.turn.xNow() }
+
+// Save writes the account down as it is now, and lists what was archived.
+func (v *Visit) Save(ctx context.Context) error { return v.turn.save(ctx) }
+
+// Look asks X for archived posts by their ids, [twitter.MaxLookup] at most, without what
+// they refer to. X's refusals are the visitor's own business: they are no problem of the
+// account's, and do not keep new posts from being read.
+func (v *Visit) Look(ctx context.Context, ids []string) (answer twitter.Answer, err error) {
+	t := v.turn
+	for {
+		if t.x == nil {
+			if t.x, err = t.capture.opt.SignIn(ctx, t.job.ID, t.fresh); err != nil {
+				return twitter.Answer{}, fmt.Errorf("signing in to X: %w", err)
+			}
+		}
+		answer, err = t.x.Look(ctx, ids)
+		if errors.Is(err, twitter.ErrUnauthorized) && !t.fresh {
+			t.fresh, t.x = true, nil
+			continue
+		}
+		return answer, err
+	}
+}
+
+// Archive archives posts of the account that somebody else has found, earlier versions of
+// edited ones among them, as if the timeline had given them. key names what X is asked
+// for meanwhile. Posts that are archived already are left alone.
+func (v *Visit) Archive(ctx context.Context, page post.Page, key string) error {
+	t := v.turn
+	v.changed = true
+	for _, u := range page.Unreadable {
+		out, err := t.setAside(ctx, post.Document{JSON: u.Raw}, u.Err)
+		if err != nil {
+			return err
+		}
+		if err := t.archived(ctx, out); err != nil {
+			return err
+		}
+	}
+	docs := t.ownVersions(ctx, page.Posts)
+	versions, err := t.earlierVersions(ctx, docs, key)
+	if err != nil {
+		return err
+	}
+	docs = append(docs, versions...)
+	if docs, err = t.complete(ctx, docs, key); err != nil {
+		return err
+	}
+	if err := t.archiveAll(ctx, docs, func(int) {}); err != nil {
+		return err
+	}
+	return t.countAside(ctx)
+}
+
+// Forget removes what was retained of X's answers for a visit.
+func (v *Visit) Forget(ctx context.Context) error { return v.turn.tidy(ctx) }

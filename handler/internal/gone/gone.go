@@ -1,0 +1,188 @@
+// Package gone records which archived posts X no longer gives, and which of them it
+// gives again. What is archived stays as it is; beside a message of which X says that
+// it has no such post there is then a note,
+//
+//	<accountId>/<yyyy>/<mm>/<dd>/<postId>.gone.json    X no longer gives the post
+//	<accountId>/<yyyy>/<mm>/<dd>/<postId>.back.json    X gives it again
+//	<accountId>/<yyyy>/<mm>/<dd>/<postId>.gone.2.json  … and does not a second time
+//
+// each written once. [Register.Note] is called by whoever has asked X for posts by
+// their ids: the audit, the look-ups of tasks, the timeline's check of known posts. It
+// asks X nothing.
+package gone
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/state"
+)
+
+// Version is the version of the notes' format.
+const Version = 1
+
+// Note is what is kept beside a message.
+type Note struct {
+	V       int    `json:"v"`
+	Account string `json:"account"`
+	PostID  string `json:"postId"`
+	Message string `json:"message"` // its path in the archive container
+	SHA256  string `json:"sha256"`  // of the message's bytes (hex)
+	Is      string `json:"is"`      // "gone" or "back"
+
+	Noticed  time.Time `json:"noticed"`           // UTC; of a gone post: when X first did not give it; of one that is back: when X gave it again
+	LastSeen time.Time `json:"lastSeen,omitzero"` // UTC; of a gone post: when X is last known to have given it
+	Since    time.Time `json:"since,omitzero"`    // UTC; of one that is back: when it was noticed to be gone
+	By       string    `json:"by"`                // who asked X: "audit", "task" or "timeline"
+	Why      string    `json:"why,omitempty"`     // of a gone post: X's reason in words
+
+	Answer string `json:"answer,omitempty"` // of a gone post: X's own object, byte for byte
+}
+
+// What a look-up was made for.
+const (
+	ByAudit    = "audit"
+	ByTask     = "task"
+	ByTimeline = "timeline"
+)
+
+// Look is what X said of one archived post.
+type Look struct {
+	Entry    archive.Entry // of the post's own message
+	Problem  *post.Problem // why X does not give it; nil: X gave it
+	LastSeen time.Time     // when X is last known to have given it; zero: when it was archived
+}
+
+// Register keeps the notes. Every member is required.
+type Register struct {
+	State   *state.Store
+	Archive *archive.Archive
+	Now     func() time.Time
+	Log     *slog.Logger
+}
+
+// Note takes what X said of an account's archived posts. What is new is kept beside the
+// message, listed in the account's record, and noted to be told to the Import service.
+// Repeating it is harmless. It returns how many posts are newly gone and how many are back.
+func (r *Register) Note(ctx context.Context, jobID, accountID, by string, looks []Look) (gone, back int, err error) {
+	if len(looks) == 0 {
+		return 0, 0, nil
+	}
+	list, err := r.State.Gone(ctx, accountID)
+	if err != nil {
+		return 0, 0, fmt.Errorf("reading which posts of account %s are gone: %w", accountID, err)
+	}
+	var changed []state.GonePost
+	for _, l := range looks {
+		known := list.Find(l.Entry.PostID)
+		missing := known != nil && known.Back.IsZero()
+		if missing == (l.Problem != nil) {
+			continue
+		}
+		var p state.GonePost
+		if l.Problem != nil {
+			p, err = r.gone(ctx, jobID, accountID, by, l, known)
+			gone++
+		} else {
+			p, err = r.back(ctx, jobID, accountID, by, l, *known)
+			back++
+		}
+		if err != nil {
+			return gone, back, err
+		}
+		what := "gone"
+		if !p.Back.IsZero() {
+			what = "back"
+		}
+		// Before the post is listed: an event may be sent twice, never not at all.
+		err = r.State.PutChange(ctx, jobID, state.Change{AccountID: accountID, PostID: p.PostID, At: r.Now().UTC(), What: what})
+		if err != nil {
+			return gone, back, err
+		}
+		changed = append(changed, p)
+	}
+	if len(changed) == 0 {
+		return gone, back, nil
+	}
+	return gone, back, r.State.AddGone(ctx, accountID, changed...)
+}
+
+// numbered is the name of the n-th note of its kind.
+func numbered(kind string, n int) string {
+	if n > 1 {
+		return fmt.Sprintf("%s.%d", kind, n)
+	}
+	return kind
+}
+
+// gone keeps that X no longer gives a post.
+func (r *Register) gone(ctx context.Context, jobID, accountID, by string, l Look, known *state.GonePost) (state.GonePost, error) {
+	times := 1
+	if known != nil {
+		times = known.Times + 1
+	}
+	seen := l.LastSeen
+	for _, at := range []time.Time{l.Entry.Stored, lastBack(known)} {
+		if at.After(seen) {
+			seen = at
+		}
+	}
+	note := Note{V: Version, Account: accountID, PostID: l.Entry.PostID, Message: l.Entry.Name, SHA256: l.Entry.SHA256, Is: "gone",
+		Noticed: r.Now().UTC(), LastSeen: seen.UTC(), By: by, Why: l.Problem.Title + ": " + l.Problem.Detail, Answer: l.Problem.Raw}
+	note, added, err := r.keep(ctx, note, numbered("gone", times))
+	if err != nil {
+		return state.GonePost{}, err
+	}
+	if added {
+		r.Log.WarnContext(ctx, "X no longer gives an archived post; its message stands, a note is beside it", "job", jobID, "account", accountID, "post", note.PostID, "reason", note.Why)
+	}
+	return state.GonePost{PostID: note.PostID, Name: note.Message, Noticed: note.Noticed, LastSeen: note.LastSeen, Why: note.Why, Times: times}, nil
+}
+
+func lastBack(known *state.GonePost) time.Time {
+	if known == nil {
+		return time.Time{}
+	}
+	return known.Back
+}
+
+// back keeps that X gives a post again.
+func (r *Register) back(ctx context.Context, jobID, accountID, by string, l Look, known state.GonePost) (state.GonePost, error) {
+	note := Note{V: Version, Account: accountID, PostID: known.PostID, Message: l.Entry.Name, SHA256: l.Entry.SHA256, Is: "back",
+		Noticed: r.Now().UTC(), Since: known.Noticed, By: by}
+	note, added, err := r.keep(ctx, note, numbered("back", known.Times))
+	if err != nil {
+		return state.GonePost{}, err
+	}
+	if added {
+		r.Log.WarnContext(ctx, "X gives a post again that was gone", "job", jobID, "account", accountID, "post", known.PostID, "goneSince", known.Noticed)
+	}
+	known.Back = note.Noticed
+	return known, nil
+}
+
+// keep writes a note, and returns the one that is kept: a process that was killed may
+// have written it before.
+func (r *Register) keep(ctx context.Context, note Note, what string) (Note, bool, error) {
+	text, err := json.MarshalIndent(note, "", "  ")
+	if err != nil {
+		return note, false, fmt.Errorf("noting that post %s is %s: %w", note.PostID, note.Is, err)
+	}
+	kept, added, err := r.Archive.PutBeside(ctx, note.Message, what, text)
+	if err != nil {
+		return note, false, fmt.Errorf("noting that post %s is %s: %w", note.PostID, note.Is, err)
+	}
+	if added {
+		return note, true, nil
+	}
+	var there Note
+	if json.Unmarshal(kept, &there) != nil || there.PostID != note.PostID || there.Noticed.IsZero() {
+		return note, false, fmt.Errorf("noting that post %s is %s: %s is there and is no such note: %w", note.PostID, note.Is, archive.Beside(note.Message, what), archive.ErrForeign)
+	}
+	return there, false, nil
+}
