@@ -85,7 +85,7 @@ func TestGone(t *testing.T) {
 	}
 	notes := 0
 	for blob := range w.blobs("archive") {
-		if strings.HasSuffix(blob, ".json") {
+		if strings.HasPrefix(blob, name+".") && strings.HasSuffix(blob, ".json") {
 			notes++
 		}
 	}
@@ -93,5 +93,8 @@ func TestGone(t *testing.T) {
 		t.Errorf("%d notes in the archive, want two", notes)
 	}
 	w.wantKeys(account, posts...)
+	if exit, says := w.command("verify", "--account", account); exit != 0 {
+		t.Errorf("an archive with notes does not verify: %d %s", exit, says)
+	}
 	w.wantClean()
 }
