@@ -176,7 +176,7 @@ var rules logRule[] = [
     severity: 1
     title: 'X archive: a task of the Compliance Center failed'
     text: 'A task ended with a failure, or the Import service refused its outcome. Something that it asked for is not in the mailbox. The log line says why.'
-    query: 'AppTraces | where Message has "task failed" or Message has "the Import service refuses the task" ${counted}'
+    query: 'AppTraces | where Message has "task failed" or Message has "the Import service refuses" ${counted}'
   }
   {
     name: 'no-task'
@@ -193,8 +193,8 @@ var rules logRule[] = [
     name: 'look-at-it'
     severity: 1
     title: 'X archive: something was set aside, or a post is not whole'
-    text: 'X did not give all of a post, or something could not be read and was set aside. The log line says what.'
-    query: 'AppTraces | where Message has "X did not give all of a post" or Message has "a post cannot be made into a message" or Message has "a record of the connector cannot be read" or Message has "a record cannot be read" or Message has "a retained page of X" ${counted}'
+    text: 'X did not give all of a post, something could not be read and was set aside, or the log of changes lacks a sign-in. The log line says what.'
+    query: 'AppTraces | where Message has "X did not give all of a post" or Message has "a post cannot be made into a message" or Message has "a record of the connector cannot be read" or Message has "a record cannot be read" or Message has "a retained page of X" or Message has "a session\'s beginning or end is not in the log of changes" ${counted}'
   }
   {
     name: 'secret-ends'

@@ -25,7 +25,7 @@ func (t *turn) lookup(ctx context.Context, key string, ids []string, allowed fun
 		case err == nil:
 			t.retained = true
 			page, err = twitter.ReadAnswer(raw.JSON)
-			t.cameFrom(raw, some...)
+			t.lookedUp(raw, page, some)
 		case errors.Is(err, state.ErrNotFound):
 			if allowed != nil {
 				if err := allowed(len(some)); err != nil {
@@ -59,7 +59,7 @@ func (t *turn) askLookup(ctx context.Context, key string, ids []string) (post.Pa
 	if err != nil {
 		return post.Page{}, err
 	}
-	t.cameFrom(kept, ids...)
+	t.lookedUp(kept, answer.Page, ids)
 	if len(unaccounted(ids, answer.Page)) == 0 {
 		t.retained = true
 		err = t.capture.opt.State.PutAnswer(ctx, t.account.ID, key, ids, kept)
@@ -239,7 +239,7 @@ func (t *turn) askForVersions(ctx context.Context, w state.Waiting) error {
 		if err != nil {
 			return err
 		}
-		t.cameFrom(kept, w.Versions...)
+		t.lookedUp(kept, page, w.Versions)
 		if t.overdue(w) { // what is stated as missing goes back to this answer
 			t.cameFrom(kept, w.PostID)
 			defer delete(t.origins, w.PostID)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
 )
@@ -39,6 +40,26 @@ func (t *turn) keepRaw(ctx context.Context, a twitter.Answer) (state.Retained, e
 func (t *turn) cameFrom(r state.Retained, ids ...string) {
 	for _, id := range ids {
 		t.origins[id] = origin{r.At, r.Raw}
+	}
+}
+
+// lookedUp notes an answer to a look-up of posts: those that it gives come from it. What
+// it says of another goes back to it, too, and does not take the place of the answer that
+// gave that post before.
+func (t *turn) lookedUp(r state.Retained, page post.Page, asked []string) {
+	given := ids(page)
+	for _, id := range asked {
+		if o, ok := t.origins[id]; ok && !slices.Contains(given, id) {
+			o.raw = slices.Clone(o.raw)
+			for _, raw := range r.Raw {
+				if !slices.Contains(o.raw, raw) {
+					o.raw = append(o.raw, raw)
+				}
+			}
+			t.origins[id] = o
+			continue
+		}
+		t.cameFrom(r, id)
 	}
 }
 
