@@ -91,7 +91,7 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 
 	callback := pages.Callback(cmp.Or(address, pages.PublicURL(getenv("WEBSITE_HOSTNAME")), "http://localhost:7071"))
 	tests := made.checker.Tests(callback)
-	tests[0].Good = "X accepts the app's keys, and the callback address " + callback + " is registered."
+	tests[0].Good = "X accepts the app's keys, and the callback address " + callback + " is registered. The test costs nothing."
 	for _, t := range tests {
 		ctx, cancel := context.WithTimeout(ctx, checkTime)
 		if err := t.Try(ctx); err != nil {

@@ -29,6 +29,7 @@ import (
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/outbound"
 	"xarchive/handler/internal/pages"
+	"xarchive/handler/internal/reads"
 	"xarchive/handler/internal/recheck"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/stamp"
@@ -75,26 +76,27 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 	// X is reached at its API and at its media servers, nowhere else.
 	toX := report.Outbound(outbound.AllowHosts(direct, cfg.XAPIURL, "https://pbs.twimg.com", "https://video.twimg.com"))
 	keys, words := jobs.NewKeys(vault), new(twitter.Words)
+	meter := reads.New(reads.Options{Store: store, Limit: cfg.XReadsPerMonth, Report: report, Now: time.Now, Log: log})
 	goneOnes := &gone.Register{State: store, Archive: mail, Now: time.Now, Log: log}
 	captured := capture.New(capture.Options{
 		State: store, Archive: mail, Manifest: manifest.New(account.Container(cfg.ArchiveContainer)), Now: time.Now, Log: log, Telemetry: report, Version: build,
 		Gone:   goneOnes,
 		Media:  twitter.Media{HTTP: toX},
 		Format: message.Format{To: cfg.ArchiveMailbox, Mailboxes: cfg.AuthorMailboxes},
-		SignIn: func(ctx context.Context, jobID string, fresh bool) (capture.X, error) {
+		SignIn: func(ctx context.Context, job state.Job, fresh bool) (capture.X, error) {
 			if fresh {
 				keys.ForgetApp()
-				keys.ForgetAccount(jobID)
+				keys.ForgetAccount(job.ID)
 			}
 			app, err := keys.App(ctx)
 			if err != nil {
 				return nil, err
 			}
-			account, err := keys.Account(ctx, jobID)
+			account, err := keys.Account(ctx, job.ID)
 			if err != nil {
 				return nil, err
 			}
-			return words.Client(toX, cfg.XAPIURL, app, account.Token), nil
+			return words.Client(toX, cfg.XAPIURL, app, account.Token).Counting(meter.Counter(job.AccountID)), nil
 		},
 	})
 	events := importer.NewEvents(importer.EventsOptions{
@@ -117,7 +119,7 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 		TenantID: cfg.TenantID, Secrets: vault, Now: time.Now, AuthorityURL: cfg.AADAuthorityURL, HTTP: direct})
 	changes := audit.New(account.Container(cfg.ArchiveContainer), time.Now)
 	work := jobs.New(jobs.Options{
-		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, State: store, Secrets: vault, HTTP: toX, Now: time.Now, Log: log, Audit: changes,
+		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, State: store, Secrets: vault, HTTP: toX, Count: meter.Counter(""), Now: time.Now, Log: log, Audit: changes,
 		AllowLoopbackBlobs: account.Emulated()})
 	checker := connection.New(connection.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, XHTTP: toX, AuthorityURL: cfg.AADAuthorityURL, EntraHTTP: direct, Secrets: vault,
@@ -129,7 +131,7 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 	calls := api.New(api.Options{TenantID: cfg.TenantID, Access: guard, Jobs: work, Health: judge, Now: time.Now, Log: log, Strangers: strangers})
 	people := pages.New(pages.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
-		Access: guard, Changes: changes, Jobs: work, Health: judge, Records: store, Connections: checker.Tests, Version: release, Now: time.Now, Log: log, Strangers: strangers,
+		Access: guard, Changes: changes, Jobs: work, Health: judge, Records: store, ReadsLimit: cfg.XReadsPerMonth, Connections: checker.Tests, Version: release, Now: time.Now, Log: log, Strangers: strangers,
 		Archive:   browse.Browser{Archive: mail, Manifests: manifest.New(account.Container(cfg.ArchiveContainer)), Version: build, Now: time.Now},
 		Statement: states.Make})
 	return &app{
@@ -137,7 +139,7 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 		checker: checker,
 		ticks:   store,
 		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered,
-			Audit: recheck.New(recheck.Options{State: store, Archive: mail, Capture: captured, Gone: goneOnes, Days: cfg.AuditDays, Now: time.Now, Log: log}),
+			Audit: recheck.New(recheck.Options{State: store, Archive: mail, Capture: captured, Gone: goneOnes, Budget: meter, Days: cfg.AuditDays, Now: time.Now, Log: log}),
 			Sweep: store, Daily: days, Ticks: store, Now: time.Now, Log: log,
 			ReportEnds: func(ctx context.Context) error {
 				known, err := vault.Describe(ctx, secrets.AADApplicationSecret)

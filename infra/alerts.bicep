@@ -80,6 +80,7 @@ var lagWindow = first(filter(windows, w => w.minutes >= ingestionLagMinutes))!.s
 var personCauses = [
   'x_unauthorized'
   'x_forbidden'
+  'x_keys'
   'x_not_enrolled'
   'x_protected'
   'x_suspended'
@@ -193,8 +194,8 @@ var rules logRule[] = [
     name: 'look-at-it'
     severity: 1
     title: 'X archive: something was set aside, or a post is not whole'
-    text: 'X did not give all of a post, something could not be read and was set aside, or the log of changes lacks a sign-in. The log line says what.'
-    query: 'AppTraces | where Message has "X did not give all of a post" or Message has "a post cannot be made into a message" or Message has "a record of the connector cannot be read" or Message has "a record cannot be read" or Message has "a retained page of X" or Message has "a session\'s beginning or end is not in the log of changes" ${counted}'
+    text: 'X did not give all of a post, X states more posts than are archived, something could not be read and was set aside, or the log of changes lacks a sign-in. The log line says what.'
+    query: 'AppTraces | where Message has "X did not give all of a post" or Message has "X states more posts than are archived" or Message has "a post cannot be made into a message" or Message has "a record of the connector cannot be read" or Message has "a record cannot be read" or Message has "the record of what was read of X cannot be read" or Message has "a retained page of X" or Message has "a session\'s beginning or end is not in the log of changes" ${counted}'
   }
   {
     name: 'secret-ends'

@@ -61,6 +61,8 @@ param importItemLimit int = 10000000
 @maxValue(3650)
 @description('Up to which age, in days, archived posts are asked for again on X, to notice those that are gone. 0: not at all. Each look is a read that X bills.')
 param xAuditDays int = 30
+@description('Posts that may be read of X in a month; empty is no limit. New posts are read all the same.')
+param xReadsPerMonth string = ''
 
 @allowed(['debug', 'info', 'warn', 'error'])
 @description('The least level of log lines.')
@@ -264,6 +266,7 @@ module connector 'function-app.bicep' = {
     timestampUrl: timestampUrl
     importItemLimit: importItemLimit
     xAuditDays: xAuditDays
+    xReadsPerMonth: xReadsPerMonth
     logLevel: logLevel
   }
 }

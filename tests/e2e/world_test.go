@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -50,6 +51,9 @@ func start(t *testing.T, o sandbox.Options) *world {
 	}
 	w.Sandbox = s
 	t.Cleanup(func() {
+		if err := w.CheckReads(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
 		if err := s.Stop(); err != nil {
 			t.Error(err)
 		}

@@ -21,7 +21,7 @@ func (t *turn) call(ctx context.Context, do func(X) error) error {
 			return fmt.Errorf("%w: X is not asked before %s", errLater, t.account.RateReset.Format(time.RFC3339))
 		}
 		if t.x == nil {
-			x, err := t.capture.opt.SignIn(ctx, t.job.ID, t.fresh)
+			x, err := t.capture.opt.SignIn(ctx, t.job, t.fresh)
 			if err != nil {
 				return fmt.Errorf("signing in to X: %w", err)
 			}
@@ -33,12 +33,16 @@ func (t *turn) call(ctx context.Context, do func(X) error) error {
 		case errors.Is(err, twitter.ErrUnauthorized) && !t.fresh:
 			t.fresh, t.x = true, nil
 			continue
+		case errors.Is(err, twitter.ErrUnauthorized):
+			return t.x.WhatIsRefused(ctx, err)
 		case errors.As(err, &limit):
 			t.account.RateReset = limit.Reset
 			if limit.Why != nil {
 				return err // a problem: credits or the monthly cap are used up
 			}
 			return fmt.Errorf("%w: %w", errLater, limit)
+		case err == nil:
+			t.accepted = true
 		}
 		return err
 	}

@@ -58,6 +58,10 @@ type X interface {
 	Lookup(ctx context.Context, ids []string) (twitter.Answer, error)
 	Look(ctx context.Context, ids []string) (twitter.Answer, error)
 	User(ctx context.Context, id string) (twitter.User, error)
+	// Credits is the app's balance at X in US dollars. Its failing means nothing.
+	Credits(ctx context.Context) (float64, error)
+	// WhatIsRefused says whether X refuses the app's keys or the account's token.
+	WhatIsRefused(ctx context.Context, unauthorized error) error
 }
 
 // Gone keeps what X said of archived posts that it was asked for by their ids;
@@ -67,8 +71,8 @@ type Gone interface {
 }
 
 // SignIn opens X for a job's account. fresh asks for keys and token from the vault,
-// because X has refused those at hand.
-type SignIn func(ctx context.Context, jobID string, fresh bool) (X, error)
+// because X has refused those at hand. What X reads is counted there.
+type SignIn func(ctx context.Context, job state.Job, fresh bool) (X, error)
 
 // Options is what Capture needs.
 type Options struct {
@@ -178,7 +182,7 @@ func (c *Capture) Run(ctx context.Context) (Report, error) {
 			if t.elsewhere {
 				report.Claimed++
 			}
-			if t.waits != fault.None {
+			if t.waits != "" {
 				report.Waiting[t.waits]++
 			}
 			if err != nil {

@@ -54,6 +54,7 @@ func (t *turn) checkKnown(ctx context.Context) error {
 		return err
 	}
 	t.account.Recent = slices.DeleteFunc(t.account.Recent, func(s state.Seen) bool { return slices.Contains(gone, s.ID) })
+	t.account.Gone += len(gone)
 	now := t.xNow()
 	switch {
 	case len(kept) == 0:

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -157,9 +158,9 @@ func (t *turn) quiet(a twitter.Answer) bool {
 }
 
 // nothingNew covers the time up to a quiet answer.
-func (t *turn) nothingNew(a twitter.Answer) {
+func (t *turn) nothingNew(ctx context.Context, a twitter.Answer) {
 	t.cover(state.Range{From: t.coverFrom(t.sinceID), To: t.xTime(a).Add(-settle)})
-	t.upToDate()
+	t.upToDate(ctx)
 }
 
 // coverFrom returns from when on a run covers that reads all that is newer than
@@ -195,7 +196,8 @@ func (t *turn) cover(r state.Range) {
 }
 
 // upToDate notes that the account is up to date.
-func (t *turn) upToDate() {
+func (t *turn) upToDate(ctx context.Context) {
+	t.compare(ctx)
 	t.account.LastRun, t.account.Problem = t.now().UTC(), nil
 	t.forgetKnown()
 }

@@ -274,6 +274,6 @@ func (t *turn) finish(ctx context.Context) error {
 		t.cover(state.Range{From: run.From, To: run.CoverTo})
 	}
 	t.account.Run, t.account.Slow = nil, nil
-	t.upToDate()
+	t.upToDate(ctx)
 	return t.save(ctx)
 }

@@ -2,6 +2,7 @@ package capture_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,17 +16,25 @@ import (
 // filmCorpus is a corpus with a film; its still picture is there or not.
 func filmCorpus(t *testing.T, still bool) *corpus.Corpus {
 	t.Helper()
+	return filmAt(t, still, "video/mp4", "https://video.twimg.com/ext_tw_video/1/vid/Film.mp4?tag=12", map[string]string{"Film.mp4": "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"})
+}
+
+// filmAt is a corpus with a film of a type at an address, and what X's servers have.
+func filmAt(t *testing.T, still bool, kind, address string, files map[string]string) *corpus.Corpus {
+	t.Helper()
 	dir := t.TempDir()
 	all, err := json.Marshal(map[string]any{"data": []any{}, "includes": map[string]any{
 		"users": []any{map[string]string{"id": account, "name": "Contoso", "username": "contoso"}},
 		"media": []any{map[string]any{"media_key": "7_1", "type": "video", "duration_ms": 4000, "preview_image_url": "https://pbs.twimg.com/ext_tw_video_thumb/1/pu/img/Still.png",
-			"variants": []any{map[string]any{"bit_rate": 1, "content_type": "video/mp4", "url": "https://video.twimg.com/ext_tw_video/1/vid/Film.mp4?tag=12"}}}}}})
+			"variants": []any{map[string]any{"bit_rate": 1, "content_type": kind, "url": address}}}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "posts.json"), string(all))
 	write(t, filepath.Join(dir, "accounts.json"), `["`+account+`"]`)
-	write(t, filepath.Join(dir, "media", "Film.mp4"), "\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom")
+	for name, content := range files {
+		write(t, filepath.Join(dir, "media", name), content)
+	}
 	if still {
 		write(t, filepath.Join(dir, "media", "Still.png"), "\x89PNG\r\n\x1a\nthe still")
 	}
@@ -56,6 +65,45 @@ func TestStill(t *testing.T) {
 			}
 			if a := w.record(); len(a.Waiting) != 0 {
 				t.Errorf("waiting for %v, want nothing", a.Waiting)
+			}
+		})
+	}
+}
+
+// TestStreamOnly: of a film that X has as a stream only the message has the still picture,
+// and the playlist with its parts in one file. While a part is missing the film is waited
+// for, and the post is archived without.
+func TestStreamOnly(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			files := map[string]string{"Film.m3u8": "#EXTM3U\n#EXTINF:3.0,\none.ts\n#EXTINF:1.0,\ntwo.ts\n#EXT-X-ENDLIST\n", "one.ts": "the first part", "two.ts": "the second part"}
+			w.x = x.New(x.Options{Corpus: filmAt(t, true, "application/x-mpegURL", "https://video.twimg.com/ext_tw_video/1/pl/Film.m3u8", files), ConsumerKey: "key", ConsumerSecret: "secret", Reach: w.reach,
+				Limits: map[string]int{"GET /2/users/:id/tweets": 1 << 30, "GET /2/tweets": 1 << 30}})
+			if !whole {
+				w.x.FailMedia("two.ts", x.MediaFault{Status: http.StatusServiceUnavailable})
+			}
+			p := w.x.Post(account, corpus.Post{Text: "film", MediaKeys: []string{"7_1"}})
+			time.Sleep(35 * time.Second)
+			w.mustTick()
+			text := w.message(p.ID)
+			if !strings.Contains(text, "filename=Still.png") {
+				t.Errorf("the still is not in the message:\n%s", text)
+			}
+			if got := strings.Contains(text, "filename=Film.zip"); got != whole {
+				t.Errorf("the film is in the message: %v, want %v\n%s", got, whole, text)
+			}
+			if n := len(w.record().Waiting); (n == 0) != whole {
+				t.Errorf("%d media are waited for", n)
+			}
+			if whole {
+				return
+			}
+			w.x.FailMedia("two.ts", x.MediaFault{})
+			time.Sleep(time.Hour)
+			w.mustTick()
+			if text := w.message(p.ID + ".media"); !strings.Contains(text, "filename=Film.zip") || len(w.record().Waiting) != 0 {
+				t.Errorf("the film did not follow:\n%s", text)
 			}
 		})
 	}

@@ -250,6 +250,9 @@ func (t *turn) archived(ctx context.Context, out outcome) error {
 	}
 	if out.added {
 		t.account.CountPost(out.post.CreatedAt)
+		if out.post.Version() > 1 {
+			t.account.Versions++
+		}
 		t.capture.opt.Telemetry.PostArchived(ctx, t.account.ID, string(out.post.Kind()))
 	}
 	for _, w := range out.waiting {

@@ -24,6 +24,7 @@ type turn struct {
 	sinceID  string // below it nothing is read, where a run begins in this turn
 	x        X
 	fresh    bool              // X is asked with keys that were read from the vault just now
+	accepted bool              // X has answered: it takes keys and token
 	ahead    *ahead            // X's answer that is on its way while a page is retained
 	resumed  bool              // the run was begun in an earlier turn
 	retained bool              // raw answers are retained that this turn made or used
@@ -34,9 +35,11 @@ type turn struct {
 	origins  map[string]origin // by post id
 	savedAt  time.Time
 
-	unanswered bool        // a task's look-up is not through; what X has answered of it is still needed
-	elsewhere  bool        // another instance has claimed the account
-	waits      fault.Cause // why X is not asked now, and nothing else is to be done; "" if it is asked
+	stated     *state.Stated // what X said in this turn
+	refused    bool          // in its last turn X refused the account's token
+	unanswered bool          // a task's look-up is not through; what X has answered of it is still needed
+	elsewhere  bool          // another instance has claimed the account
+	waits      fault.Cause   // why X is not asked now, and nothing else is to be done; "" if it is asked
 }
 
 // behindSince returns since when the account is behind: up to when its time is covered, or,
@@ -49,8 +52,10 @@ func (t *turn) behindSince() time.Time {
 }
 
 func newTurn(c *Capture, job state.Job, record *state.AccountRecord, tasks []state.Task) *turn {
+	last := record.Account.Problem
 	return &turn{capture: c, job: job, record: record, account: &record.Account, tasks: tasks,
-		log: c.opt.Log.With("job", job.ID, "account", job.AccountID), pages: map[int]read{}, origins: map[string]origin{}}
+		refused: last != nil && last.Cause == fault.XUnauthorized,
+		log:     c.opt.Log.With("job", job.ID, "account", job.AccountID), pages: map[int]read{}, origins: map[string]origin{}}
 }
 
 func (t *turn) now() time.Time { return t.capture.opt.Now() }
@@ -75,10 +80,14 @@ func (t *turn) take(ctx context.Context) (err error) {
 	ctx, span := t.capture.opt.Telemetry.Capture(ctx, t.job.ID, t.job.AccountID)
 	defer func() { span.End(err) }()
 	t.account.TriedAt = t.now().UTC()
-
 	var first *twitter.Answer
 	var asking error // the rest of the work does not need the timeline, and goes on
-	if t.account.Run == nil && !limited {
+	if !limited && t.stateDue() {
+		if asking = t.askStated(ctx); asking != nil && !work {
+			return t.ended(ctx, asking)
+		}
+	}
+	if t.account.Run == nil && !limited && asking == nil {
 		answer, err := t.askFirst(ctx)
 		switch {
 		case err != nil && (!work || ctx.Err() != nil):
@@ -86,7 +95,7 @@ func (t *turn) take(ctx context.Context) (err error) {
 		case err != nil:
 			asking = err
 		case t.quiet(answer) && !work:
-			t.nothingNew(answer)
+			t.nothingNew(ctx, answer)
 			return t.ended(ctx, t.save(ctx))
 		default:
 			first = &answer
@@ -153,6 +162,9 @@ func (t *turn) ended(ctx context.Context, err error) error {
 		t.log.InfoContext(ctx, "another instance goes on with the account")
 		return nil
 	}
+	if signInErr := t.signInNeeded(ctx, err); signInErr != nil {
+		err = errors.Join(err, signInErr)
+	}
 	if err == nil {
 		return nil
 	}
@@ -182,6 +194,34 @@ func (t *turn) ended(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+// signInNeeded notes with the job that its account must sign in again, where X refuses
+// its token, and takes that back when X takes the token after all.
+func (t *turn) signInNeeded(ctx context.Context, err error) error {
+	refused := errors.Is(err, twitter.ErrToken)
+	// What the Compliance Center asks for is not taken back: only a refusal that was noted here.
+	back := t.accepted && t.job.SignInNeeded && t.refused
+	if refused == t.job.SignInNeeded && !back || !refused && !back {
+		return nil
+	}
+	if refused {
+		t.log.WarnContext(ctx, "X refuses the account's token; the account must sign in with X again")
+	}
+	err = t.capture.opt.State.UpdateJob(ctx, t.job.ID, func(job *state.Job) error {
+		if job.AccountID != t.account.ID {
+			return errOtherJob
+		}
+		job.SignInNeeded = refused
+		return nil
+	})
+	if errors.Is(err, errOtherJob) {
+		return nil
+	}
+	return err
+}
+
+// errOtherJob: the job was deleted, or turned to another account, meanwhile.
+var errOtherJob = errors.New("the job is another by now")
 
 func (t *turn) save(ctx context.Context) error {
 	if err := t.writeManifest(ctx); err != nil {

@@ -86,7 +86,7 @@ func (v *Visit) Look(ctx context.Context, ids []string) (answer twitter.Answer, 
 	t := v.turn
 	for {
 		if t.x == nil {
-			if t.x, err = t.capture.opt.SignIn(ctx, t.job.ID, t.fresh); err != nil {
+			if t.x, err = t.capture.opt.SignIn(ctx, t.job, t.fresh); err != nil {
 				return twitter.Answer{}, fmt.Errorf("signing in to X: %w", err)
 			}
 		}

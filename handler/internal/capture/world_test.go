@@ -1,6 +1,7 @@
 package capture_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -45,6 +46,8 @@ type world struct {
 	version string
 	page    int
 	reach   int
+	revoked bool   // the token that the instances have is one that X refuses
+	keys    string // of the app, instead of X's
 	panics  string // part of the address of media over which the media client panics
 
 	mu     sync.Mutex
@@ -136,9 +139,12 @@ func (w *world) capture() *capture.Capture {
 		Gone:   &gone.Register{State: w.state, Archive: w.archive, Now: time.Now, Log: slog.New(slog.NewTextHandler(w.log, nil))},
 		Media:  twitter.Media{HTTP: media},
 		Format: message.Format{To: "archive@contoso.example"},
-		SignIn: func(_ context.Context, jobID string, _ bool) (capture.X, error) {
-			token, secret := w.x.Token(strings.TrimPrefix(jobID, "job"))
-			return twitter.NewClient(w.x.Client(), "https://api.x.com", twitter.App{Key: "key", Secret: "secret"}, twitter.Token{Token: token, Secret: secret}), nil
+		SignIn: func(_ context.Context, job state.Job, _ bool) (capture.X, error) {
+			token, secret := w.x.Token(job.AccountID)
+			if w.revoked {
+				token = "revoked"
+			}
+			return twitter.NewClient(w.x.Client(), "https://api.x.com", twitter.App{Key: cmp.Or(w.keys, "key"), Secret: "secret"}, twitter.Token{Token: token, Secret: secret}), nil
 		},
 		PageSize: w.page, Reach: w.reach,
 	})

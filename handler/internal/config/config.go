@@ -46,6 +46,7 @@ type Config struct {
 	// ImportItemLimit is how large an item for the Import service may be, in bytes:
 	// IMPORT_ITEM_LIMIT.
 	ImportItemLimit int64
+	XReadsPerMonth  int // X_READS_PER_MONTH; 0: no limit
 
 	AuditDays int // X_AUDIT_DAYS: how old posts are that are looked at again, at most; 0: none
 
@@ -85,6 +86,7 @@ func Load(getenv func(string) string) (Config, error) {
 		AuthorMailboxes: s.mailboxes("AUTHOR_MAILBOXES"),
 		ImportItemLimit: s.itemLimit("IMPORT_ITEM_LIMIT"),
 		AuditDays:       s.days("X_AUDIT_DAYS", 30),
+		XReadsPerMonth:  s.count("X_READS_PER_MONTH"),
 		FunctionTimeout: s.functionTimeout(),
 	}
 	c.StorageAccountURL, c.StorageConnectionString = s.storage()
@@ -173,6 +175,19 @@ func (s *settings) days(name string, standard int) int {
 		return standard
 	}
 	return days
+}
+
+// count reads a number of things; not set is 0, no limit.
+func (s *settings) count(name string) int {
+	value := s.get(name)
+	if value == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(value, 10, 31)
+	if err != nil || n == 0 {
+		s.fault("%s is %q, which is not a whole number above 0: write digits only, or leave it out for no limit", name, value)
+	}
+	return int(n)
 }
 
 var guid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)

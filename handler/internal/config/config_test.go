@@ -50,7 +50,7 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: want %q, got %q", f.what, f.want, f.got)
 		}
 	}
-	if c.Port != 7072 || len(c.AuthorMailboxes) != 0 || c.AuditDays != 30 || c.ImportItemLimit != 10_000_000 {
+	if c.Port != 7072 || len(c.AuthorMailboxes) != 0 || c.AuditDays != 30 || c.ImportItemLimit != 10_000_000 || c.XReadsPerMonth != 0 {
 		t.Errorf("port %d, authors %v, audit %d", c.Port, c.AuthorMailboxes, c.AuditDays)
 	}
 }
@@ -65,7 +65,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"AAD_AUTHORITY_URL", "https://localhost:8083",
 		"ARCHIVE_MAILBOX", "archive@contoso.com",
 		"AUTHOR_MAILBOXES", "Contoso=press@contoso.com, @contoso_help = help@contoso.com, id:2244994945=dev@contoso.com,",
-		"X_AUDIT_DAYS", "7", "LOG_LEVEL", "Debug",
+		"X_AUDIT_DAYS", "7", "LOG_LEVEL", "Debug", "X_READS_PER_MONTH", " 250000 ",
 	))
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	if c.KeyVaultURL != "https://contoso.vault.azure.net" || c.StorageConnectionString != "UseDevelopmentStorage=true" ||
 		c.ArchiveContainer != "mail-2026" || c.StateContainer != "abc" || c.XAPIURL != "http://127.0.0.1:8081" ||
 		c.ImportEventURL != "http://localhost:8082/base" || c.AADAuthorityURL != "https://localhost:8083" ||
-		c.ArchiveMailbox != "archive@contoso.com" || c.LogLevel != slog.LevelDebug || c.AuditDays != 7 {
+		c.ArchiveMailbox != "archive@contoso.com" || c.LogLevel != slog.LevelDebug || c.AuditDays != 7 || c.XReadsPerMonth != 250_000 {
 		t.Errorf("%+v", c)
 	}
 	if len(c.AuthorMailboxes) != 3 || c.AuthorMailboxes["id:2244994945"] != "dev@contoso.com" || c.AuthorMailboxes["contoso"] != "press@contoso.com" || c.AuthorMailboxes["contoso_help"] != "help@contoso.com" {
@@ -83,11 +83,11 @@ func TestEverySettingIsRead(t *testing.T) {
 
 func TestAllFaultsAreNamedTogether(t *testing.T) {
 	c, err := Load(env(t, "TENANT_ID", "contoso.com", "STORAGE_ACCOUNT_URL", "", "X_API_URL", "http://api.x.com",
-		"ARCHIVE_CONTAINER", "Mail", "LOG_LEVEL", "loud", "AUTHOR_MAILBOXES", "contoso, help=nobody"))
+		"ARCHIVE_CONTAINER", "Mail", "LOG_LEVEL", "loud", "X_READS_PER_MONTH", "0", "AUTHOR_MAILBOXES", "contoso, help=nobody"))
 	if err == nil {
 		t.Fatal("want an error")
 	}
-	for _, want := range []string{"TENANT_ID", "STORAGE_ACCOUNT_URL", "X_API_URL", "ARCHIVE_CONTAINER", "LOG_LEVEL", `"contoso"`, `"nobody"`} {
+	for _, want := range []string{"TENANT_ID", "STORAGE_ACCOUNT_URL", "X_API_URL", "ARCHIVE_CONTAINER", "LOG_LEVEL", "X_READS_PER_MONTH", `"contoso"`, `"nobody"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s:\n%v", want, err)
 		}

@@ -70,7 +70,7 @@ func (c *Checker) Tests(callback string) []Test {
 	}
 	name := Names()
 	return []Test{
-		{name[0], "X accepts the app's keys, and the callback address is registered.", func(ctx context.Context) error { return c.x(ctx, callback) }},
+		{name[0], "X accepts the app's keys, and the callback address is registered. The test costs nothing.", func(ctx context.Context) error { return c.x(ctx, callback) }},
 		{name[1], "Entra gives a token for the Office 365 Import service.", c.entra},
 		{name[2], "Both containers can be reached.", c.storage},
 		{name[3], vault, c.keyVault},

@@ -28,6 +28,7 @@ const (
 	None Cause = "none" // no failure
 
 	XUnauthorized Cause = "x_unauthorized"
+	XKeys         Cause = "x_keys" // the app's keys are refused
 	XForbidden    Cause = "x_forbidden"
 	XRateLimit    Cause = "x_rate_limit"
 	XRefused      Cause = "x_refused" // X takes the request itself for wrong, or has not what was asked for

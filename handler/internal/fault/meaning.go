@@ -75,6 +75,7 @@ var meanings = map[Cause]Meaning{
 	None: {Status: http.StatusOK},
 
 	XUnauthorized: {"", http503, "X no longer accepts the account's sign-in or the app's keys.", "Sign in with X again; if that does not help, check the X keys under Settings.", true},
+	XKeys:         {"", http500, "X refuses the app's keys.", "Somebody made new ones, or the app is gone: copy the API Key and Secret from X's developer console, enter them under Settings, and have the accounts sign in with X again.", true},
 	XForbidden:    {"", http500, "X does not let the app read.", "Give the app read permission in X's developer console, then sign in with X again.", true},
 	XRateLimit:    {"", http503, "X's rate limit is used up.", "The connector waits, goes on by itself, and then reads what was posted since.", false},
 	XCredits:      {"", http503, "The credits at X are used up, so X answers nothing.", "Buy credits in X's developer console. The connector tries again every hour, and then reads what was posted since.", true},

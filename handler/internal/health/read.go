@@ -45,7 +45,7 @@ func readFailure(v *Verdict, job state.Job, a state.Account, now time.Time) {
 		switch a.Problem.Cause {
 		case fault.XUnauthorized, fault.XSignIn, fault.NotSignedIn:
 			v.do(SignIn)
-		case fault.SecretNotSet, fault.KeyVault, fault.KeyVaultAccess, fault.XForbidden:
+		case fault.SecretNotSet, fault.KeyVault, fault.KeyVaultAccess, fault.XForbidden, fault.XKeys, fault.XNotEnrolled:
 			v.do(Settings)
 		}
 	}
@@ -102,6 +102,10 @@ func readLoss(v *Verdict, a state.Account, known Known) {
 			}
 			v.lose(Lost, loss, "A gap", "More was posted than X gives back (3,200 posts): posts %s to %s may be missing. Have the timer tick more often (INGEST_SCHEDULE).", from, Moment(g.To))
 		}
+	}
+	if s := a.Stated; s.Unexplained() {
+		v.say(Lost, "X states more posts", "X states %s for the account; %s are archived, %s of them gone from X. No gap explains the %s that are missing, since %s. Compare with X's own page, or with an archive that the account's owner downloads at X.",
+			Plural(s.Posts, "post"), Number(s.Archived), Number(s.Gone), Number(s.Missing), Moment(s.Since))
 	}
 	// What was acknowledged together stays together; what is new is asked about.
 	lost := map[*state.Acknowledgement][]state.Lost{}

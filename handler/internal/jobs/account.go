@@ -69,7 +69,7 @@ func (j *Jobs) ask(ctx context.Context, token twitter.Token) (twitter.User, erro
 	if err != nil {
 		return twitter.User{}, err
 	}
-	user, err := twitter.Me(ctx, j.opt.HTTP, j.opt.XAPIURL, app, token)
+	user, err := twitter.Me(ctx, j.opt.HTTP, j.opt.XAPIURL, app, token, j.opt.Count)
 	switch {
 	case errors.Is(err, twitter.ErrUnauthorized):
 		return twitter.User{}, fault.RefuseWith(fault.BadRequest, "X refuses the account's token or the app's keys. Sign in again; if that does not help, enter the app's API Key and API Secret Key under Settings (secrets twitter-api-key and twitter-api-secret-key).", err)

@@ -21,6 +21,7 @@ import (
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/twitter"
 )
 
 // State keeps jobs, tasks and sign-ins; *state.Store. Where nothing else is said,
@@ -85,7 +86,8 @@ type Options struct {
 	XAPIURL  string // without trailing slash
 	State    State
 	Secrets  Secrets
-	HTTP     *http.Client // for calls to X
+	HTTP     *http.Client    // for calls to X
+	Count    twitter.Counter // takes note of what is read of X; nil: nobody
 	Now      func() time.Time
 	Log      *slog.Logger
 	Audit    Audit

@@ -112,7 +112,7 @@ func (j *Jobs) EndSignIn(ctx context.Context, in SignIn, token, verifier string)
 		return twitter.Account{}, troubleAtX(err)
 	}
 	// An app without read permission can sign accounts in, and read nothing.
-	_, err = twitter.Me(ctx, j.opt.HTTP, j.opt.XAPIURL, app, account.Token)
+	_, err = twitter.Me(ctx, j.opt.HTTP, j.opt.XAPIURL, app, account.Token, j.opt.Count)
 	if errors.Is(err, twitter.ErrForbidden) {
 		return twitter.Account{}, noReadPermission(err)
 	}

@@ -77,12 +77,12 @@ func fileName(m post.Media, source string) string {
 var types = map[string]string{
 	".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".gif": "image/gif", ".webp": "image/webp",
 	".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm",
-	".m3u8": "application/vnd.apple.mpegurl",
+	".m3u8": "application/vnd.apple.mpegurl", ".zip": "application/zip", // a stream's playlists and parts
 }
 
 // extensions has the extension that a file of a type gets if its own is another's.
 var extensions = map[string]string{"image/jpeg": ".jpg", "image/png": ".png", "image/gif": ".gif", "image/webp": ".webp",
-	"video/mp4": ".mp4", "video/webm": ".webm"}
+	"video/mp4": ".mp4", "video/webm": ".webm", "application/zip": ".zip"}
 
 // TypeOf returns the media type of a file of that name.
 func TypeOf(name string) string {

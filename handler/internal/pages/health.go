@@ -67,6 +67,13 @@ func newHealth(s health.Standing, now time.Time) jobHealth {
 	return h
 }
 
+// GoneFromX is how many archived posts X no longer has: those that were found, and as
+// many more as it states fewer.
+func (h jobHealth) GoneFromX() int { return h.Account.Stated.Gone + max(0, -h.Account.Stated.Missing) }
+
+// MissingPosts is how many posts X states that are not archived.
+func (h jobHealth) MissingPosts() int { return max(0, h.Account.Stated.Missing) }
+
 // rate says how many requests X still answers.
 func (h *jobHealth) rate(now time.Time) {
 	rate := &h.Account.Rate

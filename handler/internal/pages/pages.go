@@ -54,6 +54,8 @@ type Records interface {
 	// RecentTasks returns n of the tasks that changed last, the newest first, behind
 	// those that are skipped.
 	RecentTasks(ctx context.Context, skip, n int) (list []state.Task, more bool, damaged []state.Damaged, err error)
+	// AllReads returns what was read of X, account by account.
+	AllReads(ctx context.Context) (list []state.Reads, damaged []state.Damaged, err error)
 }
 
 // Changes is the log of who changed what; *audit.Log.
@@ -80,6 +82,8 @@ type Options struct {
 	Archive browse.Browser
 	// Statement states of a month what the archive holds of an account.
 	Statement func(ctx context.Context, month statement.Month, account string) (statement.Statement, error)
+	// ReadsLimit is how many posts may be read of X in a month; 0 is no limit.
+	ReadsLimit int
 	// Connections returns the tests of the settings page; callback is the address
 	// that must be registered at X.
 	Connections func(callback string) []connection.Test

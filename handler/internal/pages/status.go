@@ -24,6 +24,7 @@ type statusPage struct {
 	Problem string
 	Refused string // why an acknowledgement was not kept
 	Timer   health.Finding
+	Money   money
 }
 
 // shownTasks is how many recent tasks are listed.
@@ -55,6 +56,11 @@ func (q *request) status() {
 	if err == nil {
 		var damaged []string
 		damaged, err = q.tasks(&page, report.Jobs)
+		page.Damaged = append(page.Damaged, damaged...)
+	}
+	if err == nil {
+		var damaged []string
+		page.Money, damaged, err = q.money(page.Jobs)
 		page.Damaged = append(page.Damaged, damaged...)
 	}
 	if err != nil {

@@ -170,7 +170,7 @@ func TestNoFile(t *testing.T) {
 	}{
 		{Media{Type: "hologram", URL: "https://video.twimg.com/h.bin"}, "https://video.twimg.com/h.bin", ""},
 		{Media{Type: "audio", Variants: []Variant{playlist, {ContentType: "audio/mp4", URL: "https://video.twimg.com/a.m4a"}}}, "https://video.twimg.com/a.m4a", ""},
-		{Media{Type: "video", Variants: []Variant{playlist}}, "", "X names only a playlist for it, no file"},
+		{Media{Type: "video", Variants: []Variant{playlist}}, playlist.URL, ""},
 		{Media{Type: "video", PreviewURL: "https://pbs.twimg.com/p.jpg"}, "", "X names no file for it"},
 		{Media{Type: "photo"}, "", "X names no file for it"},
 		{Media{Type: "unknown"}, "", "X did not describe it"},

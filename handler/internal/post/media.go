@@ -91,8 +91,8 @@ func (m Media) Still() (Media, bool) {
 
 // Sources lists where the media can be had, the best copy first: a photo in
 // its original size, a video in its highest bit rate; a media of another type at
-// the address that X gives for it. A playlist (m3u8) and a still picture of a video
-// are not copies of it and are not listed.
+// the address that X gives for it. The playlist of a stream (m3u8) is listed where X names
+// nothing else; a still picture of a video is no copy of it and is not.
 func (m Media) Sources() []string {
 	switch m.Type {
 	case "photo":
@@ -110,6 +110,11 @@ func (m Media) Sources() []string {
 	var out []string
 	for _, v := range files {
 		out = append(out, v.URL)
+	}
+	for _, v := range m.Variants {
+		if len(files) == 0 && v.URL != "" {
+			out = append(out, v.URL)
+		}
 	}
 	if m.URL != "" && len(out) == 0 {
 		if u, err := url.Parse(m.URL); err == nil && strings.EqualFold(u.Host, "pbs.twimg.com") {
@@ -131,8 +136,6 @@ func (m Media) NoFile() string {
 		return ""
 	case m.Undescribed():
 		return "X did not describe it"
-	case len(m.Variants) > 0:
-		return "X names only a playlist for it, no file"
 	}
 	return "X names no file for it"
 }

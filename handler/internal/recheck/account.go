@@ -282,7 +282,7 @@ func (w *work) look(ctx context.Context, some []gone.Look) error {
 			return errBudget
 		}
 	}
-	answer, err := w.visit.Look(ctx, ids)
+	answer, err := w.visit.Look(twitter.For(ctx, twitter.Audits), ids)
 	if err != nil {
 		return err
 	}

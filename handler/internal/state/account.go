@@ -61,8 +61,11 @@ type Account struct {
 
 	Manifest manifest.Link `json:"manifest,omitzero"` // the newest blob of the account's manifest
 
-	PostsTotal int            `json:"postsTotal"`      // posts archived
-	Daily      map[string]int `json:"daily,omitempty"` // posts archived by their own date (UTC, 2006-01-02), the newest 90 days
+	PostsTotal int            `json:"postsTotal"`         // posts archived
+	Versions   int            `json:"versions,omitempty"` // of them, later versions of edited posts, which X does not count
+	Gone       int            `json:"gone,omitempty"`     // of them, those that X was found to have no longer
+	Stated     *Stated        `json:"stated,omitempty"`   // the number of posts that X states, beside what is archived
+	Daily      map[string]int `json:"daily,omitempty"`    // posts archived by their own date (UTC, 2006-01-02), the newest 90 days
 
 	// Unreachable are gaps as they were recorded before the format was versioned.
 	Unreachable Ranges `json:"unreachable,omitempty"`
@@ -183,6 +186,25 @@ func (a *Account) AddLost(w Waiting, at time.Time) {
 type SetAside struct {
 	Posts   int    `json:"posts"`
 	Version string `json:"version"` // of the connector that last tried to archive all of them; "" if that is not certain
+}
+
+// Stated is how many posts X said that the account has, once a day, beside what was
+// archived then.
+type Stated struct {
+	At       time.Time `json:"at"`       // UTC, X's clock
+	Posts    int       `json:"posts"`    // X's number
+	Archived int       `json:"archived"` // posts archived or set aside, each edited one once
+	Gone     int       `json:"gone,omitempty"`
+	Missing  int       `json:"missing,omitempty"` // how many more X states than are archived and not gone; less than 0: fewer
+	Since    time.Time `json:"since,omitzero"`    // UTC; since when it has been more each day, and no gap explains it
+	Said     int       `json:"said,omitempty"`    // how many missing ones were reported
+	Credits  *float64  `json:"credits,omitempty"` // the app's balance then in US dollars; nil where X does not tell
+}
+
+// Unexplained reports whether X has stated more than is archived for a day, and no gap
+// explains it. One day's number alone proves nothing: X counts with some delay.
+func (s *Stated) Unexplained() bool {
+	return s != nil && !s.Since.IsZero() && s.At.Sub(s.Since) >= 12*time.Hour
 }
 
 // dailyKept is how many days Daily goes back.

@@ -13,7 +13,7 @@ import (
 
 // sections are the records' headings in docs/format.md, by their kind in format.
 var sections = map[string]string{
-	"job": "Job", "account": "Account", "owner": "Owner", "task": "Task", "items": "Items", "found": "Found", "delivered": "Delivered",
+	"job": "Job", "account": "Account", "owner": "Owner", "reads": "Reads", "task": "Task", "items": "Items", "found": "Found", "delivered": "Delivered",
 	"late": "Late", "aside-post": "Aside post", "sign-in": "Sign-in", "signed-out": "Signed out", "sweep": "Sweep", "tick": "Tick", "day": "Day",
 	"round": "Round", "verification": "Verification", "ack": "Acknowledgement",
 	"gone": "Gone", "audit": "Audit", "change": "Change",

@@ -65,8 +65,11 @@ var format = map[string]any{
 			Returned: []string{"1800"}, NewestID: "1850", CursorBefore: "1800", OldestID: "1750", Oldest: now, Complete: true, From: now, Checked: true, Uncovered: true, Stored: 1, Within: 20},
 		Waiting: map[string]state.Waiting{"versions/1800": waiting}, Lost: []state.Lost{{Waiting: waiting, At: now}}, RateReset: now,
 		Rate: state.Rate{Limit: 900, Remaining: 12, Reset: now}, TriedAt: now, LastRun: now, Problem: &problem, Skew: 2 * time.Second,
-		SetAside: state.SetAside{Posts: 1, Version: "1.2.0"}, Manifest: manifest.Link{N: 3, SHA256: "cd"}, PostsTotal: 1234, Daily: map[string]int{"2026-11-26": 3}, Unreachable: state.Ranges{window}},
+		SetAside: state.SetAside{Posts: 1, Version: "1.2.0"}, Manifest: manifest.Link{N: 3, SHA256: "cd"}, PostsTotal: 1234, Versions: 7, Gone: 2,
+		Stated: &state.Stated{At: now, Posts: 1230, Archived: 1227, Gone: 2, Missing: 5, Since: now, Said: 5, Credits: new(12.5)}, Daily: map[string]int{"2026-11-26": 3}, Unreachable: state.Ranges{window}},
 	"owner": state.Owner{V: 1, JobID: "j", At: now},
+	"reads": state.Reads{V: 1, ID: "7", Months: map[string]state.ReadsFor{"2026-11": {"posts": 120, "lookUps": 3}}, Days: map[string]state.ReadsFor{"2026-11-26": {"posts": 2, "users": 1}},
+		Billed: map[string]state.Billed{"2026-11-26": {Posts: state.PostIDs{0x88, 0x0e, 0x2a}, Users: []string{"7"}}}, Warned: "2026-11"},
 	"task": state.Task{V: 1, JobID: "j", TaskID: "t", AccountID: "7", Start: window.From, End: window.To, Dirty: []string{"1800"}, BlobSASURI: "https://inbox/c?sig=secret", ReceivedAt: now,
 		Begun: true, Position: "7/2026/11/26/1800.eml", Chunks: 2, Uploads: 60, Extra: true, ExtraDone: 3,
 		Partials: []state.Partial{{Key: "1801", Staged: blob.Staged{Prefix: "P", Blocks: 4, SHA256: "ab"}, Tries: 1}}, Left: []state.Left{{Key: "1700", Problem: problem}}, LeftMore: 2,
@@ -94,7 +97,7 @@ var format = map[string]any{
 
 // names are the blobs that the records of format are kept in.
 var names = map[string]string{
-	"job": "jobs/j.json", "account": "accounts/7.json", "owner": "owners/7.json", "task": "tasks/open/j/t.json", "items": "tasks/items/j/t/000000.json",
+	"job": "jobs/j.json", "account": "accounts/7.json", "owner": "owners/7.json", "reads": "reads/7.json", "task": "tasks/open/j/t.json", "items": "tasks/items/j/t/000000.json",
 	"found": "tasks/found/j/t.json", "delivered": "delivered/j.json", "late": "late/j/1800.json", "aside-post": "set-aside/posts/7/1800.json",
 	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "signed-out": "signed-out/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json", "day": "day.json",
 	"round": "verify.json", "verification": "verified/7.json",
@@ -206,6 +209,7 @@ func everything(t *testing.T, s *state.Store) map[string]error {
 	_, _, out["Round"] = s.Round(ctx)
 	out["PutVerification"] = s.PutVerification(ctx, state.Verification{AccountID: "7"})
 	_, out["Owner"] = s.Owner(ctx, "7", now)
+	_, out["LoadReads"] = s.LoadReads(ctx, "7")
 	_, out["AddTask"] = s.AddTask(ctx, state.Task{JobID: "j", TaskID: "t"})
 	_, out["ClaimTask"] = s.ClaimTask(ctx, "j", "t")
 	_, out["Found"] = s.Found(ctx, "j", "t")

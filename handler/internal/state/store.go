@@ -4,6 +4,7 @@
 //	jobs/<jobId>.json                    Job
 //	owners/<accountId>.json              Owner: which job archives the account
 //	accounts/<accountId>.json            Account; leased while being captured
+//	reads/<accountId>.json               Reads: what was read of X, as X bills it
 //	pages/<accountId>/<key>/…            raw answers of X, until what they hold is archived
 //	tasks/open/<jobId>/<taskId>.json     Task; leased while being delivered
 //	tasks/ended/<jobId>/<taskId>.json    Task, without its SAS

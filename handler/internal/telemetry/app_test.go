@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"fmt"
+	"math"
 	"net/http/httptest"
 	"path/filepath"
 	"runtime"
@@ -56,6 +57,7 @@ func TestConnector(t *testing.T) {
 	// Everything was sent before the tick was answered, because the process may be
 	// frozen after that.
 	archived, lags, budgets, tasks := map[string]float64{}, 0, 0, 0.0
+	reads, dollars := map[string]float64{}, 0.0
 	for _, i := range server.Of("MetricData") {
 		point := i.Metric()
 		value, _ := point["value"].(float64)
@@ -73,6 +75,10 @@ func TestConnector(t *testing.T) {
 			if i.Property("job") != "job-1" || value < 0 || value > 60 { // it was asked for a moment ago
 				t.Errorf("%s", i.Raw)
 			}
+		case "xarchive.x.reads":
+			reads[i.Property("purpose")] += value
+		case "xarchive.x.cost":
+			dollars += value
 		case "xarchive.clock_skew":
 			if value < -5 || value > 5 { // both clocks are this machine's
 				t.Errorf("%s", i.Raw)
@@ -90,6 +96,13 @@ func TestConnector(t *testing.T) {
 		if archived[string(kind)] != want {
 			t.Errorf("%v posts of kind %s archived, the corpus has %v", archived[string(kind)], kind, want)
 		}
+	}
+	bill := s.X.Stats()
+	if posts := reads["posts"] + reads["lookUps"]; posts != float64(bill.BilledReads) || reads["users"] != float64(bill.BilledUsers) {
+		t.Errorf("%v reads are reported, X bills %d posts and %d accounts", reads, bill.BilledReads, bill.BilledUsers)
+	}
+	if want := 0.005*float64(bill.BilledReads) + 0.01*float64(bill.BilledUsers); math.Abs(dollars-want) > 1e-6 {
+		t.Errorf("%v dollars are reported, want %v", dollars, want)
 	}
 	if lags != 1 || budgets != 1 || tasks != 1 {
 		t.Errorf("%d lags, %d budgets, %v tasks", lags, budgets, tasks)

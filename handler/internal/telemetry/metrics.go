@@ -16,9 +16,13 @@ import (
 type metrics struct {
 	posts     metric.Int64Counter
 	setAside  metric.Int64Counter
+	missing   metric.Int64Gauge
 	gaps      metric.Int64Counter
 	lag       metric.Float64Gauge
 	xBudget   metric.Int64Gauge
+	xReads    metric.Int64Counter
+	xCost     metric.Float64Counter
+	xLeft     metric.Float64Gauge
 	clockSkew metric.Float64Gauge
 	tasks     metric.Float64Histogram
 	skipped   metric.Int64Counter
@@ -29,7 +33,7 @@ type metrics struct {
 
 func newMetrics(meter metric.Meter) (metrics, error) {
 	var m metrics
-	var errs [11]error
+	var errs [15]error
 	m.posts, errs[0] = meter.Int64Counter("xarchive.posts.archived", metric.WithUnit("{post}"),
 		metric.WithDescription("Posts newly in the archive."))
 	m.setAside, errs[1] = meter.Int64Counter("xarchive.set_aside", metric.WithUnit("{post}"),
@@ -52,6 +56,14 @@ func newMetrics(meter metric.Meter) (metrics, error) {
 		metric.WithDescription("Time since the Compliance Center last asked for anything for a job."))
 	m.secret, errs[10] = meter.Float64Gauge("xarchive.secret.left", metric.WithUnit("s"),
 		metric.WithDescription("Time until a secret ends."))
+	m.xReads, errs[11] = meter.Int64Counter("xarchive.x.reads", metric.WithUnit("{read}"),
+		metric.WithDescription("What X bills: posts and accounts read, each once a UTC day."))
+	m.xCost, errs[12] = meter.Float64Counter("xarchive.x.cost", metric.WithUnit("{USD}"),
+		metric.WithDescription("What those reads cost by X's price list."))
+	m.xLeft, errs[13] = meter.Float64Gauge("xarchive.x.reads_left", metric.WithUnit("1"),
+		metric.WithDescription("Share of the month's limit on reads that is left; negative beyond it."))
+	m.missing, errs[14] = meter.Int64Gauge("xarchive.missing", metric.WithUnit("{post}"),
+		metric.WithDescription("How many more posts X states for the account than are archived."))
 	return m, errors.Join(errs[:]...)
 }
 
@@ -74,6 +86,14 @@ func (t *Telemetry) SetAside(ctx context.Context, accountID string) {
 		return
 	}
 	t.metrics.setAside.Add(ctx, 1, account(accountID))
+}
+
+// Missing reports how many more posts X states for an account than are archived.
+func (t *Telemetry) Missing(ctx context.Context, accountID string, posts int) {
+	if t == nil {
+		return
+	}
+	t.metrics.missing.Record(ctx, int64(posts), account(accountID))
 }
 
 // Gap counts a time of which posts of an account may be missing.
@@ -119,6 +139,24 @@ func (t *Telemetry) XBudget(ctx context.Context, accountID string, limit, remain
 		return
 	}
 	t.metrics.xBudget.Record(ctx, int64(remaining), account(accountID))
+}
+
+// XReads counts what X bills for reads of an account's, by what they were for.
+func (t *Telemetry) XReads(ctx context.Context, accountID, purpose string, reads int, dollars float64) {
+	if t == nil {
+		return
+	}
+	of := metric.WithAttributes(attribute.String("purpose", purpose))
+	t.metrics.xReads.Add(ctx, int64(reads), account(accountID), of)
+	t.metrics.xCost.Add(ctx, dollars, account(accountID), of)
+}
+
+// XReadsLeft reports the share of the month's limit on reads that is left.
+func (t *Telemetry) XReadsLeft(ctx context.Context, share float64) {
+	if t == nil {
+		return
+	}
+	t.metrics.xLeft.Record(ctx, share)
 }
 
 // ClockSkew reports how far this machine's clock is ahead of X's. It is negative

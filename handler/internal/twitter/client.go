@@ -48,6 +48,10 @@ type Client struct {
 	api   *gotwitter.Client
 	app   App
 	words *Words
+	count Counter // nil: none
+
+	http *http.Client // that signs nothing
+	base string       // X's address
 }
 
 // NewClient returns a client that asks X at baseURL, signing with the app's keys
@@ -61,7 +65,7 @@ func NewClient(hc *http.Client, baseURL string, app App, token Token) *Client {
 func (w *Words) Client(hc *http.Client, baseURL string, app App, token Token) *Client {
 	signed := signing(hc, app, token)
 	signed.Transport = wording{signed.Transport}
-	return &Client{app: app, words: w, api: &gotwitter.Client{
+	return &Client{app: app, words: w, http: hc, base: baseURL, api: &gotwitter.Client{
 		Authorizer: noAuthorizer{},
 		Client:     recording(signed, "{}"),
 		Host:       baseURL,

@@ -20,6 +20,13 @@ var (
 	// after that only a new sign-in helps.
 	ErrUnauthorized = fault.New(fault.XUnauthorized, "X refuses the app's keys or the account's token")
 
+	// ErrToken: X takes the app's keys and refuses the account's token. Only a new
+	// sign-in helps.
+	ErrToken = fault.Kind(ErrUnauthorized, fault.XUnauthorized, "X refuses the account's token: its owner took the app's access away, or changed the password")
+
+	// ErrKeys: X refuses the app's keys.
+	ErrKeys = fault.Kind(ErrUnauthorized, fault.XKeys, "X refuses the app's keys")
+
 	// ErrClock: X answers 401, and its clock and this machine's are more than
 	// five minutes apart. A signature holds the time, so X refuses whatever
 	// keys it is made with: neither other keys nor a new sign-in help.

@@ -48,11 +48,12 @@ type File struct {
 	Address string // that it is read from: the one asked for, or that without its query
 
 	// ContentType is the file's media type: as its first bytes show it, else as the
-	// server says; "" if neither names a picture or a film. An address may lie.
+	// server says; "" if neither names a picture or a film. An address may lie. A
+	// stream is a zip archive.
 	ContentType string
 
-	download *download
-	body     *bufio.Reader // of download
+	stream io.ReadCloser
+	body   *bufio.Reader // of stream
 }
 
 // Read reads on, over as many connections as it takes.
@@ -60,8 +61,8 @@ func (f *File) Read(p []byte) (int, error) { return f.body.Read(p) }
 
 // Close ends reading.
 func (f *File) Close() error {
-	err := f.download.Close()
-	f.body.Reset(f.download) // what it holds is given up, too
+	err := f.stream.Close()
+	f.body.Reset(f.stream) // what it holds is given up, too
 	return err
 }
 
@@ -74,7 +75,17 @@ func (f *File) Close() error {
 //     file, it is too long, or the address is not one of X's media servers.
 //   - [ErrUnavailable]: a later try can succeed. Where the file has other sources,
 //     one of them may have it now.
+//
+// The address of a playlist is read as all that it names, see openStream.
 func (m Media) Open(ctx context.Context, address string) (*File, error) {
+	if isPlaylist(address) {
+		return m.openStream(ctx, address)
+	}
+	return m.openFile(ctx, address)
+}
+
+// openFile is Open for one file.
+func (m Media) openFile(ctx context.Context, address string) (*File, error) {
 	f, err := m.open(ctx, address)
 	plain := withoutQuery(address)
 	var refusal refused
@@ -100,7 +111,7 @@ func (m Media) open(ctx context.Context, address string) (*File, error) {
 	if err := d.connect(); err != nil {
 		return nil, err
 	}
-	f := &File{Address: address, download: d, body: bufio.NewReader(d)}
+	f := &File{Address: address, stream: d, body: bufio.NewReader(d)}
 	if _, err := f.body.Peek(1); err != nil && err != io.EOF {
 		d.Close()
 		return nil, err

@@ -97,16 +97,19 @@ func AccessToken(ctx context.Context, hc *http.Client, baseURL string, app App, 
 
 // Me asks X whose token it is. It returns [ErrUnauthorized] if X does not accept
 // the token or the keys, [ErrForbidden] if the app has no read permission or the
-// account is suspended, or another of this package's errors.
-func Me(ctx context.Context, hc *http.Client, baseURL string, app App, token Token) (User, error) {
+// account is suspended, or another of this package's errors. X bills the read of a user.
+func Me(ctx context.Context, hc *http.Client, baseURL string, app App, token Token, count Counter) (User, error) {
 	const what = "asking X whose token it is"
-	c := NewClient(hc, baseURL, app, token)
+	c := NewClient(hc, baseURL, app, token).Counting(count)
 	rec, err := call(ctx, what, func(ctx context.Context) error {
 		_, err := c.api.AuthUserLookup(ctx, gotwitter.UserLookupOpts{})
 		return err
 	})
 	if err != nil {
 		return User{}, err
+	}
+	if err := c.counted(ctx, rec, Users, dataIDs(rec.body)); err != nil {
+		return User{}, fmt.Errorf("%s: counting what X sent: %w", what, err)
 	}
 	u, err := readUser(rec.body)
 	if err != nil {
@@ -128,6 +131,21 @@ func Try(ctx context.Context, hc *http.Client, baseURL string, app App, token To
 		return fmt.Errorf("trying a read: %w", err)
 	}
 	return nil
+}
+
+// WhatIsRefused says what X refuses after a call ended with [ErrUnauthorized], which
+// does not tell: [ErrKeys] or [ErrToken]. It begins a sign-in that nobody will end,
+// which costs nothing and takes the app's keys alone; that its callback is not
+// registered does not matter. Where X does not say, the error is unauthorized's own.
+func (c *Client) WhatIsRefused(ctx context.Context, unauthorized error) error {
+	_, err := RequestToken(ctx, c.http, c.base, c.app, "oob")
+	switch {
+	case err == nil, errors.Is(err, ErrForbidden):
+		return fmt.Errorf("%w: %w", ErrToken, unauthorized)
+	case errors.Is(err, ErrUnauthorized):
+		return fmt.Errorf("%w: %w", ErrKeys, unauthorized)
+	}
+	return unauthorized
 }
 
 // signInTimeout bounds one step; a person is waiting for it.

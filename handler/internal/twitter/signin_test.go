@@ -84,7 +84,7 @@ func TestSignIn(t *testing.T) {
 	if want := (Account{Token{token, secret}, corpus.PressAccount, "ContosoEnergy"}); err != nil || account != want {
 		t.Fatalf("account %+v, %v, want %+v", account, err, want)
 	}
-	me, err := Me(ctx, w.http, w.url, signInApp, account.Token)
+	me, err := Me(ctx, w.http, w.url, signInApp, account.Token, nil)
 	if want := (User{ID: corpus.PressAccount, Name: "Contoso Energy ⚡", Username: "ContosoEnergy"}); err != nil || me != want {
 		t.Fatalf("me %+v, %v, want %+v", me, err, want)
 	}

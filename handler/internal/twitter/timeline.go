@@ -47,7 +47,7 @@ type Query struct {
 // token that X no longer takes, and a Size that it does not allow, are [ErrInvalid].
 func (c *Client) Timeline(ctx context.Context, accountID string, q Query) (Answer, error) {
 	what := "reading the timeline of account " + accountID
-	rec, page, err := c.ask(ctx, what, func(ctx context.Context, a asking) error {
+	rec, page, err := c.ask(ctx, what, Posts, func(ctx context.Context, a asking) error {
 		opts := gotwitter.UserTweetTimelineOpts{
 			Expansions: a.expansions, TweetFields: a.postFields, UserFields: a.userFields,
 			MediaFields: mediaFields, PollFields: pollFields, PlaceFields: placeFields,
@@ -98,7 +98,7 @@ func (c *Client) Look(ctx context.Context, ids []string) (Answer, error) {
 // lookup is Lookup without what the answer lacks.
 func (c *Client) lookup(ctx context.Context, ids []string) (record, post.Page, error) {
 	what := fmt.Sprintf("looking up %d posts", len(ids))
-	return c.ask(ctx, what, func(ctx context.Context, a asking) error {
+	return c.ask(ctx, what, LookUps, func(ctx context.Context, a asking) error {
 		_, err := c.api.TweetLookup(ctx, ids, gotwitter.TweetLookupOpts{
 			Expansions: a.expansions, TweetFields: a.postFields, UserFields: a.userFields,
 			MediaFields: mediaFields, PollFields: pollFields, PlaceFields: placeFields,

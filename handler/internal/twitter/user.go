@@ -44,6 +44,9 @@ func (c *Client) User(ctx context.Context, id string) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
+	if err := c.counted(ctx, rec, Users, dataIDs(rec.body)); err != nil {
+		return User{}, fmt.Errorf("%s: counting what X sent: %w", what, err)
+	}
 	u, err := readUser(rec.body)
 	switch {
 	case err != nil:

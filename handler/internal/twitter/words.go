@@ -53,12 +53,13 @@ func (e *notUnderstood) Error() string {
 
 // ask makes a request in the vocabulary that X honours, and judges the answer by what
 // X always sends to who asks for it (canaries): each post's author and edit history,
-// and the whole of a long text. X drops names that it does not know in silence, so
+// and the whole of a long text. purpose is what is read for, unless the context says it.
+// X drops names that it does not know in silence, so
 // that nothing else tells. An answer that lacks them is asked for again in the other
 // vocabulary; if that one lacks them as well, the error is [ErrChanged].
-func (c *Client) ask(ctx context.Context, what string, send func(context.Context, asking) error, read func(record, error) (post.Page, error)) (record, post.Page, error) {
+func (c *Client) ask(ctx context.Context, what string, purpose Purpose, send func(context.Context, asking) error, read func(record, error) (post.Page, error)) (record, post.Page, error) {
 	v := c.words.of(c.app)
-	rec, page, err := c.askIn(ctx, what, v, send, read)
+	rec, page, err := c.askIn(ctx, what, purpose, v, send, read)
 	var first, second *notUnderstood
 	if !errors.As(err, &first) {
 		return rec, page, err
@@ -67,7 +68,7 @@ func (c *Client) ask(ctx context.Context, what string, send func(context.Context
 	if v == other {
 		other = post.PostWords
 	}
-	rec, page, err = c.askIn(ctx, what, other, send, read)
+	rec, page, err = c.askIn(ctx, what, purpose, other, send, read)
 	if err == nil && page.Count == 0 {
 		err = &notUnderstood{other, "it has none of the posts"}
 	}
@@ -82,12 +83,15 @@ func (c *Client) ask(ctx context.Context, what string, send func(context.Context
 }
 
 // askIn makes a request in one vocabulary.
-func (c *Client) askIn(ctx context.Context, what string, v post.Vocabulary, send func(context.Context, asking) error, read func(record, error) (post.Page, error)) (record, post.Page, error) {
+func (c *Client) askIn(ctx context.Context, what string, purpose Purpose, v post.Vocabulary, send func(context.Context, asking) error, read func(record, error) (post.Page, error)) (record, post.Page, error) {
 	rec, err := call(context.WithValue(ctx, vocabularyKey{}, v), what, func(ctx context.Context) error { return send(ctx, asks(v)) })
 	if errors.Is(err, ErrInvalid) && refusesNames(rec.body) {
 		return rec, post.Page{}, &notUnderstood{v, err.Error()}
 	}
 	page, err := read(rec, err)
+	if countErr := c.countedPosts(ctx, rec, page, purpose); countErr != nil {
+		return record{}, post.Page{}, fmt.Errorf("%s: counting what X sent: %w", what, countErr)
+	}
 	if err != nil {
 		return rec, post.Page{}, err
 	}

@@ -21,6 +21,7 @@ const windowLength = 15 * time.Minute
 var limits = map[string]int{
 	"GET /2/users/me":         75,
 	"GET /2/users/:id":        900,
+	"GET /2/usage/credits":    900, // not documented
 	"GET /2/users/:id/tweets": 900,
 	"GET /2/tweets":           5000,
 	"GET /2/tweets/:id":       900,

@@ -76,7 +76,7 @@ func (s *Server) verify(r *http.Request, secretOf func(token string) (string, bo
 	tokenSecret, known := secretOf(oauth["oauth_token"])
 	want := signature(r.Method, baseURL(r), params, s.opt.ConsumerSecret, tokenSecret)
 	right := hmac.Equal([]byte(want), []byte(oauth["oauth_signature"]))
-	ours := hmac.Equal([]byte(s.opt.ConsumerKey), []byte(oauth["oauth_consumer_key"]))
+	ours := hmac.Equal([]byte(s.consumerKey()), []byte(oauth["oauth_consumer_key"]))
 	if !known {
 		return signed{}, errToken
 	}

@@ -132,6 +132,20 @@ func (s *Server) Revoke(account string) {
 	}
 }
 
+// Regenerate gives the app another API key, as a person can in X's console. The one
+// before is refused at once; tokens stay.
+func (s *Server) Regenerate(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opt.ConsumerKey = key
+}
+
+func (s *Server) consumerKey() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opt.ConsumerKey
+}
+
 func (s *Server) accessSecret(token string) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,6 +2,7 @@ package x
 
 import (
 	"maps"
+	"slices"
 
 	"xarchive/tests/sandbox/corpus"
 )
@@ -11,6 +12,7 @@ type Stats struct {
 	Requests      int            // to the API host, sign-in pages not counted
 	PostReads     int            // posts in data of answers
 	BilledReads   int            // those, each at most once a UTC day: what X bills
+	BilledUsers   int            // accounts read, each at most once a UTC day
 	MediaRequests int            // to the media servers
 	MediaBytes    int64          // sent by them
 	ByPath        map[string]int // requests to the API host by "GET /2/users/:id/tweets", pages too
@@ -45,6 +47,25 @@ func (s *Server) countReads(posts []corpus.Post) {
 			s.stats.BilledReads++
 		}
 	}
+}
+
+// countUser counts the read of an account.
+func (s *Server) countUser(id string) {
+	day := s.now().UTC().Format("2006-01-02 user ")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.billed[day+id] {
+		s.billed[day+id] = true
+		s.stats.BilledUsers++
+	}
+}
+
+// Billed returns what X bills, one entry for each read: "2006-01-02 <post>" or
+// "2006-01-02 user <account>", the date being UTC.
+func (s *Server) Billed() (reads []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.billed))
 }
 
 func (s *Server) countMedia(requests int, bytes int64) {

@@ -48,7 +48,12 @@ func (s *Server) current(account string, without func(corpus.Post) bool) []corpu
 
 // count is how many posts an account has at this moment, however many versions they
 // have and whether or not a timeline shows them.
-func (s *Server) count(account string) int { return len(s.existing(account)) }
+func (s *Server) count(account string) int {
+	n := len(s.existing(account))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return n + s.overcount[account]
+}
 
 // reachable is an account's timeline as far back as X shows it, newest first. It must
 // not be changed.

@@ -19,7 +19,27 @@ func (s *Server) me(a *answer, r *http.Request, user string) {
 		a.invalid(q.faults)
 		return
 	}
+	s.countUser(user)
 	a.result(s.oneUser(user, user, fields, expand, tweets))
+}
+
+// Credit has X tell the app its balance, in US dollars.
+func (s *Server) Credit(dollars float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.credits = &dollars
+}
+
+// showCredits answers GET /2/usage/credits, which is not in X's specification.
+func (s *Server) showCredits(a *answer, _ *http.Request, _ string) {
+	s.mu.Lock()
+	credits := s.credits
+	s.mu.Unlock()
+	if credits == nil {
+		a.problem(http.StatusNotFound, "Not Found", "")
+		return
+	}
+	a.json(http.StatusOK, map[string]any{"data": map[string]any{"free_balance": 0, "free_grants": []any{}, "prepaid_balance": *credits, "total_balance": *credits}})
 }
 
 // oneUser is a user with what the expansions ask for.
@@ -67,6 +87,7 @@ func (s *Server) lookupUser(a *answer, r *http.Request, viewer string) {
 		a.result(result{one: true, errors: []partial{refused}})
 		return
 	}
+	s.countUser(id)
 	a.result(s.oneUser(id, viewer, fields, expand, tweets))
 }
 

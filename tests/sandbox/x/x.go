@@ -84,6 +84,8 @@ type Server struct {
 	protected  map[string]bool   // accounts
 	suspended  map[string]bool
 	gone       map[string]bool
+	overcount  map[string]int // by account
+	credits    *float64       // US dollars; nil: X tells the app none
 	stats      Stats
 	billed     map[string]bool // day and post
 }
@@ -102,7 +104,7 @@ func New(opt Options) *Server {
 		windows: map[string]*window{}, media: map[string]*MediaFault{}, horizon: map[string]string{}, deleted: map[string]bool{},
 		protected: map[string]bool{}, suspended: map[string]bool{}, stats: Stats{ByPath: map[string]int{}}, billed: map[string]bool{},
 		hidden: newHiding(), shelves: map[string]shelf{}, specs: readSpecs(), understood: []Vocabulary{TweetWords, PostWords},
-		gone: map[string]bool{},
+		gone: map[string]bool{}, overcount: map[string]int{},
 	}
 }
 
@@ -183,6 +185,8 @@ func (s *Server) route(a *answer, r *http.Request, name string) {
 		s.submitSignIn(a, r)
 	case "GET /2/openapi.json":
 		s.specification(a)
+	case "GET /2/usage/credits":
+		s.api(a, r, name, s.showCredits)
 	case "GET /2/users/me":
 		s.api(a, r, name, s.me)
 	case "GET /2/users/:id":
@@ -241,6 +245,13 @@ func (s *Server) Leave(account string, left bool) {
 	defer s.mu.Unlock()
 	s.gone[account] = left
 	s.revision++
+}
+
+// Overcount has X state so many more posts of an account than it shows.
+func (s *Server) Overcount(account string, posts int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.overcount[account] = posts
 }
 
 // ForgetTokens makes every page token that was given out invalid, as happens at X after

@@ -135,7 +135,7 @@ func (w *World) Capture() *capture.Capture {
 		Now: time.Now, Gone: w.Gone(),
 		Media:  twitter.Media{HTTP: w.X.Client()},
 		Format: message.Format{To: "archive@contoso.example"},
-		SignIn: func(context.Context, string, bool) (capture.X, error) {
+		SignIn: func(context.Context, state.Job, bool) (capture.X, error) {
 			token, secret := w.X.Token(Account)
 			return twitter.NewClient(w.X.Client(), "https://api.x.com", twitter.App{Key: "key", Secret: "secret"}, twitter.Token{Token: token, Secret: secret}), nil
 		},
