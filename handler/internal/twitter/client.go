@@ -48,6 +48,8 @@ type Client struct {
 	api   *gotwitter.Client
 	app   App
 	words *Words
+
+	appOnly bool // it asks in the app's name, without an account
 }
 
 // NewClient returns a client that asks X at baseURL, signing with the app's keys
