@@ -16,6 +16,8 @@ const usage = `This program is started by the Azure Functions host, without argu
 ` + exportUsage + `
   handler statement --month YYYY-MM [--account ID] [DEST]
 ` + statementUsage + `
+  handler history --job ID [--from TIME] [--to TIME] [--max-reads N]
+` + historyUsage + `
   handler version
     says which version of the connector this is.
 
@@ -45,6 +47,8 @@ func command(args []string) int {
 		return versionCommand(os.Stdout, args[1:])
 	case "statement":
 		return statementCommand(ctx, args[1:])
+	case "history":
+		return historyCommand(ctx, args[1:])
 	case "verify":
 		return verifyCommand(ctx, args[1:])
 	}

@@ -22,6 +22,7 @@ import (
 	"xarchive/handler/internal/deliver"
 	"xarchive/handler/internal/gone"
 	"xarchive/handler/internal/health"
+	"xarchive/handler/internal/history"
 	"xarchive/handler/internal/importer"
 	"xarchive/handler/internal/ingest"
 	"xarchive/handler/internal/jobs"
@@ -140,6 +141,15 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 		ticks:   store,
 		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered,
 			Audit: recheck.New(recheck.Options{State: store, Archive: mail, Capture: captured, Gone: goneOnes, Budget: meter, Days: cfg.AuditDays, Now: time.Now, Log: log}),
+			History: history.New(history.Options{State: store, Capture: captured, Now: time.Now, Log: log,
+				Budget: meter,
+				Open: func(ctx context.Context, accountID string) (history.X, error) {
+					app, err := keys.App(ctx)
+					if err != nil {
+						return nil, err
+					}
+					return words.App(toX, cfg.XAPIURL, app).Counting(meter.Counter(accountID)), nil
+				}}),
 			Sweep: store, Daily: days, Ticks: store, Now: time.Now, Log: log,
 			ReportEnds: func(ctx context.Context) error {
 				known, err := vault.Describe(ctx, secrets.AADApplicationSecret)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"slices"
 
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
@@ -49,6 +49,9 @@ func (c *Capture) Visit(ctx context.Context, job state.Job, do func(context.Cont
 	t.resumed = true // what an earlier visit archived and did not come to listing is listed
 	v := &Visit{turn: t}
 	err = do(claimed, v)
+	if err == nil && claimed.Err() == nil {
+		err = t.tidy(claimed) // of look-ups that were made on the way
+	}
 	if record.Lost() != nil {
 		return ErrBusy
 	}
@@ -72,9 +75,6 @@ func (v *Visit) Change(change func(*state.Account)) {
 	change(v.turn.account)
 	v.changed = true
 }
-
-// Now is what X's clock probably shows.
-func (v *Visit) Now() time.Time { return v.turn.xNow() }
 
 // Save writes the account down as it is now, and lists what was archived.
 func (v *Visit) Save(ctx context.Context) error { return v.turn.save(ctx) }
@@ -101,10 +101,18 @@ func (v *Visit) Look(ctx context.Context, ids []string) (answer twitter.Answer, 
 
 // Archive archives posts of the account that somebody else has found, earlier versions of
 // edited ones among them, as if the timeline had given them. key names what X is asked
-// for meanwhile. Posts that are archived already are left alone.
-func (v *Visit) Archive(ctx context.Context, page post.Page, key string) error {
-	t := v.turn
+// for meanwhile. Posts that are archived already are compared with what X gives now, and
+// their messages left alone. The answer is kept as it came.
+func (v *Visit) Archive(ctx context.Context, answer twitter.Answer, key string) error {
+	t, page := v.turn, answer.Page
 	v.changed = true
+	kept, err := t.keepRaw(ctx, answer)
+	if err != nil {
+		return err
+	}
+	for _, d := range page.Posts {
+		t.cameFrom(kept, d.ID)
+	}
 	for _, u := range page.Unreadable {
 		out, err := t.setAside(ctx, post.Document{JSON: u.Raw}, u.Err)
 		if err != nil {
@@ -114,7 +122,8 @@ func (v *Visit) Archive(ctx context.Context, page post.Page, key string) error {
 			return err
 		}
 	}
-	docs := t.ownVersions(ctx, page.Posts)
+	// X was asked for the account's posts; what it gives of others is not the archive's.
+	docs := slices.DeleteFunc(t.ownVersions(ctx, page.Posts), func(d post.Document) bool { return d.Post != nil && d.Post.Author.ID != t.account.ID })
 	versions, err := t.earlierVersions(ctx, docs, key)
 	if err != nil {
 		return err
@@ -128,6 +137,3 @@ func (v *Visit) Archive(ctx context.Context, page post.Page, key string) error {
 	}
 	return t.countAside(ctx)
 }
-
-// Forget removes what was retained of X's answers for a visit.
-func (v *Visit) Forget(ctx context.Context) error { return v.turn.tidy(ctx) }

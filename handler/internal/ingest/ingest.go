@@ -37,6 +37,11 @@ type Audit interface {
 	Run(ctx context.Context) (recheck.Report, error)
 }
 
+// History reads posts from X's whole archive that somebody asked for; *history.Reader.
+type History interface {
+	Run(ctx context.Context) (archived int, err error)
+}
+
 // Sweeper removes, now and then, what nobody needs any more; *state.Store.
 type Sweeper interface {
 	Sweep(ctx context.Context, now time.Time) (removed int, ran bool, err error)
@@ -57,6 +62,7 @@ type Ingest struct {
 	Capture Capture
 	Deliver Deliver
 	Audit   Audit
+	History History
 	Sweep   Sweeper
 	Daily   Daily
 	Ticks   Recorder
@@ -112,8 +118,7 @@ func (i *Ingest) Tick(ctx context.Context) error {
 		again.Ended, again.Items = again.Ended+delivered.Ended, again.Items+delivered.Items
 		delivered = again
 	}
-	var looked recheck.Report
-	background := i.background(ctx, &looked)
+	did, background := i.background(ctx)
 	if ctx.Err() == nil {
 		i.sweep(ctx)
 		// Last, so that nothing waits for it. What it finds is told and written down; it is
@@ -126,7 +131,7 @@ func (i *Ingest) Tick(ctx context.Context) error {
 		"accounts", captured.Accounts, "accountsSkipped", captured.Skipped, "accountsClaimed", captured.Claimed,
 		"accountsWaiting", waiting, "waitingFor", why, "posts", captured.Posts,
 		"tasks", delivered.Open, "tasksWaiting", delivered.Waiting, "tasksSkipped", delivered.Skipped, "tasksClaimed", delivered.Claimed,
-		"tasksEnded", delivered.Ended, "items", delivered.Items, "postsLookedAt", looked.Looked, "postsGone", looked.Gone, "postsBack", looked.Back)
+		"tasksEnded", delivered.Ended, "items", delivered.Items, "postsLookedAt", did.looked.Looked, "postsGone", did.looked.Gone, "postsBack", did.looked.Back, "postsOfHistory", did.history)
 	return errors.Join(captureErr, deliverErr, background)
 }
 
@@ -134,21 +139,33 @@ func (i *Ingest) Tick(ctx context.Context) error {
 // the next new posts, must not wait for it.
 const backgroundTime = time.Minute
 
+// done is what was done of what can wait.
+type done struct {
+	looked  recheck.Report
+	history int // posts archived
+}
+
 // background does what can wait, when what cannot is done.
-func (i *Ingest) background(ctx context.Context, looked *recheck.Report) error {
+func (i *Ingest) background(ctx context.Context) (did done, err error) {
 	ctx, cancel := context.WithTimeout(ctx, backgroundTime)
 	defer cancel()
 	var failures []error
 	if ctx.Err() == nil {
 		failures = append(failures, i.guard(ctx, "audit", func() (err error) {
-			*looked, err = i.Audit.Run(ctx)
+			did.looked, err = i.Audit.Run(ctx)
 			return err
 		}))
 	}
 	if ctx.Err() == nil {
 		failures = append(failures, i.guard(ctx, "telling changes", func() error { return i.Deliver.TellChanges(ctx) }))
 	}
-	return errors.Join(failures...)
+	if ctx.Err() == nil {
+		failures = append(failures, i.guard(ctx, "history", func() (err error) {
+			did.history, err = i.History.Run(ctx)
+			return err
+		}))
+	}
+	return did, errors.Join(failures...)
 }
 
 func (i *Ingest) deliver(ctx context.Context) (r deliver.Report, err error) {

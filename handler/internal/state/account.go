@@ -37,6 +37,9 @@ type Account struct {
 	Covered Ranges `json:"covered,omitempty"`
 	// Gaps are times of which posts may be missing for good, oldest first.
 	Gaps []Gap `json:"gaps,omitempty"`
+	// Closed are gaps whose posts something else than the timeline has brought, the newest
+	// 100.
+	Closed []ClosedGap `json:"closed,omitempty"`
 
 	// Incomplete is since when X's answers lack known posts that X still has. While
 	// they do, no time is covered.

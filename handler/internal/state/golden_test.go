@@ -60,7 +60,7 @@ var (
 // docs/format.md; the fields of the format before this one are in old.
 var format = map[string]any{
 	"job": state.Job{V: 1, ID: "j", TenantID: "t", AccountID: "7", AccountName: "Contoso", Handle: "contoso", CreatedAt: now, SignInNeeded: true, AskedAt: now},
-	"account": state.Account{V: 1, ID: "7", Since: now, Asked: state.Asked{Day: "2026-11-26", Posts: 100}, Cursor: "1800", Recent: []state.Seen{{ID: "1800", At: now, Sum: "AbC_"}}, Covered: state.Ranges{window}, Gaps: []state.Gap{gap}, Incomplete: now, Slow: map[string]int{"1800": 1},
+	"account": state.Account{V: 1, ID: "7", Since: now, Asked: state.Asked{Day: "2026-11-26", Posts: 100}, Cursor: "1800", Recent: []state.Seen{{ID: "1800", At: now, Sum: "AbC_"}}, Covered: state.Ranges{window}, Gaps: []state.Gap{gap}, Closed: []state.ClosedGap{{Gap: gap, At: now, By: "search", Posts: 120}}, Incomplete: now, Slow: map[string]int{"1800": 1},
 		Run: &state.Run{Key: "K", SinceID: "1700", UntilID: "1900", EndTime: now, NextToken: "token", Began: now, LastPage: now, CoverTo: now, Pages: 3, Posts: 250,
 			Returned: []string{"1800"}, NewestID: "1850", CursorBefore: "1800", OldestID: "1750", Oldest: now, Complete: true, From: now, Checked: true, Uncovered: true, Stored: 1, Within: 20},
 		Waiting: map[string]state.Waiting{"versions/1800": waiting}, Lost: []state.Lost{{Waiting: waiting, At: now}}, RateReset: now,
@@ -92,6 +92,9 @@ var format = map[string]any{
 		{PostID: "1800", Name: "7/2026/11/26/1800.eml", Noticed: now, LastSeen: now, Why: "Not Found Error: Could not find it", Times: 2, Back: now}}},
 	"audit": state.Audit{V: 1, AccountID: "7", Days: map[string]time.Time{"2026-11-25": now}, Day: "2026-11-19", Began: now, After: "7/2026/11/19/1700.eml",
 		GoneAt: now, Looks: 120, Silent: 1, Until: now, LastLook: now, Problem: &problem},
+	"history": state.History{V: 1, AccountID: "7", JobID: "j", Asked: now, From: window.From, To: window.To, MaxReads: 5000, Made: now, Ended: now, Stopped: "r",
+		Months: []state.HistoryMonth{{Range: window, Counted: 120, Found: 119, New: 80, Oldest: now, Edge: []string{"1700"}, Done: true}}, Reads: 130, Counts: 1, Stated: 4000,
+		Until: now, Last: now, Problem: &problem},
 	"change": state.Change{V: 1, AccountID: "7", PostID: "1800", At: now, What: "gone", Tries: 1, Next: now},
 }
 
@@ -102,7 +105,7 @@ var names = map[string]string{
 	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "signed-out": "signed-out/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json", "day": "day.json",
 	"round": "verify.json", "verification": "verified/7.json",
 	"ack":  "acknowledged/7/7f13fb16bb8fb468579f05e6a3839222.json",
-	"gone": "gone/7.json", "audit": "audits/7.json", "change": "changes/j/1800.json",
+	"gone": "gone/7.json", "audit": "audits/7.json", "change": "changes/j/1800.json", "history": "histories/7.json",
 }
 
 // TestFormat: what is written does not change unnoticed.

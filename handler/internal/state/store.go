@@ -14,6 +14,7 @@
 //	late/<jobId>/<key>.json              Late: a message archived into a delivered window
 //	gone/<accountId>.json                Gone: archived posts that X no longer gave
 //	audits/<accountId>.json              Audit: which days' posts were looked at again
+//	histories/<accountId>.json           History: a read of X's whole archive that somebody asked for
 //	changes/<jobId>/<postId>.json        Change: what the Import service is to be told of a post
 //	set-aside/…                          what could not be understood, byte for byte
 //	signins/<hash>.json                  SignIn
@@ -101,6 +102,7 @@ type Store struct {
 	lastSweep atomic.Pointer[Sweep] // as this process last read or wrote it
 	ticks     ticks
 	changes   noted
+	histories watched
 }
 
 // New returns the store in a container. Nothing is sent yet.

@@ -52,6 +52,8 @@ type Client struct {
 
 	http *http.Client // that signs nothing
 	base string       // X's address
+
+	appOnly bool // it asks in the app's name, without an account
 }
 
 // NewClient returns a client that asks X at baseURL, signing with the app's keys

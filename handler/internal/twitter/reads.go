@@ -73,7 +73,7 @@ func (c *Client) countedPosts(ctx context.Context, rec record, page post.Page, s
 
 // counted reports what an answer has that X bills.
 func (c *Client) counted(ctx context.Context, rec record, p Purpose, ids []string) error {
-	if c.count == nil || len(ids) == 0 {
+	if c.count == nil || len(ids) == 0 && p != Counts {
 		return nil
 	}
 	r := Reads{Purpose: p, IDs: ids, At: date(rec.header)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	gotwitter "github.com/g8rswimmer/go-twitter/v2"
 
@@ -24,9 +25,10 @@ type User struct {
 // wireUser is X's user object.
 // https://docs.x.com/x-api/fundamentals/data-dictionary#user
 type wireUser struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	Username string `json:"username"`
+	ID       string    `json:"id"`
+	Name     string    `json:"name"`
+	Username string    `json:"username"`
+	Created  time.Time `json:"created_at"`
 	Metrics  struct {
 		Posts *int `json:"tweet_count"`
 	} `json:"public_metrics"`

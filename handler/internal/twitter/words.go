@@ -84,7 +84,11 @@ func (c *Client) ask(ctx context.Context, what string, purpose Purpose, send fun
 
 // askIn makes a request in one vocabulary.
 func (c *Client) askIn(ctx context.Context, what string, purpose Purpose, v post.Vocabulary, send func(context.Context, asking) error, read func(record, error) (post.Page, error)) (record, post.Page, error) {
-	rec, err := call(context.WithValue(ctx, vocabularyKey{}, v), what, func(ctx context.Context) error { return send(ctx, asks(v)) })
+	wanted := asks(v)
+	if c.appOnly {
+		wanted = wanted.forApps()
+	}
+	rec, err := call(context.WithValue(ctx, vocabularyKey{}, v), what, func(ctx context.Context) error { return send(ctx, wanted) })
 	if errors.Is(err, ErrInvalid) && refusesNames(rec.body) {
 		return rec, post.Page{}, &notUnderstood{v, err.Error()}
 	}

@@ -25,6 +25,9 @@ var limits = map[string]int{
 	"GET /2/users/:id/tweets": 900,
 	"GET /2/tweets":           5000,
 	"GET /2/tweets/:id":       900,
+	// An app's own.
+	"GET /2/tweets/search/all": 300,
+	"GET /2/tweets/counts/all": 300,
 }
 
 // take counts a request against its limit and says so in the headers; false if

@@ -13,6 +13,7 @@ type Stats struct {
 	PostReads     int            // posts in data of answers
 	BilledReads   int            // those, each at most once a UTC day: what X bills
 	BilledUsers   int            // accounts read, each at most once a UTC day
+	Counts        int            // of posts, each of which X bills as a request
 	MediaRequests int            // to the media servers
 	MediaBytes    int64          // sent by them
 	ByPath        map[string]int // requests to the API host by "GET /2/users/:id/tweets", pages too

@@ -88,6 +88,10 @@ type Server struct {
 	credits    *float64       // US dollars; nil: X tells the app none
 	stats      Stats
 	billed     map[string]bool // day and post
+	appBearer  string          // the app's token; "" if it has none
+	searched   time.Time       // when all posts were last searched
+	// searchReposts: the search of all posts finds reposts, too
+	searchReposts bool
 }
 
 // New makes a server that knows the corpus. It starts with nobody signed in.
@@ -187,6 +191,12 @@ func (s *Server) route(a *answer, r *http.Request, name string) {
 		s.specification(a)
 	case "GET /2/usage/credits":
 		s.api(a, r, name, s.showCredits)
+	case "POST /oauth2/token":
+		s.appToken(a, r)
+	case "GET /2/tweets/search/all":
+		s.api(a, r, name, s.searchAll)
+	case "GET /2/tweets/counts/all":
+		s.api(a, r, name, s.countAll)
 	case "GET /2/users/me":
 		s.api(a, r, name, s.me)
 	case "GET /2/users/:id":
@@ -205,15 +215,25 @@ func (s *Server) route(a *answer, r *http.Request, name string) {
 // api is what all calls of the API v2 have in common: the signature, the account
 // behind the token, the limits.
 func (s *Server) api(a *answer, r *http.Request, name string, call func(*answer, *http.Request, string)) {
-	signed, err := s.verify(r, s.accessSecret)
+	app, answered := s.byApp(a, r, name)
+	if answered {
+		return
+	}
+	var signed signed
+	var err error
+	if !app {
+		signed, err = s.verify(r, s.accessSecret)
+	}
 	if err != nil {
 		s.opt.Log.Debug("X refuses the signature", "request", name, "reason", err)
 		a.problem(http.StatusUnauthorized, "Unauthorized", "")
 		return
 	}
-	s.mu.Lock()
-	a.user = s.tokens[signed.token].account
-	s.mu.Unlock()
+	if !app {
+		s.mu.Lock()
+		a.user = s.tokens[signed.token].account
+		s.mu.Unlock()
+	}
 	if !s.take(a, name) {
 		a.problem(http.StatusTooManyRequests, "Too Many Requests", "")
 		return

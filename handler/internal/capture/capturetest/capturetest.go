@@ -46,6 +46,8 @@ type World struct {
 	State   *state.Store
 	Archive *archive.Archive
 	Log     *Log
+
+	reach int
 }
 
 // Log is what was logged; by several goroutines.
@@ -80,7 +82,7 @@ func New(t *testing.T, change func(*x.Options)) *World {
 	if change != nil {
 		change(&o)
 	}
-	w.X = x.New(o)
+	w.X, w.reach = x.New(o), o.Reach
 	w.Must(w.State.TakeAccount(t.Context(), Account, Job, time.Now()))
 	w.Must(w.State.UpdateJob(t.Context(), Job, func(j *state.Job) error {
 		j.AccountID, j.Handle, j.AccountName = Account, Handle, "Contoso"
@@ -102,7 +104,7 @@ func newCorpus(t *testing.T) *corpus.Corpus {
 	dir := t.TempDir()
 	users := []map[string]string{}
 	for _, id := range []string{Account, "8"} {
-		users = append(users, map[string]string{"id": id, "name": "Contoso " + id, "username": "contoso" + id})
+		users = append(users, map[string]string{"id": id, "name": "Contoso " + id, "username": "contoso" + id, "created_at": "2025-12-20T10:00:00.000Z"})
 	}
 	posts, err := json.Marshal(map[string]any{"data": []any{}, "includes": map[string]any{"users": users}})
 	if err != nil {
@@ -132,7 +134,7 @@ func (w *World) Gone() *gone.Register {
 func (w *World) Capture() *capture.Capture {
 	return capture.New(capture.Options{
 		State: w.State, Archive: w.Archive, Manifest: manifest.New(w.Storage.Container("archive")), Log: w.Logger(), Version: "v1",
-		Now: time.Now, Gone: w.Gone(),
+		Now: time.Now, Gone: w.Gone(), Reach: w.reach,
 		Media:  twitter.Media{HTTP: w.X.Client()},
 		Format: message.Format{To: "archive@contoso.example"},
 		SignIn: func(context.Context, state.Job, bool) (capture.X, error) {
