@@ -219,9 +219,9 @@ func TestXRefusalsTold(t *testing.T) {
 	refusals := []struct {
 		fault x.Fault
 		says  string
-		again bool // the account is to sign in again
+		again string // on the page on which the account signs in again
 	}{
-		{fault: x.Fault{Status: http.StatusUnauthorized}, says: "X no longer accepts the account's sign-in", again: true},
+		{fault: x.Fault{Status: http.StatusUnauthorized}, says: "The account must sign in with X again", again: "X no longer accepts the sign-in of this job's account"},
 		{fault: x.Fault{Status: http.StatusForbidden, Body: `{"title":"Forbidden","status":403,"detail":"Your client app is not configured with the appropriate oauth1 app permissions for this endpoint.","type":"https://api.twitter.com/2/problems/oauth1-permissions"}`}, says: "X does not let the app read"},
 		{fault: x.Fault{Status: http.StatusPaymentRequired, Body: `{"title":"CreditsDepleted","detail":"Your enrolled account does not have any credits to fulfill this request.","type":"https://api.twitter.com/2/problems/credits"}`}, says: "The credits at X are used up"},
 		{fault: x.Fault{Status: http.StatusTooManyRequests, Body: `{"title":"UsageCapExceeded","detail":"Usage cap exceeded: Monthly product cap","type":"https://api.twitter.com/2/problems/usage-capped","period":"Monthly","scope":"Product"}`}, says: "The month's cap on reads at X is reached"},
@@ -253,12 +253,14 @@ func TestXRefusalsTold(t *testing.T) {
 	p.saysNot(append(calm, "Working on it", "goes on by itself; nothing")...)
 	for i, refusal := range refusals {
 		p.setUp(fmt.Sprintf("job-%d", i))
-		p.sees(refusal.says)
 		p.saysNot(calm...)
-		if refusal.again {
-			p.heading("Sign in with X again")
-			p.sees("Login with X")
+		if refusal.again == "" {
+			p.sees(refusal.says)
+			continue
 		}
+		p.heading("Sign in with X again")
+		p.sees(refusal.again)
+		p.sees("Login with X")
 	}
 	p.look("set-up-refused")
 }
