@@ -1,4 +1,5 @@
-// Package audit is the log of who changed what: settings, jobs, sign-ins. It is kept in
+// Package audit is the log of who changed what (settings, jobs, sign-ins), who
+// acknowledged a loss, and who took messages out by a page. It is kept in
 // the archive container, where nothing is overwritten and immutability may forbid that
 // anything is removed.
 //
@@ -38,7 +39,9 @@ const (
 	SignInRequired  = "sign_in_required" // a job's account must sign in with X again
 	SessionBegun    = "session_begun"    // a person signed in to the pages
 	SessionEnded    = "session_ended"
-	ChangeHasFailed = "failed" // the change that Of names
+	Acknowledged    = "acknowledged" // a person knows of a loss
+	Exported        = "exported"     // messages were taken out of the archive by a page
+	ChangeHasFailed = "failed"       // the change that Of names
 )
 
 // Record is one change.

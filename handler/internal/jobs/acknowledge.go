@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+	"xarchive/handler/internal/audit"
 
 	"xarchive/handler/internal/state"
 )
@@ -34,11 +35,16 @@ func (j *Jobs) Acknowledge(ctx context.Context, a state.Acknowledgement) error {
 		}
 	}
 	a.At = j.opt.Now().UTC()
-	err := j.opt.State.Acknowledge(ctx, a)
-	if errors.Is(err, state.ErrExists) {
-		return nil
-	}
-	if err == nil {
+	known := false
+	err := j.change(ctx, audit.Change{What: audit.Acknowledged, Account: a.AccountID, Detail: a.What + " " + a.By + ": " + a.Reason}, func() error {
+		err := j.opt.State.Acknowledge(ctx, a)
+		known = errors.Is(err, state.ErrExists)
+		if known {
+			return nil
+		}
+		return err
+	})
+	if err == nil && !known {
 		j.opt.Log.InfoContext(ctx, "a loss is acknowledged", "account", a.AccountID, "losses", len(a.Losses), "what", a.What)
 	}
 	return err

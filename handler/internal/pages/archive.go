@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"xarchive/handler/internal/audit"
 
 	"xarchive/handler/internal/browse"
 	"xarchive/handler/internal/export"
@@ -208,6 +209,10 @@ func (q *request) export(asked export.Query) error {
 	if !asked.To.IsZero() {
 		name += "-to-" + asked.To.Format(time.DateOnly)
 	}
+	failed, err := q.pages.opt.Changes.Begin(q.r.Context(), audit.Change{What: audit.Exported, Account: asked.Account, Detail: name + ".zip"})
+	if err != nil {
+		return err
+	}
 	file := q.file("application/zip", name+".zip")
 	status, err := q.pages.opt.Archive.Export(q.r.Context(), file, asked)
 	if errors.Is(err, export.ErrTooMany) {
@@ -217,7 +222,7 @@ func (q *request) export(asked export.Query) error {
 	if err == nil {
 		q.pages.opt.Log.InfoContext(q.r.Context(), "messages were exported by a page", "account", asked.Account, "messages", status.Messages, "leftOut", status.LeftOut, "bytes", status.Bytes)
 	}
-	return file.end(q, err)
+	return file.end(q, failed(err))
 }
 
 // statementTime bounds the making of a statement.

@@ -101,6 +101,7 @@ func TestArchivePage(t *testing.T) {
 	if err != nil || len(files.File) != 4 || files.File[0].Name != e.Name || b.resp.Header.Get("Content-Disposition") != `attachment; filename="archive-77-from-2020-01-01.zip"` {
 		t.Errorf("%v, %v", b.resp.Header, err)
 	}
+	b.get("/Views/Changes", 200, "Messages exported archive-77-from-2020-01-01.zip Account 77")
 	b.get("/Archive", 200)
 	b.post("/Archive", 400, "do", "statement", "account", "77", "month", "soon")
 	b.has("Choose a month")

@@ -55,6 +55,7 @@ func (q *request) changes() {
 
 // whatWords says what was changed.
 var whatWords = map[string]string{
+	audit.Acknowledged: "Loss acknowledged", audit.Exported: "Messages exported",
 	audit.SettingsSaved: "Settings saved", audit.SignedInWithX: "Account signed in with X", audit.TokenDeleted: "Account's token removed",
 	audit.JobSaved: "Job saved", audit.JobDeleted: "Job deleted", audit.SignInRequired: "New sign-in with X required",
 	audit.SessionBegun: "Signed in to these pages", audit.SessionEnded: "Signed out",

@@ -211,6 +211,7 @@ func TestAcknowledge(t *testing.T) {
 	b.post("/Status", 303, "do", "acknowledge", "job", "j-1", "finding", id, "by", "Ada <b>", "reason", "Counsel knows")
 	b.get("/Status", 200, "Contoso Well, but for what is known to be lost", "A gap.", "Acknowledged by Ada <b> on "+moment(now), "Counsel knows")
 	b.get("/", 200, "All is well, but for what is known to be lost")
+	b.get("/Views/Changes", 200, "Loss acknowledged A gap.", "Ada <b>: Counsel knows Account 77")
 	account.Gaps = append(account.Gaps, state.Gap{Range: state.Range{From: now.Add(-20 * time.Hour), To: now.Add(-19 * time.Hour)}, Why: state.LeftOut})
 	w.account(account)
 	b.get("/", 200, "Something cannot be had any more", "See and acknowledge")
