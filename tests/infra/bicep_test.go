@@ -32,6 +32,7 @@ func bicep(t *testing.T, dir string, args ...string) string {
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // it leaves a folder .bicep there
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("bicep %s: %v\n%s", strings.Join(args, " "), err, out)
