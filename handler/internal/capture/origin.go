@@ -20,6 +20,17 @@ type origin struct {
 	raw []archive.Raw
 }
 
+// with returns the origin with more answers, each once.
+func (o origin) with(more []archive.Raw) origin {
+	o.raw = slices.Clone(o.raw)
+	for _, raw := range more {
+		if !slices.Contains(o.raw, raw) {
+			o.raw = append(o.raw, raw)
+		}
+	}
+	return o
+}
+
 // keepRaw archives an answer of X as it came, and returns it as it is retained until
 // what it holds is archived. It comes before that, so that nothing is retained of which
 // the evidence may be missing.
@@ -50,13 +61,7 @@ func (t *turn) lookedUp(r state.Retained, page post.Page, asked []string) {
 	given := ids(page)
 	for _, id := range asked {
 		if o, ok := t.origins[id]; ok && !slices.Contains(given, id) {
-			o.raw = slices.Clone(o.raw)
-			for _, raw := range r.Raw {
-				if !slices.Contains(o.raw, raw) {
-					o.raw = append(o.raw, raw)
-				}
-			}
-			t.origins[id] = o
+			t.origins[id] = o.with(r.Raw)
 			continue
 		}
 		t.cameFrom(r, id)
@@ -69,13 +74,8 @@ func (t *turn) alsoFrom(id string, others []string) {
 	if !ok {
 		return
 	}
-	o.raw = slices.Clone(o.raw)
 	for _, other := range others {
-		for _, raw := range t.origins[other].raw {
-			if !slices.Contains(o.raw, raw) {
-				o.raw = append(o.raw, raw)
-			}
-		}
+		o = o.with(t.origins[other].raw)
 	}
 	t.origins[id] = o
 }

@@ -66,7 +66,7 @@ func (w *work) outcome(ctx context.Context, err error) error {
 		w.history.Until = limit.Reset.UTC()
 	case errors.Is(err, errWait):
 		w.history.Until = now.Add(time.Hour)
-	case fromX(err):
+	case twitter.NotAnswered(err):
 		w.history.Until = now.Add(pause)
 	default:
 		return err
@@ -74,15 +74,6 @@ func (w *work) outcome(ctx context.Context, err error) error {
 	w.history.Problem = state.NewProblem(err, now)
 	w.reader.opt.Log.WarnContext(ctx, "an account's history waits", "job", w.job.ID, "account", w.job.AccountID, "reason", err.Error(), "notBefore", w.history.Until)
 	return w.save(ctx)
-}
-
-func fromX(err error) bool {
-	for _, kind := range []error{twitter.ErrUnavailable, twitter.ErrForbidden, twitter.ErrInvalid, twitter.ErrNotFound, twitter.ErrUnauthorized, twitter.ErrClock, twitter.ErrChanged} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
 }
 
 func (w *work) save(ctx context.Context) error {

@@ -120,20 +120,10 @@ func (w *work) do(ctx context.Context, visit *capture.Visit) error {
 		return nil // at a later tick
 	case errors.As(err, &limit):
 		return w.rest(ctx, limit.Reset, err)
-	case fromX(err):
+	case twitter.NotAnswered(err):
 		return w.rest(ctx, now.Add(pause), err)
 	}
 	return err
-}
-
-// fromX reports whether X failed to answer.
-func fromX(err error) bool {
-	for _, kind := range []error{twitter.ErrUnavailable, twitter.ErrForbidden, twitter.ErrInvalid, twitter.ErrNotFound, twitter.ErrUnauthorized, twitter.ErrClock, twitter.ErrChanged} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
 }
 
 // rest has nothing of the account looked at before a time.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"sync"
 	"time"
 
 	"xarchive/handler/internal/blob"
@@ -120,17 +119,8 @@ func (c *Change) upgrade() {}
 // is not told yet.
 func (s *Store) PutChange(ctx context.Context, jobID string, c Change) error {
 	c.V = Version
-	s.changes.Lock()
-	s.changes.noted = true
-	s.changes.Unlock()
+	s.changes.note(true)
 	return replace(ctx, s, changeName(jobID, c.PostID), c)
-}
-
-// noted is what this process knows of changes that are to be told.
-type noted struct {
-	sync.Mutex
-	noted  bool      // by this process, since they were listed
-	listed time.Time // when they were last listed
 }
 
 // changesEvery is how often changes are listed of which this process knows nothing: a
@@ -140,18 +130,13 @@ const changesEvery = 30 * time.Minute
 // ChangesDue reports whether there may be changes to be told: this process has noted
 // some, or has not looked for half an hour.
 func (s *Store) ChangesDue(now time.Time) bool {
-	s.changes.Lock()
-	defer s.changes.Unlock()
-	age := now.Sub(s.changes.listed)
-	return s.changes.noted || age < 0 || age >= changesEvery
+	return s.changes.due(now, changesEvery)
 }
 
 // ChangesListed says that all changes are told, or that only some are left that must
 // wait: then they are looked for again at the next tick.
 func (s *Store) ChangesListed(now time.Time, left bool) {
-	s.changes.Lock()
-	defer s.changes.Unlock()
-	s.changes.listed, s.changes.noted = now, left
+	s.changes.found(now, left)
 }
 
 // Changes returns the changes that are to be told, by job, at most some hundred of them.

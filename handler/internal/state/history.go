@@ -126,23 +126,34 @@ func (w *watched) note(some bool) {
 	w.some = some
 }
 
+// due reports whether there may be records: this process knows of some, or has not listed
+// them for so long.
+func (w *watched) due(now time.Time, every time.Duration) bool {
+	w.Lock()
+	defer w.Unlock()
+	age := now.Sub(w.listed)
+	return w.some || age < 0 || age >= every
+}
+
+// found says what a listing found.
+func (w *watched) found(now time.Time, some bool) {
+	w.Lock()
+	defer w.Unlock()
+	w.listed, w.some = now, some
+}
+
 // historiesEvery is how often histories are listed where this process knows of none.
 const historiesEvery = 10 * time.Minute
 
 // HistoriesDue reports whether there may be open histories: this process knows of some,
 // or has not looked for ten minutes.
 func (s *Store) HistoriesDue(now time.Time) bool {
-	s.histories.Lock()
-	defer s.histories.Unlock()
-	age := now.Sub(s.histories.listed)
-	return s.histories.some || age < 0 || age >= historiesEvery
+	return s.histories.due(now, historiesEvery)
 }
 
 // HistoriesListed says how many histories are open.
 func (s *Store) HistoriesListed(now time.Time, open int) {
-	s.histories.Lock()
-	defer s.histories.Unlock()
-	s.histories.listed, s.histories.some = now, open > 0
+	s.histories.found(now, open > 0)
 }
 
 // ClosedGap is a gap whose posts were brought by something else than the timeline.

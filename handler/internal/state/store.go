@@ -101,7 +101,7 @@ type Store struct {
 	blobs     Container
 	lastSweep atomic.Pointer[Sweep] // as this process last read or wrote it
 	ticks     ticks
-	changes   noted
+	changes   watched
 	histories watched
 }
 

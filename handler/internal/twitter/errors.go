@@ -2,6 +2,7 @@ package twitter
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -190,4 +191,15 @@ func explain(body []byte) string {
 		text = string(r[:300]) + "…"
 	}
 	return text
+}
+
+// NotAnswered reports whether X failed to answer, or refused to: what was asked may be
+// asked again later. A rate limit is none of these.
+func NotAnswered(err error) bool {
+	for _, kind := range []error{ErrUnavailable, ErrForbidden, ErrInvalid, ErrNotFound, ErrUnauthorized, ErrClock, ErrChanged} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
