@@ -74,9 +74,6 @@ const (
 
 	// totalsFor is how long other instances' reads are taken for what they were.
 	totalsFor = 10 * time.Minute
-
-	// saveTries is how often a record is written that other instances change meanwhile.
-	saveTries = 5
 )
 
 // New returns a Meter. Nothing is sent yet.
@@ -105,7 +102,7 @@ func (m *Meter) count(ctx context.Context, accountID string, r twitter.Reads) er
 
 	a.Lock()
 	defer a.Unlock()
-	for try := 1; ; try++ {
+	for n := 1; ; n++ {
 		err := a.load(ctx, m, accountID)
 		if errors.Is(err, state.ErrNewer) {
 			m.opt.Log.WarnContext(ctx, "what is read of X is not counted: a newer version of the connector wrote the record", "account", accountID)
@@ -133,7 +130,7 @@ func (m *Meter) count(ctx context.Context, accountID string, r twitter.Reads) er
 		err = next.Save(ctx)
 		switch {
 		case err == nil:
-		case errors.Is(err, state.ErrClaimed) && try < saveTries:
+		case errors.Is(err, state.ErrClaimed) && state.Again(ctx, n):
 			a.record = nil // another instance has counted, too
 			m.notWarned(warn)
 			continue

@@ -57,7 +57,7 @@ func (s *Store) Jobs(ctx context.Context) (list []Job, damaged []Damaged, err er
 // UpdateJob changes a job. change gets the job as it is, with V 0 if there is
 // none: never made, or deleted meanwhile. It may be called again when another
 // instance was faster; an error of change is returned, and nothing is written. It
-// returns ErrClaimed if others were faster ten times in a row.
+// returns ErrClaimed if others were faster each time ([Again]).
 func (s *Store) UpdateJob(ctx context.Context, id string, change func(*Job) error) error {
 	return update(ctx, s, jobName(id), func(j *Job) error {
 		j.ID = id
@@ -68,9 +68,6 @@ func (s *Store) UpdateJob(ctx context.Context, id string, change func(*Job) erro
 		return nil
 	})
 }
-
-// updates is how often a change is tried while others change the same record.
-const updates = 10
 
 // update reads a record, has it changed, and writes it if nobody else has
 // meanwhile; if somebody has, it begins again.
@@ -92,7 +89,7 @@ func update[T any, P pointer[T]](ctx context.Context, s *Store, name string, cha
 		if !errors.Is(err, ErrClaimed) && !errors.Is(err, ErrExists) {
 			return err
 		}
-		if n == updates {
+		if !Again(ctx, n) {
 			return fmt.Errorf("changing %s: %w", name, ErrClaimed)
 		}
 	}
