@@ -149,6 +149,14 @@ var rules logRule[] = [
     window: 'P2D'
   }
   {
+    // The line is written once a month.
+    name: 'reads-limit'
+    severity: 2
+    title: 'X archive: the month\'s limit on reads is near'
+    text: '80 % of X_READS_PER_MONTH is read. New posts are read whatever it says; audits and histories stop. The status page says what reads so much, and where the month will end.'
+    query: 'AppTraces | where Message has "the month\'s limit on reads (X_READS_PER_MONTH) is near" ${counted}'
+  }
+  {
     name: 'gap'
     severity: 1
     title: 'X archive: posts are missing'

@@ -120,6 +120,9 @@ func TestStatesOfX(t *testing.T) {
 				t.Errorf("%s: the button %q is there: %v", c.cause, button, has)
 			}
 		}
+		if asked := strings.Contains(page, "By X's account it begins again on") && strings.Contains(page, "X is asked again on"); asked != (c.cause == "x_usage_cap") {
+			t.Errorf("%s: the page names the day on which the cap begins again: %v", c.cause, asked)
+		}
 		if strings.Contains(page, "All is well") {
 			t.Errorf("%s: the status page says that all is well", c.cause)
 		}
@@ -128,6 +131,11 @@ func TestStatesOfX(t *testing.T) {
 		}
 		read = w.X.Stats().BilledReads
 		end()
+		if c.cause == "x_unauthorized" {
+			if page := p.get("/Status"); strings.Contains(page, "must sign in with X again") || strings.Contains(page, signIn) || !strings.Contains(page, "Signed in again") {
+				t.Errorf("the page still asks for a sign-in after one:\n%s", page)
+			}
+		}
 		w.later()
 	}
 	w.until("the task ends", func() bool { return w.ended(job, task) })

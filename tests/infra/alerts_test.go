@@ -97,7 +97,7 @@ func TestAlertsLookForWhatTheHandlerSays(t *testing.T) {
 			}
 		}
 	}
-	if phrases < 10 || names != 6 || properties < 7 {
+	if phrases < 11 || names != 6 || properties < 7 {
 		t.Errorf("%d phrases, %d metrics and %d properties were found in the rules", phrases, names, properties)
 	}
 }

@@ -36,13 +36,14 @@ func (t *turn) call(ctx context.Context, do func(X) error) error {
 		case errors.Is(err, twitter.ErrUnauthorized):
 			return t.x.WhatIsRefused(ctx, err)
 		case errors.As(err, &limit):
-			t.account.RateReset = limit.Reset
+			limit = t.x.Renewal(ctx, limit)
+			t.account.RateReset, t.account.CapRenews = limit.Reset, limit.Renews
 			if limit.Why != nil {
 				return err // a problem: credits or the monthly cap are used up
 			}
 			return fmt.Errorf("%w: %w", errLater, limit)
 		case err == nil:
-			t.accepted = true
+			t.accepted, t.account.CapRenews = true, time.Time{}
 		}
 		return err
 	}

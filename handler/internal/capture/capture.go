@@ -60,6 +60,8 @@ type X interface {
 	User(ctx context.Context, id string) (twitter.User, error)
 	// Credits is the app's balance at X in US dollars. Its failing means nothing.
 	Credits(ctx context.Context) (float64, error)
+	// Renewal returns a refusal with the day on which the monthly cap begins again.
+	Renewal(ctx context.Context, refusal *twitter.RateLimitError) *twitter.RateLimitError
 	// WhatIsRefused says whether X refuses the app's keys or the account's token.
 	WhatIsRefused(ctx context.Context, unauthorized error) error
 }

@@ -173,6 +173,38 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// TestCapRenews: when the monthly cap is reached, X is asked again when it begins again,
+// by the day that X names, and what was posted meanwhile is archived.
+func TestCapRenews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.post(1)
+		w.mustTick()
+		time.Sleep(6 * time.Hour) // it is past six in the morning, UTC
+		w.post(2)
+		w.x.CapBegins(1)
+		w.x.Refuse(x.UsageCapExceeded)
+		_ = w.tick()
+		midnight := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
+		if a := w.record(); !a.CapRenews.Equal(midnight) || a.RateReset.Before(midnight) || a.RateReset.Sub(midnight) > time.Second {
+			t.Errorf("the cap begins again on %s, and X is asked again on %s, want %s", a.CapRenews, a.RateReset, midnight)
+		}
+		time.Sleep(time.Until(midnight) - time.Minute)
+		asked := w.x.Stats().Requests
+		w.mustTick()
+		if got := w.x.Stats().Requests; got != asked {
+			t.Errorf("X was asked %d times before the cap's day", got-asked)
+		}
+		w.x.Refuse(x.Nothing)
+		time.Sleep(2 * time.Minute)
+		w.mustTick()
+		w.wantArchived(w.posted...)
+		if a := w.record(); a.Problem != nil || !a.CapRenews.IsZero() {
+			t.Errorf("problem %+v, the cap begins again on %s", a.Problem, a.CapRenews)
+		}
+	})
+}
+
 // refusing has X refuse calls for a reason, or not.
 func refusing(why x.Refusal) func(*x.Server, bool) {
 	return func(s *x.Server, on bool) {

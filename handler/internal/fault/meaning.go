@@ -79,7 +79,7 @@ var meanings = map[Cause]Meaning{
 	XForbidden:    {"", http500, "X does not let the app read.", "Give the app read permission in X's developer console, then sign in with X again.", true},
 	XRateLimit:    {"", http503, "X's rate limit is used up.", "The connector waits, goes on by itself, and then reads what was posted since.", false},
 	XCredits:      {"", http503, "The credits at X are used up, so X answers nothing.", "Buy credits in X's developer console. The connector tries again every hour, and then reads what was posted since.", true},
-	XUsageCap:     {"", http503, "The month's cap on reads at X is reached, so X answers nothing until its reset.", "Raise the cap in X's developer console, or wait for the day on which it begins again. The connector tries again once a day, and then reads what was posted since.", true},
+	XUsageCap:     {"", http503, "The month's cap on reads at X is reached, so X answers nothing until its reset.", "Raise the cap in X's developer console, or wait for the day on which it begins again. The connector tries again on that day and once a day until then, and then reads what was posted since.", true},
 	XNotEnrolled:  {"", http500, "X does not serve the app: it belongs to no project or package.", "Open the app in X's developer console and add it to a project with access to the API.", true},
 	XProtected:    {"", http500, "X does not show the account's posts: they are protected.", "Sign in with X as the account itself, or have its owner make the posts public.", true},
 	XSuspended:    {"", http500, "X has suspended or locked the account.", "Its owner signs in at x.com, where X says what to do. The connector tries again by itself.", true},

@@ -24,6 +24,7 @@ var job = state.Job{ID: "j", AccountID: "7", CreatedAt: ago(30 * 24 * time.Hour)
 func TestRead(t *testing.T) {
 	problem := func(c fault.Cause) *state.Problem { return &state.Problem{Cause: c, Text: "inner"} }
 	fresh := state.Job{ID: "j", AccountID: "7", CreatedAt: ago(time.Minute)}
+	again := state.Job{ID: "j", AccountID: "7", CreatedAt: job.CreatedAt, SignedInAt: ago(5 * time.Minute)}
 	asks := state.Job{ID: "j", AccountID: "7", CreatedAt: job.CreatedAt, SignInNeeded: true}
 	for name, c := range map[string]struct {
 		job     state.Job
@@ -41,6 +42,10 @@ func TestRead(t *testing.T) {
 		"behind for X's limit":           {job, state.Account{Covered: covered(2 * time.Hour), RateReset: now.Add(time.Minute)}, health.Working, "Behind by 2 hours", health.None},
 		"sign-in needed":                 {asks, state.Account{Covered: covered(time.Minute)}, health.NeedsYou, "Sign-in needed", health.SignIn},
 		"keys refused":                   {job, state.Account{Covered: covered(time.Minute), Problem: problem(fault.XUnauthorized)}, health.NeedsYou, "Last run failed", health.SignIn},
+		"keys refused, signed in since":  {again, state.Account{Covered: covered(time.Minute), Problem: problem(fault.XUnauthorized), TriedAt: ago(10 * time.Minute)}, health.Working, "Signed in again", health.None},
+		"keys refused after a sign-in":   {again, state.Account{Covered: covered(time.Minute), Problem: problem(fault.XUnauthorized), TriedAt: ago(time.Minute)}, health.NeedsYou, "Last run failed", health.SignIn},
+		"suspended, signed in since":     {again, state.Account{Covered: covered(time.Minute), Problem: problem(fault.XSuspended), TriedAt: ago(10 * time.Minute)}, health.NeedsYou, "Last run failed", health.None},
+		"signed in, and nobody tries it": {state.Job{ID: "j", AccountID: "7", CreatedAt: job.CreatedAt, SignedInAt: ago(2 * time.Hour)}, state.Account{Covered: covered(time.Minute), Problem: problem(fault.XUnauthorized), TriedAt: ago(3 * time.Hour)}, health.NeedsYou, "Last run failed", health.SignIn},
 		"forbidden":                      {job, state.Account{Covered: covered(time.Minute), Problem: problem(fault.XForbidden)}, health.NeedsYou, "Last run failed", health.Settings},
 		"X is down":                      {job, state.Account{Covered: covered(2 * time.Hour), Problem: problem(fault.XUnavailable)}, health.Working, "Last run failed", health.None},
 		"X is down for long":             {job, state.Account{Covered: covered(7 * time.Hour), Problem: problem(fault.XUnavailable)}, health.NeedsYou, "Last run failed", health.None},
@@ -68,6 +73,21 @@ func TestRead(t *testing.T) {
 		if !v.Until.Equal(c.account.Covered.End()) {
 			t.Errorf("%s: read until %s", name, v.Until)
 		}
+	}
+}
+
+// TestCapTold: of the monthly cap it is said when it begins again, as far as X says, and
+// when X is asked.
+func TestCapTold(t *testing.T) {
+	capped := state.Account{Covered: covered(time.Minute), Problem: &state.Problem{Cause: fault.XUsageCap, Text: "inner"}, RateReset: now.Add(24 * time.Hour)}
+	text := func() string { return health.Read(job, capped, nil, now).Findings[0].Text }
+	asked := "X is asked again on " + health.Moment(capped.RateReset)
+	if got := text(); !strings.Contains(got, asked) || strings.Contains(got, "By X's account") {
+		t.Errorf("X names no day: %q", got)
+	}
+	capped.CapRenews = time.Date(2031, 3, 1, 0, 0, 0, 0, time.UTC)
+	if got := text(); !strings.Contains(got, asked) || !strings.Contains(got, "begins again on 1 March 2031.") {
+		t.Errorf("X names 1 March 2031: %q", got)
 	}
 }
 

@@ -35,13 +35,15 @@ func readFailure(v *Verdict, job state.Job, a state.Account, now time.Time) {
 	case job.SignInNeeded:
 		v.say(NeedsYou, "Sign-in needed", "The account must sign in with X again. Until then no new posts are read; those since the last run are read afterwards.")
 		v.do(SignIn)
+	case a.Problem != nil && signedInSince(job, a, now):
+		v.say(Working, "Signed in again", "The account has signed in with X again, on %s. X is asked at the timer's next tick, within minutes; then what was posted since the last run is read.", Moment(job.SignedInAt))
 	case a.Problem != nil:
 		m := a.Problem.Cause.Meaning()
 		level := Working
 		if m.NeedsPerson || behind && now.Sub(later(v.Until, job.CreatedAt)) > tooLate {
 			level = NeedsYou
 		}
-		v.say(level, "Last run failed", "%s", m.Words())
+		v.say(level, "Last run failed", "%s", m.Words()+capWords(a, now))
 		switch a.Problem.Cause {
 		case fault.XUnauthorized, fault.XSignIn, fault.NotSignedIn:
 			v.do(SignIn)
@@ -52,6 +54,31 @@ func readFailure(v *Verdict, job state.Job, a state.Account, now time.Time) {
 	if a.Skew != 0 {
 		v.say(NeedsYou, "The clock is wrong", "The clock of the machine that runs the connector differs from X's by %s. What is new is decided by X's clock, so no post is missed for it, but X refuses requests signed with a time that is more than some minutes wrong. Set the clock right.", a.Skew.Abs())
 	}
+}
+
+// signedInSince reports whether the account has signed in since X was last asked, and
+// what failed then was the sign-in or the app's keys: nothing is known of the new one
+// until X is asked, which is to happen soon.
+func signedInSince(job state.Job, a state.Account, now time.Time) bool {
+	switch a.Problem.Cause {
+	case fault.XUnauthorized, fault.XKeys, fault.XForbidden, fault.XSignIn, fault.NotSignedIn:
+		return job.SignedInAt.After(a.TriedAt) && now.Sub(job.SignedInAt) <= late
+	}
+	return false
+}
+
+// capWords says when the monthly cap begins again, and when X is asked.
+func capWords(a state.Account, now time.Time) (words string) {
+	if a.Problem.Cause != fault.XUsageCap {
+		return ""
+	}
+	if !a.CapRenews.IsZero() {
+		words = " By X's account it begins again on " + a.CapRenews.Format("2 January 2006") + "."
+	}
+	if a.RateReset.After(now) {
+		words += " X is asked again on " + Moment(a.RateReset) + "."
+	}
+	return words
 }
 
 // readProgress says how far reading is behind.

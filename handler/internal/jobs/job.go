@@ -49,6 +49,9 @@ func (j *Jobs) Save(ctx context.Context, jobID, accountID string) (saved bool, e
 				job.CreatedAt = j.opt.Now().UTC()
 			}
 			before = job.AccountID
+			if before != accountID {
+				job.SignedInAt = j.opt.Now().UTC()
+			}
 			job.TenantID, job.AccountID, job.SignInNeeded = j.opt.TenantID, accountID, false
 			job.AccountName, job.Handle = user.Name, user.Username
 			return nil

@@ -172,14 +172,12 @@ func (j *Jobs) keepAccount(ctx context.Context, jobID string, account twitter.Ac
 	case job.AccountID != account.UserID:
 		j.opt.Log.WarnContext(ctx, "a job's sign-in was with another account than the job's", "job", jobID, "account", account.UserID, "jobAccount", job.AccountID)
 		return nil
-	case !job.SignInNeeded:
-		return nil
 	}
 	err = j.opt.State.UpdateJob(ctx, jobID, func(job *state.Job) error {
 		if job.AccountID != account.UserID {
 			return errChanged
 		}
-		job.SignInNeeded = false
+		job.SignInNeeded, job.SignedInAt = false, j.opt.Now().UTC()
 		return nil
 	})
 	if errors.Is(err, errChanged) {

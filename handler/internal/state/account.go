@@ -54,6 +54,7 @@ type Account struct {
 	Lost    []Lost             `json:"lost,omitempty"`    // what X did not give in time; the newest 200
 
 	RateReset time.Time `json:"rateReset,omitzero"` // UTC; X is not asked before
+	CapRenews time.Time `json:"capRenews,omitzero"` // UTC, a midnight; when the monthly cap that X said is reached begins again, as far as X says
 	Rate      Rate      `json:"rate,omitzero"`      // X's answer to the last call
 
 	TriedAt  time.Time     `json:"triedAt,omitzero"` // UTC; when the account last had its turn

@@ -59,11 +59,11 @@ var (
 // format is one record of each kind, with every field set, by its section in
 // docs/format.md; the fields of the format before this one are in old.
 var format = map[string]any{
-	"job": state.Job{V: 1, ID: "j", TenantID: "t", AccountID: "7", AccountName: "Contoso", Handle: "contoso", CreatedAt: now, SignInNeeded: true, AskedAt: now},
+	"job": state.Job{V: 1, ID: "j", TenantID: "t", AccountID: "7", AccountName: "Contoso", Handle: "contoso", CreatedAt: now, SignInNeeded: true, SignedInAt: now, AskedAt: now},
 	"account": state.Account{V: 1, ID: "7", Since: now, Asked: state.Asked{Day: "2026-11-26", Posts: 100}, Cursor: "1800", Recent: []state.Seen{{ID: "1800", At: now, Sum: "AbC_"}}, Covered: state.Ranges{window}, Gaps: []state.Gap{gap}, Closed: []state.ClosedGap{{Gap: gap, At: now, By: "search", Posts: 120}}, Incomplete: now, Slow: map[string]int{"1800": 1},
 		Run: &state.Run{Key: "K", SinceID: "1700", UntilID: "1900", EndTime: now, NextToken: "token", Began: now, LastPage: now, CoverTo: now, Pages: 3, Posts: 250,
 			Returned: []string{"1800"}, NewestID: "1850", CursorBefore: "1800", OldestID: "1750", Oldest: now, Complete: true, From: now, Checked: true, Uncovered: true, Stored: 1, Within: 20},
-		Waiting: map[string]state.Waiting{"versions/1800": waiting}, Lost: []state.Lost{{Waiting: waiting, At: now}}, RateReset: now,
+		Waiting: map[string]state.Waiting{"versions/1800": waiting}, Lost: []state.Lost{{Waiting: waiting, At: now}}, RateReset: now, CapRenews: now,
 		Rate: state.Rate{Limit: 900, Remaining: 12, Reset: now}, TriedAt: now, LastRun: now, Problem: &problem, Skew: 2 * time.Second,
 		SetAside: state.SetAside{Posts: 1, Version: "1.2.0"}, Manifest: manifest.Link{N: 3, SHA256: "cd"}, PostsTotal: 1234, Versions: 7, Gone: 2,
 		Stated: &state.Stated{At: now, Posts: 1230, Archived: 1227, Gone: 2, Missing: 5, Since: now, Said: 5, Credits: new(12.5)}, Daily: map[string]int{"2026-11-26": 3}, Unreachable: state.Ranges{window}},

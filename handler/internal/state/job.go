@@ -20,6 +20,7 @@ type Job struct {
 	Handle       string    `json:"handle,omitempty"`
 	CreatedAt    time.Time `json:"createdAt"`              // UTC
 	SignInNeeded bool      `json:"signInNeeded,omitempty"` // the account must sign in again
+	SignedInAt   time.Time `json:"signedInAt,omitzero"`    // UTC; when the account last signed in, or was chosen
 	AskedAt      time.Time `json:"askedAt,omitzero"`       // UTC, to within an hour: when the Compliance Center last asked for a task
 }
 

@@ -174,7 +174,7 @@ func TestAlarms(t *testing.T) {
 	}
 	server := ingestiontest.StartPlain(t)
 	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: app, InMemory: true,
-		Env: map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": server.ConnectionString()}})
+		Env: map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": server.ConnectionString(), "X_READS_PER_MONTH": "100"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,6 +215,24 @@ func TestAlarms(t *testing.T) {
 		return i.Base["message"] == "tick done" && i.Property("accountsWaiting") == "1" && i.Property("waitingFor") == "x_credits"
 	}) {
 		t.Error("the tick's line does not say that an account waits, and for what")
+	}
+
+	// Credits are bought. The account's posts are more than the month's limit on reads.
+	s.X.Refuse(x.Nothing)
+	older(t, s, "accounts/"+s.Corpus.Accounts()[0]+".json", "rateReset", time.Now().Add(-time.Second))
+	sent = server.Items()
+	if _, err := s.Host.Tick(t.Context(), "ingest"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := ringing(t, server.Items()[len(sent):]), []string{"no-task", "reads-limit"}; !slices.Equal(got, want) {
+		t.Errorf("beyond the limit on reads: want %v to ring, got %v", want, got)
+	}
+	sent = server.Items()
+	if _, err := s.Host.Tick(t.Context(), "ingest"); err != nil {
+		t.Fatal(err)
+	}
+	if got := ringing(t, server.Items()[len(sent):]); slices.Contains(got, "reads-limit") {
+		t.Error("the limit on reads is said to be near a second time")
 	}
 }
 

@@ -90,7 +90,7 @@ func statusError(rec record, now time.Time) error {
 		return fmt.Errorf("%w: %s", &RateLimitError{Reset: now.Add(creditsWait).UTC(), Why: ErrCredits}, explain(rec.body))
 	case http.StatusTooManyRequests:
 		if p := readProblem(rec.body); p.kind() == "usage-capped" || p.Title == "UsageCapExceeded" {
-			return fmt.Errorf("%w: %s", &RateLimitError{Reset: now.Add(capWait).UTC(), Why: ErrUsageCap}, explain(rec.body))
+			return fmt.Errorf("%w: %s", capped(now, p.renewal(now)), explain(rec.body))
 		}
 		return newRateLimitError(rec.header, now)
 	case http.StatusBadRequest:
@@ -125,6 +125,7 @@ func clockError(atX, now time.Time) error {
 type problem struct {
 	Title, Detail, Type string
 	Reason              string // of client-forbidden
+	Period              string // of usage-capped
 	Errors              []struct {
 		Code    int
 		Message string

@@ -34,8 +34,12 @@ type RateLimitError struct {
 	Reset time.Time
 
 	// Why is ErrCredits or ErrUsageCap; nil for the rate limit. Then Reset is when
-	// asking is worth another try: X does not say when it will answer.
+	// asking is worth another try: money or a higher cap may come at any time.
 	Why error
+
+	// Renews is when the monthly cap begins again, in UTC, as far as X says. It is a
+	// midnight; zero where X does not say, and for every other refusal.
+	Renews time.Time
 }
 
 func (e *RateLimitError) Error() string {
@@ -67,9 +71,13 @@ const (
 	// person has to act.
 	creditsWait = time.Hour
 
-	// capWait is the same for the monthly cap. X does not say in its answer on which
-	// day the cap begins again.
+	// capWait is the same for the monthly cap, unless it begins again earlier: a person
+	// may raise it, and X bills nothing for an answer that it refuses.
 	capWait = 24 * time.Hour
+
+	// capPause is the least of it: on the day on which the cap begins again X is asked
+	// every hour, as it names no hour.
+	capPause = time.Hour
 
 	// window is X's usual one, for a 429 that names none or makes no sense.
 	window = 15 * time.Minute

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	gotwitter "github.com/g8rswimmer/go-twitter/v2"
+
 	"xarchive/handler/internal/post"
 )
 
@@ -65,12 +67,17 @@ func asksOf(v post.Vocabulary) map[string]map[string][]string {
 		}
 		return out
 	}
+	search := with("query", "start_time", "end_time", "max_results", "next_token")
+	search["user.fields"] = texts(a.forApps().userFields)
 	return map[string]map[string][]string{
 		"/2/users/{id}/tweets": with("max_results", "since_id", "until_id", "end_time", "pagination_token"),
 		"/2/tweets":            with("ids"),
 		"/2/tweets/{id}":       posts,
-		"/2/users/{id}":        {"user.fields": texts(accountFields)},
+		"/2/users/{id}":        {"user.fields": texts(append(slices.Clone(accountFields), gotwitter.UserFieldCreatedAt))},
 		"/2/users/me":          {},
+		"/2/usage/tweets":      {"usage.fields": {usageFields}},
+		"/2/tweets/search/all": search,
+		"/2/tweets/counts/all": {"query": nil, "start_time": nil, "end_time": nil, "granularity": nil},
 	}
 }
 

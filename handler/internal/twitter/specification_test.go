@@ -30,10 +30,10 @@ func TestCompare(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed := strings.NewReplacer(`"note_tweet"`, `"note"`, `"note_post"`, `"note"`, `"/2/users/me"`, `"/2/me"`, `"since_id"`, `"since"`).Replace(string(raw))
+		changed := strings.NewReplacer(`"note_tweet"`, `"note"`, `"note_post"`, `"note"`, `"/2/users/me"`, `"/2/me"`, `"since_id"`, `"since"`, `"granularity"`, `"grain"`, `"cap_reset_day"`, `"reset"`, `"next_token"`, `"token"`).Replace(string(raw))
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(changed)) }))
 		got, err = Compare(t.Context(), srv.Client(), srv.URL)
-		want := []string{"/2/users/me", string(words.want) + ".fields note_" + string(words.want), "since_id"}
+		want := []string{"/2/users/me", string(words.want) + ".fields note_" + string(words.want), "since_id", "granularity", "usage.fields cap_reset_day", "next_token"}
 		slices.Sort(want)
 		if err != nil || !slices.Equal(got.Unknown, want) {
 			t.Errorf("unknown are %q, %v, want %q", got.Unknown, err, want)

@@ -21,7 +21,7 @@ func TestStates(t *testing.T) {
 		wait  time.Duration
 	}{
 		{x.CreditsDepleted, ErrCredits, fault.XCredits, time.Hour},
-		{x.UsageCapExceeded, ErrUsageCap, fault.XUsageCap, 24 * time.Hour},
+		{x.UsageCapExceeded, ErrUsageCap, fault.XUsageCap, min(24*time.Hour, max(time.Hour, time.Until(nextMonth(time.Now()))))},
 		{x.NotEnrolled, ErrNotEnrolled, fault.XNotEnrolled, 0},
 		{x.NoReadPermission, ErrForbidden, fault.XForbidden, 0},
 		{x.SignedInSuspended, ErrSuspended, fault.XSuspended, 0},

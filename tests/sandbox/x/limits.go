@@ -28,6 +28,7 @@ var limits = map[string]int{
 	// An app's own.
 	"GET /2/tweets/search/all": 300,
 	"GET /2/tweets/counts/all": 300,
+	"GET /2/usage/tweets":      50,
 }
 
 // take counts a request against its limit and says so in the headers; false if

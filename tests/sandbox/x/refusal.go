@@ -24,10 +24,13 @@ func (s *Server) Refuse(why Refusal) {
 }
 
 // refused answers a call that X refuses. The rate limit's headers are set already.
-func (s *Server) refused(a *answer) bool {
+func (s *Server) refused(a *answer, name string) bool {
 	s.mu.Lock()
 	why := s.refusal
 	s.mu.Unlock()
+	if name == "GET /2/usage/tweets" && why == UsageCapExceeded {
+		return false // no post is read; whether X answers then is not documented
+	}
 	switch why {
 	case CreditsDepleted:
 		a.raw(http.StatusPaymentRequired, []byte(`{"account_id":1,"title":"CreditsDepleted","detail":"Your enrolled account does not have any credits to fulfill this request.","type":"`+problems+`credits"}`))

@@ -48,7 +48,7 @@ func (s *Server) ForgetAppToken() {
 // onlyForApps are the calls that X answers to an app's token alone, alsoForApps those
 // that it answers to both.
 var (
-	onlyForApps = []string{"GET /2/tweets/search/all", "GET /2/tweets/counts/all"}
+	onlyForApps = []string{"GET /2/tweets/search/all", "GET /2/tweets/counts/all", "GET /2/usage/tweets"}
 	alsoForApps = []string{"GET /2/tweets", "GET /2/tweets/:id", "GET /2/users/:id"}
 )
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
 // me answers GET /2/users/me.
@@ -40,6 +41,37 @@ func (s *Server) showCredits(a *answer, _ *http.Request, _ string) {
 		return
 	}
 	a.json(http.StatusOK, map[string]any{"data": map[string]any{"free_balance": 0, "free_grants": []any{}, "prepaid_balance": *credits, "total_balance": *credits}})
+}
+
+// CapBegins has the app's month of reads begin again in so many days; without it the
+// month is the calendar's.
+func (s *Server) CapBegins(days int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.capDays = &days
+}
+
+// showUsage answers GET /2/usage/tweets: of the app's usage, the days until its monthly
+// cap begins again. (OpenAPI 2.166, getUsage)
+func (s *Server) showUsage(a *answer, r *http.Request, _ string) {
+	q := s.readQuery(r, "GET /2/usage/tweets")
+	fields := q.list("usage.fields")
+	if len(q.faults) > 0 {
+		a.invalid(q.faults)
+		return
+	}
+	now := s.now().UTC()
+	days := int(time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC).Sub(now.Truncate(24*time.Hour)) / (24 * time.Hour))
+	s.mu.Lock()
+	if s.capDays != nil {
+		days = *s.capDays
+	}
+	s.mu.Unlock()
+	data := map[string]any{}
+	if fields["cap_reset_day"] {
+		data["cap_reset_day"] = days
+	}
+	a.json(http.StatusOK, map[string]any{"data": data})
 }
 
 // oneUser is a user with what the expansions ask for.

@@ -86,6 +86,7 @@ type Server struct {
 	gone       map[string]bool
 	overcount  map[string]int // by account
 	credits    *float64       // US dollars; nil: X tells the app none
+	capDays    *int           // until the app's monthly cap begins again; nil: it is the calendar's
 	stats      Stats
 	billed     map[string]bool // day and post
 	appBearer  string          // the app's token; "" if it has none
@@ -191,6 +192,8 @@ func (s *Server) route(a *answer, r *http.Request, name string) {
 		s.specification(a)
 	case "GET /2/usage/credits":
 		s.api(a, r, name, s.showCredits)
+	case "GET /2/usage/tweets":
+		s.api(a, r, name, s.showUsage)
 	case "POST /oauth2/token":
 		s.appToken(a, r)
 	case "GET /2/tweets/search/all":
@@ -238,7 +241,7 @@ func (s *Server) api(a *answer, r *http.Request, name string, call func(*answer,
 		a.problem(http.StatusTooManyRequests, "Too Many Requests", "")
 		return
 	}
-	if s.refused(a) {
+	if s.refused(a, name) {
 		return
 	}
 	call(a, r, a.user)
