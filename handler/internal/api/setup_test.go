@@ -89,7 +89,7 @@ func TestSignInFromBeginningToJob(t *testing.T) {
 	w.expect("POST", savePage+"j-1", `{"Id":"seven"}`, 400, "Id must")
 	w.expect("POST", "/api/ConnectorSetup/SavePage?jobId=j-1&tenantId=x", press, 400, "tenantId")
 	w.expect("POST", savePage+"j-1", press, 200, "true")
-	want := state.Job{V: state.Version, ID: "j-1", TenantID: jobstest.Tenant, AccountID: jobstest.Press, AccountName: jobstest.PressName, Handle: jobstest.PressHandle, CreatedAt: w.Now()}
+	want := state.Job{V: state.Version, ID: "j-1", TenantID: jobstest.Tenant, AccountID: jobstest.Press, AccountName: jobstest.PressName, Handle: jobstest.PressHandle, CreatedAt: w.Now(), SignedInAt: w.Now()}
 	if job, _ := w.Job("j-1"); job != want {
 		t.Errorf("the job is %+v, want %+v", job, want)
 	}

@@ -39,7 +39,7 @@ func TestSave(t *testing.T) {
 	if saved, err := w.Jobs.Save(ctx, "j-1", jobstest.Press); !saved || err != nil {
 		t.Fatalf("saved: %v, %v", saved, err)
 	}
-	want := state.Job{V: state.Version, ID: "j-1", TenantID: jobstest.Tenant, AccountID: jobstest.Press, Handle: jobstest.PressHandle, CreatedAt: w.Now()}
+	want := state.Job{V: state.Version, ID: "j-1", TenantID: jobstest.Tenant, AccountID: jobstest.Press, Handle: jobstest.PressHandle, CreatedAt: w.Now(), SignedInAt: w.Now()}
 	if job, _ := w.Job("j-1"); job != want {
 		t.Errorf("while X is down it is %+v, want %+v", job, want)
 	}

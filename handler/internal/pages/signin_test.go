@@ -52,7 +52,7 @@ func TestSetUpFromBeginningToEnd(t *testing.T) {
 	b.has("not the account that has signed in")
 	b.post(jobURL, 303, "do", "save", "account", jobstest.Press)
 	b.get(b.location(), 200, "The job is set up", "go back to the Compliance Center")
-	want := state.Job{V: state.Version, ID: "j-1", TenantID: tenant, AccountID: jobstest.Press, AccountName: jobstest.PressName, Handle: jobstest.PressHandle, CreatedAt: w.Now()}
+	want := state.Job{V: state.Version, ID: "j-1", TenantID: tenant, AccountID: jobstest.Press, AccountName: jobstest.PressName, Handle: jobstest.PressHandle, CreatedAt: w.Now(), SignedInAt: w.Now()}
 	if job, _ := w.Job("j-1"); job != want {
 		t.Errorf("the job is %+v, want %+v", job, want)
 	}
