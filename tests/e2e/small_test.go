@@ -21,10 +21,17 @@ const firstAccount = "7770001"
 func accounts(t *testing.T, n int, posts ...string) *corpus.Corpus {
 	t.Helper()
 	var ids []string
-	var users []map[string]string
 	for i := range n {
-		id := fmt.Sprint(7770001 + i)
-		ids = append(ids, id)
+		ids = append(ids, fmt.Sprint(7770001+i))
+	}
+	return accountsNamed(t, ids, posts...)
+}
+
+// accountsNamed is a corpus of accounts with these ids.
+func accountsNamed(t *testing.T, ids []string, posts ...string) *corpus.Corpus {
+	t.Helper()
+	var users []map[string]string
+	for _, id := range ids {
 		users = append(users, map[string]string{"id": id, "name": "Contoso " + id, "username": "contoso" + id})
 	}
 	objects := []json.RawMessage{}

@@ -81,6 +81,21 @@ func (s *Sandbox) CheckReads(ctx context.Context) error {
 	return errors.Join(faults...)
 }
 
+// Reads returns how much the connector says that it has read of X, by purpose, in all
+// months that it still knows and of all accounts.
+func (s *Sandbox) Reads(ctx context.Context) (map[string]int, error) {
+	all, err := s.reads(ctx)
+	sum := map[string]int{}
+	for _, a := range all {
+		for _, by := range a.Months {
+			for purpose, n := range by {
+				sum[purpose] += n
+			}
+		}
+	}
+	return sum, err
+}
+
 // without returns some of a that are not in b.
 func without(a, b []string) []string {
 	out := slices.DeleteFunc(slices.Clone(a), func(x string) bool { _, found := slices.BinarySearch(b, x); return found })
