@@ -21,7 +21,8 @@ import (
 
 const checkUsage = `
     tries settings, X, Entra, storage, Key Vault as the button "Test connection" does,
-    compares what X is asked for with X's published specification, and changes nothing. It reads the app settings from the environment.
+    compares what X is asked for with X's published specification, says whether people can sign in with Microsoft Entra,
+    and changes nothing. It reads the app settings from the environment.
     -url is where browsers reach the connector; its callback address must be
     registered at X. Standard: WEBSITE_HOSTNAME, else http://localhost:7071.
 `
@@ -89,7 +90,8 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 		return false
 	}
 
-	callback := pages.Callback(cmp.Or(address, pages.PublicURL(getenv("WEBSITE_HOSTNAME")), "http://localhost:7071"))
+	base := cmp.Or(address, pages.PublicURL(getenv("WEBSITE_HOSTNAME")), "http://localhost:7071")
+	callback := pages.Callback(base)
 	tests := made.checker.Tests(callback)
 	tests[0].Good = "X accepts the app's keys, and the callback address " + callback + " is registered. The test costs nothing."
 	for _, t := range tests {
@@ -109,6 +111,10 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 	default:
 		say(!wrong, words, sentence)
 	}
+	compared, cancel = context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	sentence, ready := made.guard.TryEntra(compared, pages.EntraReturn(base))
+	fmt.Fprintf(w, "%s %-15s %s\n", map[bool]string{true: "✓", false: "–"}[ready], "Sign-in", sentence)
 	timer(ctx, made.ticks, func(mark, sentence string) {
 		well = well && mark != "✗"
 		fmt.Fprintf(w, "%s %-15s %s\n", mark, "Timer", sentence)

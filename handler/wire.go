@@ -49,6 +49,7 @@ type app struct {
 	front   http.Handler // the Compliance Center's API and the pages
 	ingest  *ingest.Ingest
 	checker *connection.Checker
+	guard   *access.Access
 	ticks   health.Ticks
 }
 
@@ -138,6 +139,7 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 	return &app{
 		front:   route(calls, people),
 		checker: checker,
+		guard:   guard,
 		ticks:   store,
 		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered,
 			Audit: recheck.New(recheck.Options{State: store, Archive: mail, Capture: captured, Gone: goneOnes, Budget: meter, Days: cfg.AuditDays, Now: time.Now, Log: log}),

@@ -49,6 +49,9 @@ func (h *hook) postprovision(ctx context.Context) error {
 	if err := h.apiSecretKey(ctx, v, has); err != nil {
 		return err
 	}
+	if err := h.signIn(ctx, appID, url); err != nil {
+		return err
+	}
 	consented, err := h.exists(ctx, "ad", "sp", "show", "--id", officeImport)
 	if err != nil {
 		return err

@@ -31,12 +31,15 @@ type tab struct {
 	s   *sandbox.Sandbox
 	ctx context.Context
 	id  target.ID
+
+	also []string // where pages lead to
 }
 
-// newTab opens a tab in a profile of its own: no cookies, nothing cached.
-func newTab(t *testing.T, s *sandbox.Sandbox) *tab {
+// newTab opens a tab in a profile of its own: no cookies, nothing cached. Pages lead to the
+// connector, to X, and to what is named besides.
+func newTab(t *testing.T, s *sandbox.Sandbox, also ...string) *tab {
 	t.Helper()
-	p := &tab{t: t, s: s}
+	p := &tab{t: t, s: s, also: append([]string{s.HostURL, s.XURL}, also...)}
 	p.attach(shared.browser, chromedp.WithNewBrowserContext())
 	return p
 }
@@ -90,7 +93,8 @@ func (p *tab) watch() func(any) {
 				note("the console has: %s %s", e.Entry.Source, e.Entry.Text)
 			}
 		case *network.EventRequestWillBeSent:
-			if u := e.Request.URL; !strings.HasPrefix(u, p.s.HostURL+"/") && !strings.HasPrefix(u, p.s.XURL+"/") && !strings.HasPrefix(u, "about:") && !strings.HasPrefix(u, "data:") {
+			u := e.Request.URL
+			if !slices.ContainsFunc(p.also, func(place string) bool { return strings.HasPrefix(u, place+"/") }) && !strings.HasPrefix(u, "about:") && !strings.HasPrefix(u, "data:") {
 				note("it loads %s", u)
 			}
 		}
@@ -239,7 +243,7 @@ func (p *tab) window(open func()) *tab {
 		if !ok {
 			p.t.Fatal("no window opened")
 		}
-		w := &tab{t: p.t, s: p.s}
+		w := &tab{t: p.t, s: p.s, also: p.also}
 		w.attach(p.ctx, chromedp.WithTargetID(id))
 		return w
 	case <-ctx.Done():

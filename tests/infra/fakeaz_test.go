@@ -33,8 +33,10 @@ type azure struct {
 }
 
 type entraApp struct {
-	Name string
-	URIs []string
+	Name      string
+	URIs      []string
+	Roles     []map[string]any
+	Redirects []string
 }
 
 type vaultSecret struct{ Value, Expires string }
@@ -236,8 +238,11 @@ func (a *azure) showApp(o map[string]string) (string, error) {
 	if app == nil {
 		return "", missing
 	}
-	if o["--query"] == "identifierUris" {
+	switch o["--query"] {
+	case "identifierUris":
 		return asJSON(append([]string{}, app.URIs...))
+	case "{roles:appRoles,uris:web.redirectUris}":
+		return asJSON(map[string]any{"roles": append([]map[string]any{}, app.Roles...), "uris": append([]string{}, app.Redirects...)})
 	}
 	return "", nil
 }
@@ -247,7 +252,27 @@ func (a *azure) updateApp(o map[string]string) (string, error) {
 	if app == nil {
 		return "", missing
 	}
-	app.URIs = []string{o["--identifier-uris"]}
+	for option, value := range o {
+		switch option {
+		case "--id", "--output":
+		case "--identifier-uris":
+			app.URIs = []string{value}
+		case "--web-redirect-uris":
+			app.Redirects = strings.Fields(value)
+		case "--app-roles":
+			before := app.Roles
+			if err := json.Unmarshal([]byte(value), &app.Roles); err != nil {
+				return "", err
+			}
+			for _, r := range before { // as Graph does: an enabled role cannot be removed
+				if !slices.ContainsFunc(app.Roles, func(now map[string]any) bool { return now["id"] == r["id"] }) {
+					return "", failure{1, "(CannotDeleteOrUpdateEnabledEntitlement)"}
+				}
+			}
+		default:
+			return "", errors.New("unknown option " + option)
+		}
+	}
 	return "", nil
 }
 

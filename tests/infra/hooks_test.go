@@ -169,12 +169,20 @@ func TestPostprovisionMakesEverythingOnce(t *testing.T) {
 	if days := time.Until(ends).Hours() / 24; err != nil || days < 364 || days > 366 {
 		t.Errorf("the client secret's end in Key Vault: %v %v", ends, err)
 	}
-	wantText(t, printed, "https://func-1.azurewebsites.net/Views/TwitterOAuth", "Connector URL                 https://func-1.azurewebsites.net\n",
+	for i, want := range []string{"Reader", "Administrator"} {
+		if len(app.Roles) != 2 || app.Roles[i]["value"] != want || app.Roles[i]["isEnabled"] != true || len(app.Roles[i]["id"].(string)) != 36 || len(app.Roles[i]["allowedMemberTypes"].([]any)) != 1 {
+			t.Errorf("roles: %v", app.Roles)
+		}
+	}
+	if !slices.Equal(app.Redirects, []string{"https://func-1.azurewebsites.net/Views/Entra/Return"}) {
+		t.Errorf("redirect URIs: %v", app.Redirects)
+	}
+	wantText(t, printed, "https://func-1.azurewebsites.net/Views/TwitterOAuth", "Enterprise applications, the app "+firstApp, "Connector URL                 https://func-1.azurewebsites.net\n",
 		"Azure App ID                  "+firstApp, "Tenant ID                     "+testTenant,
 		"az keyvault secret show --vault-name kv-1 --name api-secret-key",
 		"https://login.microsoftonline.com/"+testTenant+"/oauth2/authorize?client_id="+importID+"&", "prompt=admin_consent")
-	if len(changing(calls)) != 9 {
-		t.Errorf("want 9 changes (app, environment, service principal, URI, client secret, four secrets), got\n%s", strings.Join(changing(calls), "\n"))
+	if len(changing(calls)) != 10 {
+		t.Errorf("want 10 changes (app, environment, service principal, URI, client secret, four secrets, roles with the redirect URI), got\n%s", strings.Join(changing(calls), "\n"))
 	}
 
 	c.change(func(a *azure) { a.Principals = append(a.Principals, importID) })
@@ -194,7 +202,9 @@ func TestPostprovisionMakesEverythingOnce(t *testing.T) {
 
 func TestPostprovisionKeepsWhatIsRight(t *testing.T) {
 	c := newCloud(t, func(a *azure) {
-		a.Apps["app-9"] = &entraApp{Name: "X archive connector prod", URIs: []string{"https://contoso.example/x"}}
+		a.Apps["app-9"] = &entraApp{Name: "X archive connector prod", URIs: []string{"https://contoso.example/x"},
+			Roles:     []map[string]any{{"id": "1", "value": "Auditor"}, {"id": "2", "value": "Reader", "isEnabled": false, "description": "ours"}},
+			Redirects: []string{"https://contoso.example/elsewhere"}}
 		a.Principals = []string{"app-9"}
 		a.Vault["api-secret-key"] = vaultSecret{Value: "chosen by an admin"}
 		a.Vault["aad-application-secret"] = vaultSecret{Value: "of a person", Expires: time.Now().Add(10 * 24 * time.Hour).UTC().Format(time.RFC3339)}
@@ -209,8 +219,13 @@ func TestPostprovisionKeepsWhatIsRight(t *testing.T) {
 		a.Vault["aad-application-uri"].Value != "https://contoso.example/x" {
 		t.Errorf("vault: %v", a.Vault)
 	}
-	if len(changing(calls)) != 2 {
-		t.Errorf("want the environment and the URI's secret set and nothing else, got\n%s", strings.Join(changing(calls), "\n"))
+	app := a.Apps["app-9"]
+	if len(app.Roles) != 3 || app.Roles[0]["value"] != "Auditor" || app.Roles[1]["description"] != "ours" || app.Roles[1]["isEnabled"] != false || app.Roles[2]["value"] != "Administrator" ||
+		!slices.Equal(app.Redirects, []string{"https://contoso.example/elsewhere", "https://func-1.azurewebsites.net/Views/Entra/Return"}) {
+		t.Errorf("the app has %+v", app)
+	}
+	if len(changing(calls)) != 3 {
+		t.Errorf("want the environment, the URI's secret, and the role and address that are missing, and nothing else, got\n%s", strings.Join(changing(calls), "\n"))
 	}
 	wantText(t, printed, "ends on", "ROTATE_AAD_SECRET=yes")
 
@@ -270,6 +285,25 @@ func TestPostprovisionWaitsForWhatAzureNeedsAWhileFor(t *testing.T) {
 	wantText(t, printed, "Waiting until Azure knows your role in Key Vault kv-1")
 	if len(c.azure().Vault) != 4 {
 		t.Errorf("vault: %v", c.azure().Vault)
+	}
+}
+
+// TestPostprovisionLocksNobodyOut: where the directory does not let the app be changed, all else
+// is made, and it is said who has to do it; the next run adds what is missing.
+func TestPostprovisionLocksNobodyOut(t *testing.T) {
+	c := newCloud(t, func(a *azure) {
+		a.Apps["app-9"] = &entraApp{Name: "X archive connector prod", URIs: []string{"api://app-9"}}
+		a.Principals = []string{"app-9"}
+		a.Refusals = []refusal{{"az ad app update", 1, 1, "Insufficient privileges (Authorization_RequestDenied)"}}
+	})
+	printed, _, err := c.run("postprovision")
+	if err != nil || len(c.azure().Vault) != 4 {
+		t.Fatalf("%v, vault %v\n%s", err, c.azure().Vault, printed)
+	}
+	wantText(t, printed, "Nobody can sign in with Microsoft yet", "https://func-1.azurewebsites.net/Views/Entra/Return", "azd hooks run postprovision", "APISecretKey works without")
+	printed, calls, err := c.run("postprovision")
+	if app := c.azure().Apps["app-9"]; err != nil || len(app.Roles) != 2 || len(app.Redirects) != 1 || len(changing(calls)) != 1 {
+		t.Errorf("%v, the app has %+v\n%s", err, app, printed)
 	}
 }
 

@@ -47,9 +47,9 @@ const (
 
 	xKey, xSecret = "sandbox-x-api-key", "sandbox-x-api-secret-key"
 
-	applicationID     = "0c5c2d3e-9c0f-4a57-8a5e-3a8f2c1d7b11"
-	applicationSecret = "sandbox-aad-application-secret"
-	applicationURI    = "https://contoso.example/" + applicationID
+	ApplicationID     = "0c5c2d3e-9c0f-4a57-8a5e-3a8f2c1d7b11"
+	ApplicationSecret = "sandbox-aad-application-secret"
+	applicationURI    = "https://contoso.example/" + ApplicationID
 
 	// importResource is what a token for the event API must be for.
 	importResource = "https://microsoft.onmicrosoft.com/4e476d41-2395-42be-89ff-34cb9186a1ac"
@@ -270,7 +270,7 @@ func callbackAt(port int) string {
 func (s *Sandbox) startEntra(ctx context.Context, o Options) (err error) {
 	s.Entra, err = entra.Start(ctx, entra.Options{Port: o.Ports.Entra, IdentityPort: o.Ports.Identity, Certificate: s.CA.Loopback(),
 		TenantID: TenantID, IdentityHeader: identityHeader,
-		Apps: []entra.App{{ClientID: applicationID, Secret: applicationSecret, Resources: []string{importResource}}}})
+		Apps: []entra.App{{ClientID: ApplicationID, Secret: ApplicationSecret, Resources: []string{importResource}}}})
 	if err == nil {
 		s.ending(s.Entra.Stop)
 	}
@@ -286,7 +286,7 @@ func (s *Sandbox) startVault(ctx context.Context, o Options) (err error) {
 	s.ending(s.Vault.Stop)
 	for name, value := range map[string]string{
 		"api-secret-key": APISecretKey, "twitter-api-key": xKey, "twitter-api-secret-key": xSecret,
-		"aad-application-id": applicationID, "aad-application-secret": applicationSecret, "aad-application-uri": applicationURI,
+		"aad-application-id": ApplicationID, "aad-application-secret": ApplicationSecret, "aad-application-uri": applicationURI,
 	} {
 		if err := s.Vault.Set(ctx, name, value); err != nil {
 			return err

@@ -11,11 +11,16 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
 )
 
 const (
-	// askEvery is the least time between two requests for the same thing to Entra.
+	// askEvery is the least time between two discoveries.
 	askEvery = time.Minute
+	// keysEvery is the least time between two readings of the keys: Entra may sign with a
+	// key a moment after the one at hand were read, and a caller with it is not to be
+	// refused for long. Whoever makes key ids up makes Entra be asked no more often.
+	keysEvery = 5 * time.Second
 	// fresh is how long keys serve before discovery is made again. Microsoft's
 	// advice is a day.
 	fresh = 24 * time.Hour
@@ -27,7 +32,7 @@ const (
 )
 
 // errTooSoon: Entra was asked a short while ago.
-var errTooSoon = errors.New("Entra was asked for this less than a minute ago")
+var errTooSoon = errors.New("Entra was asked for this a moment ago")
 
 // keySet is the tenant's signing keys. It finds them by discovery when they are
 // first needed, and again once a day, so that a key that Entra has withdrawn does not
@@ -40,10 +45,11 @@ type keySet struct {
 	gate   *gate
 	now    func() time.Time
 
-	mu     sync.Mutex
-	remote *oidc.RemoteKeySet // nil until discovery has succeeded
-	url    string             // of the keys
-	since  time.Time          // of that discovery
+	mu       sync.Mutex
+	remote   *oidc.RemoteKeySet // nil until discovery has succeeded
+	url      string             // of the keys
+	endpoint oauth2.Endpoint    // where people sign in
+	since    time.Time          // of that discovery
 }
 
 func newKeySet(issuer string, hc *http.Client, now func() time.Time) *keySet {
@@ -104,18 +110,42 @@ func (k *keySet) ask(ctx context.Context) error {
 		return err
 	}
 	// The keys decide who may call: they come from where the document came from.
-	keys, err := url.Parse(document.JWKSURI)
-	issuer, issuerErr := url.Parse(k.issuer)
-	if err != nil || issuerErr != nil || keys.Scheme != issuer.Scheme || keys.Host != issuer.Host {
+	keys, ok := k.own(document.JWKSURI)
+	if !ok {
 		return fmt.Errorf("the discovery document of %s leads to keys on another host", k.issuer)
 	}
-	k.remote, k.url, k.since = oidc.NewRemoteKeySet(ctx, keys.String()), keys.String(), k.now()
+	k.remote, k.url, k.since, k.endpoint = oidc.NewRemoteKeySet(ctx, keys), keys, k.now(), provider.Endpoint()
 	k.gate.open(k.url) // the new set has no keys yet
 	return nil
 }
 
-// gate lets a request through once in askEvery for each URL, and cuts answers that
-// are longer than maxAnswer.
+// own returns an address of the discovery document if it is on the document's own host.
+func (k *keySet) own(address string) (string, bool) {
+	u, err := url.Parse(address)
+	issuer, issuerErr := url.Parse(k.issuer)
+	if err != nil || issuerErr != nil || u.Scheme != issuer.Scheme || u.Host != issuer.Host || u.User != nil {
+		return "", false
+	}
+	return u.String(), true
+}
+
+// signIn returns where people sign in and where what they bring back is exchanged, on
+// Entra's own host: the client secret goes nowhere else.
+func (k *keySet) signIn(ctx context.Context) (oauth2.Endpoint, error) {
+	if _, err := k.discover(ctx); err != nil {
+		return oauth2.Endpoint{}, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, there := k.own(k.endpoint.AuthURL)
+	if _, too := k.own(k.endpoint.TokenURL); !there || !too {
+		return oauth2.Endpoint{}, fmt.Errorf("the discovery document of %s leads people to another host", k.issuer)
+	}
+	return oauth2.Endpoint{AuthURL: k.endpoint.AuthURL, TokenURL: k.endpoint.TokenURL, AuthStyle: oauth2.AuthStyleInParams}, nil
+}
+
+// gate lets a request through once in askEvery for each URL, once in keysEvery for one
+// that was answered well, and cuts answers that are longer than maxAnswer.
 type gate struct {
 	base http.RoundTripper
 	now  func() time.Time
@@ -134,7 +164,12 @@ type asked struct {
 func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	address, now := r.URL.String(), g.now()
 	g.mu.Lock()
-	if last, ok := g.asked[address]; ok && now.Sub(last.at) < askEvery {
+	last, ok := g.asked[address]
+	least := askEvery
+	if !last.failed {
+		least = keysEvery
+	}
+	if ok && now.Sub(last.at) < least {
 		g.mu.Unlock()
 		return nil, errTooSoon
 	}

@@ -30,6 +30,7 @@ type Session struct {
 	ID     string `json:"i"`
 	Tenant string `json:"t"`
 	Ends   int64  `json:"e"` // Unix seconds
+	Person Person `json:"p"`
 }
 
 // Signer signs what browsers keep for the pages, and checks it. It is of one
@@ -119,15 +120,19 @@ func (s *Signer) Verify(purpose, value string, into any) bool {
 
 const sessionPurpose = "xarchive-session"
 
-// NewSession begins a session and returns the value of its cookie.
-func (s *Signer) NewSession() string {
-	return s.Sign(sessionPurpose, Session{ID: rand.Text(), Tenant: s.tenant, Ends: s.now().Add(SessionLife).Unix()})
+// NewSession begins a session of a person and returns the value of its cookie.
+func (s *Signer) NewSession(p Person) string {
+	return s.Sign(sessionPurpose, Session{ID: rand.Text(), Tenant: s.tenant, Ends: s.now().Add(SessionLife).Unix(), Person: p})
 }
 
-// Session reads the value of a session's cookie; nil if it is none, or has ended.
+// Session reads the value of a session's cookie; nil if it is none, has ended, or is of
+// nobody with a role.
 func (s *Signer) Session(value string) *Session {
 	var in Session
 	if !s.Verify(sessionPurpose, value, &in) || !strings.EqualFold(in.Tenant, s.tenant) || s.now().Unix() >= in.Ends {
+		return nil
+	}
+	if in.Person.Role != Reader && in.Person.Role != Administrator {
 		return nil
 	}
 	return &in

@@ -24,12 +24,12 @@ func (w *world) signer() *Signer {
 func TestSessions(t *testing.T) {
 	w := newWorld(t)
 	s := w.signer()
-	value := s.NewSession()
+	value := s.NewSession(Person{Role: Administrator})
 	in := s.Session(value)
 	if in == nil || in.ID == "" {
 		t.Fatal("a new session is none")
 	}
-	if other := s.Session(s.NewSession()); other.ID == in.ID || s.FormOfSession(other) == s.FormOfSession(in) {
+	if other := s.Session(s.NewSession(Person{Role: Administrator})); other.ID == in.ID || s.FormOfSession(other) == s.FormOfSession(in) {
 		t.Error("two sessions are one")
 	}
 	var content struct{}
@@ -49,7 +49,7 @@ func TestSessions(t *testing.T) {
 	if s.Session(value) != nil {
 		t.Error("a session does not end")
 	}
-	value = s.NewSession()
+	value = s.NewSession(Person{Role: Administrator})
 	w.vault.Put(secrets.APISecretKey, "another shared secret of 32 characters")
 	w.pass(5 * time.Minute)
 	if w.signer().Session(value) != nil {
@@ -87,7 +87,7 @@ func TestOneKeyForAllInstances(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cookie := s.NewSession()
+			cookie := s.NewSession(Person{Role: Administrator})
 			for j, b := range append(instances, late) {
 				s, err := b.Signer(t.Context(), cookie)
 				if err != nil || s.Session(cookie) == nil {
@@ -101,7 +101,7 @@ func TestOneKeyForAllInstances(t *testing.T) {
 // TestKeyIsRandom: who has a cookie and the shared secret cannot make another.
 func TestKeyIsRandom(t *testing.T) {
 	w, other := newWorld(t), newWorld(t)
-	if cookie := w.signer().NewSession(); other.signer().Session(cookie) != nil {
+	if cookie := w.signer().NewSession(Person{Role: Administrator}); other.signer().Session(cookie) != nil {
 		t.Error("connectors with the same shared secret sign alike")
 	}
 	if n := len(w.vault.Value(secrets.PagesKey)); n < 52 { // 26 characters of base32 have 128 bits
@@ -126,7 +126,7 @@ func TestKeyWithoutAVault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cookie := s.NewSession()
+	cookie := s.NewSession(Person{Role: Administrator})
 	if s, err = a.Signer(t.Context(), cookie); err != nil || s.Session(cookie) == nil {
 		t.Errorf("its own session is none: %v", err)
 	}

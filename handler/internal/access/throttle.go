@@ -65,6 +65,22 @@ func (t *throttle) failed(caller string) (wait time.Duration) {
 	if allowance.AllowN(now, 1) {
 		return 0
 	}
+	return untilOne(allowance, now)
+}
+
+// spent says how long a caller has to wait that has no allowance left; 0 if it has. It is
+// for tries that cost somebody else something.
+func (t *throttle) spent(caller string) (wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	allowance, now := t.find(caller), t.now()
+	if allowance.TokensAt(now) >= 1 {
+		return 0
+	}
+	return untilOne(allowance, now)
+}
+
+func untilOne(allowance *rate.Limiter, now time.Time) time.Duration {
 	return max(time.Duration((1-allowance.TokensAt(now))*float64(refill)), time.Second)
 }
 

@@ -31,9 +31,9 @@ const maxToken = 16 << 10
 // document leads to), for this tenant, for this connector (aud), on behalf of the
 // Import service (appid or azp), and when now is within its time. Everything but
 // the signature is looked at first, so that only a token that is right in all else
-// makes the connector ask Entra for keys. Entra is asked once a minute at most,
-// whatever arrives: an unknown key id or a bad signature cannot make the connector
-// hammer it.
+// makes the connector ask Entra for keys. Entra is asked for them once in five seconds
+// at most, whatever arrives: an unknown key id or a bad signature cannot make the
+// connector hammer it, and a key that Entra began to sign with a moment ago is known soon.
 //
 // While Entra does not answer, keys that were read before go on serving for up to two days;
 // a token that they do not fit is neither let in nor called wrong.

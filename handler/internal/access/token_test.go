@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -126,9 +128,9 @@ func TestKeyRotation(t *testing.T) {
 	old := w.key
 	w.key = newKey(t, "key-2")
 	w.entra.publish(old, w.key)
-	// Entra was asked just now, and is asked once a minute at most.
+	// Entra was asked just now, and is asked again a few seconds later.
 	w.expect("a new key, at once", w.signed(w.good(1)), 401)
-	w.pass(askEvery)
+	w.pass(keysEvery)
 	w.expectSoon("a new key", w.signed(w.good(1)), 200)
 	w.entra.publish(w.key)
 	w.expect("the old key, as long as it is kept", sign(t, old.Key, jose.RS256, "key-1", w.good(1)), 200)
@@ -137,10 +139,42 @@ func TestKeyRotation(t *testing.T) {
 	w.expect("the old key a day later", sign(t, old.Key, jose.RS256, "key-1", w.good(1)), 401)
 }
 
+// TestNewKeyWhileOthersGuess: callers with key ids that are made up do not keep a new key out,
+// and many with the new one make Entra be asked once.
+func TestNewKeyWhileOthersGuess(t *testing.T) {
+	w := newWorld(t)
+	w.expect("the first key", w.signed(w.good(1)), 200)
+	for i := range 3 {
+		w.pass(keysEvery)
+		w.expect("made up", sign(t, w.key.Key, jose.RS256, "made-up-"+string(rune('a'+i)), w.good(1)), 401)
+	}
+	old := w.key
+	w.key = newKey(t, "key-2")
+	w.entra.publish(old, w.key)
+	w.pass(keysEvery)
+	_, before := w.entra.asked()
+	token := w.signed(w.good(1))
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			r := httptest.NewRequest("POST", "/", nil)
+			r.Header.Set("Authorization", "Bearer "+token)
+			if err := w.access.Call(r); err != nil && !errors.Is(err, ErrUnauthorized) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	w.expect("the new key", token, 200)
+	if _, after := w.entra.asked(); after != before+1 {
+		t.Errorf("Entra was asked for its keys %d times", after-before)
+	}
+}
+
 func TestUnknownKeysDoNotHammerEntra(t *testing.T) {
 	w := newWorld(t)
 	w.expect("good", w.signed(w.good(1)), 200)
-	w.pass(askEvery)
+	w.pass(keysEvery)
 	for i := range 15 {
 		w.expect("unknown", sign(t, w.key.Key, jose.RS256, "made-up-"+string(rune('a'+i)), w.good(1)), 401)
 	}

@@ -60,16 +60,23 @@ type Record struct {
 
 // Actor is who makes a change, as far as is known.
 type Actor struct {
-	Who     string `json:"who"`               // by what the caller was let in
+	Who     string `json:"who"`               // of somebody who signed in with Entra the user principal name, else by what the caller was let in
 	Door    string `json:"door"`              // "call" or "page"
 	From    string `json:"from,omitempty"`    // address, as Azure's front end gives it
 	Session string `json:"session,omitempty"` // names a session with the pages, without giving it away
+
+	// Of somebody who signed in with Entra: what the person is called, the id in the directory,
+	// and the role, "Administrator" or "Reader".
+	Name     string `json:"name,omitempty"`
+	ObjectID string `json:"objectId,omitempty"`
+	Role     string `json:"role,omitempty"`
 }
 
 // By what callers are let in.
 const (
 	SharedSecret  = "shared secret"
 	ImportService = "Office 365 Import service"
+	Nobody        = "nobody who has signed in"
 )
 
 type actorKey struct{}

@@ -66,13 +66,13 @@ func (q *request) archive() {
 	if !q.enter() {
 		return
 	}
-	value := q.query
+	value, do := q.query, "" // an address only looks
 	if q.r.Method == http.MethodPost {
-		value = q.field
+		value, do = q.field, q.field("do")
 	}
 	page := archivePage{Fields: archiveFields{value("account"), value("from"), value("to"), value("kind"), strings.TrimSpace(value("text"))}}
 	code := http.StatusOK
-	err := q.fillArchive(&page, value("before"), value("do"))
+	err := q.fillArchive(&page, value("before"), do)
 	if errors.Is(err, errAnswered) {
 		return
 	}

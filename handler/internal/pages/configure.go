@@ -15,15 +15,16 @@ import (
 
 // configurePage is the settings.
 type configurePage struct {
-	Groups   []settingGroup
-	Unknown  bool // settings cannot be read: nobody knows which are set
-	ReadOnly bool // settings come from the environment
-	Problem  string
-	Saved    int
-	Nothing  bool // a form came without any value
-	Results  []testResult
-	Callback string
-	Consent  string // where an administrator consents to the Import service
+	Groups      []settingGroup
+	Unknown     bool // settings cannot be read: nobody knows which are set
+	ReadOnly    bool // settings come from the environment
+	Problem     string
+	Saved       int
+	Nothing     bool // a form came without any value
+	Results     []testResult
+	Callback    string
+	EntraReturn string // redirect URI of the Entra app; "" where the public address is not known
+	Consent     string // where an administrator consents to the Import service
 }
 
 type settingGroup struct {
@@ -84,6 +85,9 @@ func (q *request) configure() {
 	}
 	ctx := q.r.Context()
 	page, status := configurePage{Callback: q.callback(), Consent: consentURL(q.pages.opt.TenantID)}, http.StatusOK
+	if q.pages.opt.PublicURL != "" {
+		page.EntraReturn = EntraReturn(q.pages.opt.PublicURL)
+	}
 	page.Saved, _ = strconv.Atoi(q.query("saved"))
 	page.Nothing = q.query("saved") == "0"
 	if q.r.Method == http.MethodPost {

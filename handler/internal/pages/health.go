@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"time"
 
+	"xarchive/handler/internal/access"
 	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/state"
 )
@@ -21,20 +22,24 @@ type jobHealth struct {
 	SetUp     string   // the job's set-up
 	Page      string   // the account's page
 
-	csrf string
+	csrf      string
+	person    access.Person
+	mayChange bool
 }
 
 // shownFinding is a finding with what a page needs to have somebody act on it.
 type shownFinding struct {
 	health.Finding
 	JobID, SetUp, CSRF string
+	Person             access.Person // who would acknowledge it
+	MayChange          bool
 }
 
 // Shown returns the findings, the gravest first.
 func (h jobHealth) Shown() []shownFinding {
 	var list []shownFinding
 	for _, f := range h.Findings() {
-		list = append(list, shownFinding{f, h.Job.ID, h.SetUp, h.csrf})
+		list = append(list, shownFinding{f, h.Job.ID, h.SetUp, h.csrf, h.person, h.mayChange})
 	}
 	return list
 }
@@ -51,6 +56,7 @@ func (q *request) shown(r health.Report) []jobHealth {
 func (q *request) shownJob(s health.Standing, now time.Time) jobHealth {
 	h := newHealth(s, now)
 	h.SetUp, h.Page, h.csrf = q.setupURL(s.Job.ID), accountURL(s.Job.ID), q.csrf
+	h.person, h.mayChange = q.session.Person, q.mayChange()
 	return h
 }
 

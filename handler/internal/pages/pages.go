@@ -12,10 +12,12 @@
 //	/Views/TwitterOAuth      signin.go: to X (?loginUrl=), and back from X
 //	/Views/Changes           changes.go: who changed what
 //	/Views/SignIn, /SignOut  session.go
+//	/Views/Entra, /Return    entra.go: to Microsoft's sign-in (?to=), and back from it
 //	/Views/style.css, /Views/page.js, /Views/icon.svg
 //
-// A person who knows the tenant's id and the secret shared with the Compliance Center
-// is let in, for half an hour (package access). Pages work without JavaScript; with it, the
+// A person who signs in with Microsoft Entra and has a role there, or knows the tenant's id
+// and the secret shared with the Compliance Center, is let in, for half an hour (package
+// access). A Reader sees every page; no form of one is taken (enter). Pages work without JavaScript; with it, the
 // sign-in with X runs in a window of its own. Nothing is loaded from elsewhere, and
 // no page can be framed.
 package pages
@@ -71,7 +73,7 @@ type Options struct {
 	TenantID string // GUID, the only tenant served
 	XAPIURL  string // without trailing slash
 	// PublicURL is where browsers reach the connector, without trailing slash. ""
-	// takes it from each request.
+	// takes it from each request, and lets nobody sign in with Entra.
 	PublicURL string
 
 	Access  *access.Access
@@ -132,6 +134,8 @@ func (p *Pages) Register(m *web.Mux) {
 		"GET /preview/OnJobCreating":  (*request).setUp,
 		"POST /preview/OnJobCreating": (*request).setUp,
 		"GET /Views/TwitterOAuth":     (*request).twitterOAuth,
+		"GET /Views/Entra":            (*request).toEntra,
+		"GET /Views/Entra/Return":     (*request).fromEntra,
 		"GET /Views/Changes":          (*request).changes,
 		"POST /Views/Changes":         (*request).changes,
 		"GET /Views/SignIn":           (*request).signIn,
@@ -142,7 +146,7 @@ func (p *Pages) Register(m *web.Mux) {
 		"GET /Views/page.js":          asset("page.js", "text/javascript; charset=utf-8"),
 	} {
 		m.Handle(pattern, func(w http.ResponseWriter, r *http.Request) {
-			by := audit.Actor{Who: audit.SharedSecret, Door: "page", From: access.Caller(r)}
+			by := audit.Actor{Who: audit.Nobody, Door: "page", From: access.Caller(r)} // until a session is found
 			q := p.request(w, r.WithContext(audit.By(r.Context(), by)))
 			if r.Method == http.MethodPost && !q.readForm() {
 				return

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"xarchive/handler/internal/access"
 	"xarchive/handler/internal/health"
 )
 
@@ -24,7 +25,7 @@ func parseTemplates() templates {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"number": health.Number, "number64": func(n int64) string { return health.Number(int(n)) }, "day": day, "minute": minute, "month": month, "moment": moment, "plural": health.Plural, "iso": iso,
 	}).ParseFS(files, "assets/layout.html", "assets/parts.html"))
-	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "opening", "returned", "status", "account", "archive", "message", "changes"} {
+	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "opening", "returned", "status", "account", "archive", "message", "changes", "norole"} {
 		t.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(files, "assets/"+name+".html"))
 	}
 	for _, name := range []string{"style.css", "page.js", "icon.svg"} {
@@ -43,6 +44,8 @@ type view struct {
 	Title, Name    string
 	CSRF           string
 	SignedIn, Bare bool // Bare: a window of its own, without navigation
+	Person         access.Person
+	MayChange      bool // forms that change something are shown
 	Style, Script  string
 	Action         string // where the page's forms go: to the page itself
 	Now            time.Time
@@ -59,7 +62,7 @@ func (q *request) show(status int, name, title string, data any) {
 func (q *request) render(status int, page view) {
 	page.CSRF, page.SignedIn, page.Action, page.Now = q.csrf, q.session != nil, q.r.URL.RequestURI(), q.pages.opt.Now().UTC()
 	if page.SignedIn {
-		page.Version = q.pages.opt.Version
+		page.Version, page.Person, page.MayChange = q.pages.opt.Version, q.session.Person, q.mayChange()
 	}
 	t := q.pages.templates
 	page.Style = "/Views/style.css?v=" + t.tags["style.css"]

@@ -18,6 +18,7 @@ type request struct {
 	secure  bool            // the browser speaks TLS
 	session *access.Session // nil: there is none
 	csrf    string          // for the forms of the page; set with the session, or by visitor
+	to      string          // the page that was asked for, at the end of a sign-in; "": this one
 }
 
 func (p *Pages) request(w http.ResponseWriter, r *http.Request) *request {

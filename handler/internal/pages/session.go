@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -76,7 +77,15 @@ func (q *request) findSession(signer *access.Signer) bool {
 
 // act has what the request changes be written down as the session's.
 func (q *request) act() {
-	by := audit.Actor{Who: audit.SharedSecret, Door: "page", From: access.Caller(q.r), Session: audit.SessionName(q.session.ID)}
+	q.actAs(q.session.Person, audit.SessionName(q.session.ID))
+}
+
+// actAs is act for a session that may have ended since.
+func (q *request) actAs(p access.Person, session string) {
+	by := audit.Actor{Who: audit.SharedSecret, Door: "page", From: access.Caller(q.r), Session: session}
+	if p.Known() {
+		by.Who, by.Name, by.ObjectID, by.Role = cmp.Or(p.User, p.ObjectID), p.Name, p.ObjectID, string(p.Role)
+	}
 	q.r = q.r.WithContext(audit.By(q.r.Context(), by))
 }
 
@@ -128,10 +137,14 @@ func (q *request) enter() bool {
 	}
 	if q.findSession(signer) {
 		switch {
-		case q.r.Method != http.MethodPost || q.field("do") != "enter" && q.ownForm():
+		case q.r.Method != http.MethodPost:
 			return true
 		case q.field("do") == "enter": // signed in already, in another tab
 			q.redirect(q.r.URL.RequestURI())
+		case q.ownForm() && q.mayChange():
+			return true
+		case q.ownForm():
+			q.needsAdministrator()
 		default:
 			q.fault(http.StatusForbidden, "This form is out of date", "Nothing was done. Go back, reload the page and send the form again.")
 		}
@@ -153,6 +166,19 @@ func (q *request) enter() bool {
 	return false
 }
 
+// mayChange reports whether the session's person may do more than look.
+func (q *request) mayChange() bool {
+	return q.session != nil && q.session.Person.Role == access.Administrator
+}
+
+// target is the page that is asked for, where somebody who signs in comes to.
+func (q *request) target() string {
+	if q.to != "" {
+		return q.to
+	}
+	return q.r.URL.RequestURI()
+}
+
 // admit begins a session for a person who knows the shared secret.
 func (q *request) admit() {
 	if err := q.pages.opt.Access.Admit(q.r, strings.TrimSpace(q.field("tenantId")), q.field("secret")); err != nil {
@@ -164,29 +190,35 @@ func (q *request) admit() {
 		q.askWhoItIs(problem.Status, problem.Message)
 		return
 	}
+	q.begin(access.Person{Role: access.Administrator})
+}
+
+// begin begins a session, and sends the browser to the page that was asked for.
+func (q *request) begin(p access.Person) {
 	// The secret may have been changed a moment ago, so the signer is made again.
 	signer := q.checked(q.pages.opt.Access.MakeSigner(q.r.Context()))
 	if signer == nil {
 		return
 	}
-	cookie := signer.NewSession()
+	cookie := signer.NewSession(p)
 	q.setCookie(sessionCookie, cookie, access.SessionLife)
 	if q.session = signer.Session(cookie); q.session != nil {
 		q.act()
 		q.note(audit.SessionBegun)
 	}
 	q.setCookie(formCookie, "", 0)
-	q.pages.opt.Log.InfoContext(q.r.Context(), "a session has begun", "page", q.r.Pattern)
-	q.redirect(q.r.URL.RequestURI())
+	q.pages.opt.Log.InfoContext(q.r.Context(), "a session has begun", "page", q.r.Pattern, "objectId", p.ObjectID, "role", p.Role)
+	q.redirect(q.target())
 }
 
-// askWhoItIs shows the form for the tenant's id and the shared secret.
+// askWhoItIs shows the ways to sign in: with Entra where that is set up, and the form for the
+// tenant's id and the shared secret.
 func (q *request) askWhoItIs(status int, problem string) {
 	tenant := q.query("tenantId")
 	if q.field("tenantId") != "" {
 		tenant = q.field("tenantId")
 	}
-	q.show(status, "enter", "Sign in", struct{ Tenant, Problem string }{tenant, problem})
+	q.show(status, "enter", "Sign in", struct{ Tenant, Problem, Entra, Target string }{tenant, problem, q.entraLink(), q.target()})
 }
 
 // signIn is /Views/SignIn: it leads to the overview.

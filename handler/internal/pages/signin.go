@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 
+	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/audit"
 	"xarchive/handler/internal/jobs"
 )
 
@@ -25,6 +27,10 @@ type signInCookie struct {
 	Callback string `json:"a"` // as X was told it
 	Window   bool   `json:"w"` // a window of its own, which closes afterwards
 	Ends     int64  `json:"e"` // Unix seconds
+
+	// Who began it, and the name of the session, for the log of changes.
+	Person  access.Person `json:"p"`
+	Session string        `json:"s"`
 }
 
 const signInPurpose = "sign-in with X"
@@ -53,7 +59,7 @@ func (q *request) beginSignIn(jobID string) {
 		q.showReturned(problem.Status, returnedPage{Title: "X did not begin the sign-in", Advice: problem.Message, JobID: jobID, Window: window})
 		return
 	}
-	kept := signInCookie{token, jobID, in.Browser, in.Callback, window, q.pages.opt.Now().Add(jobs.SignInLife).Unix()}
+	kept := signInCookie{token, jobID, in.Browser, in.Callback, window, q.pages.opt.Now().Add(jobs.SignInLife).Unix(), q.session.Person, audit.SessionName(q.session.ID)}
 	q.setCookie(signInCookieName(token), signer.Sign(signInPurpose, kept), jobs.SignInLife)
 	start := "/Views/TwitterOAuth?" + url.Values{"loginUrl": {address}}.Encode()
 	q.render(http.StatusOK, view{Name: "opening", Title: "Opening X", GoTo: start, Bare: window})
@@ -112,6 +118,11 @@ func (q *request) keptSignIn(token string) (signInCookie, bool) {
 			Advice: "Or it began more than 10 minutes ago, or it has been used already. Nothing was changed. Begin again from the job's set-up page, and end it in the same browser."})
 		return signInCookie{}, false
 	}
+	if q.findSession(signer) && !q.mayChange() {
+		q.needsAdministrator()
+		return signInCookie{}, false
+	}
+	q.actAs(kept.Person, kept.Session)
 	return kept, true
 }
 

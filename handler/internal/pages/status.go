@@ -89,10 +89,18 @@ func (q *request) acknowledge() error {
 	for _, f := range standing.Findings() {
 		if f.Acknowledgeable() && f.ID() == q.field("finding") {
 			return q.pages.opt.Jobs.Acknowledge(ctx, state.Acknowledgement{AccountID: standing.Job.AccountID, Losses: f.Losses,
-				What: f.Title + ". " + f.Text, By: q.field("by"), Reason: q.field("reason")})
+				What: f.Title + ". " + f.Text, By: q.byWhom(), Reason: q.field("reason")})
 		}
 	}
 	return errChanged
+}
+
+// byWhom is who acknowledges: whom Entra names, or what somebody with the shared secret says.
+func (q *request) byWhom() string {
+	if p := q.session.Person; p.Known() {
+		return strings.TrimSpace(p.Name + " (" + cmp.Or(p.User, p.ObjectID) + ")")
+	}
+	return q.field("by")
 }
 
 // taskLine is a task in the list of recent ones.

@@ -194,7 +194,7 @@ func Run(m interface{ Run() int }, server **Server) int {
 
 // find returns the paths of Node.js and of Azurite's blob service.
 func find() (node, script string, err error) {
-	root, err := repository()
+	root, err := Repository()
 	if err != nil {
 		return "", "", err
 	}
@@ -208,9 +208,9 @@ func find() (node, script string, err error) {
 	return node, script, nil
 }
 
-// repository is the folder with go.mod, found upwards of the working directory
+// Repository is the folder with go.mod, found upwards of the working directory
 // (go test's is the package's) or of this source file.
-func repository() (string, error) {
+func Repository() (string, error) {
 	var starts []string
 	if wd, err := os.Getwd(); err == nil {
 		starts = append(starts, wd)
