@@ -47,7 +47,7 @@ func (d *demo) otherHost(ctx context.Context) (*functionsHost, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &functionsHost{url: "http://localhost:" + strconv.Itoa(port), program: program}, nil
+		return &functionsHost{url: "http://127.0.0.1:" + strconv.Itoa(port), program: program}, nil
 	}
 	u, err := url.Parse(d.host)
 	if err != nil || u.Scheme != "http" || u.Port() == "" || u.Hostname() != "localhost" && u.Hostname() != "127.0.0.1" {
@@ -57,7 +57,7 @@ func (d *demo) otherHost(ctx context.Context) (*functionsHost, error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("something listens on port %s already, which cannot know the demo's settings: end it first, and start the host when the demo asks for it", u.Port())
 	}
-	return &functionsHost{url: "http://localhost:" + u.Port()}, nil
+	return &functionsHost{url: "http://127.0.0.1:" + u.Port()}, nil
 }
 
 func freePort() (int, error) {

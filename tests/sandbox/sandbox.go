@@ -305,7 +305,7 @@ func (s *Sandbox) startImport(_ context.Context, o Options) (err error) {
 			case o.HostURL != "":
 				return o.HostURL
 			}
-			return "http://localhost:" + strconv.Itoa(cmp.Or(o.Ports.Host, FixedPorts.Host))
+			return "http://127.0.0.1:" + strconv.Itoa(cmp.Or(o.Ports.Host, FixedPorts.Host))
 		},
 		VerifyToken: func(token string) error { return s.Entra.Verify(token, importResource) },
 	})

@@ -107,7 +107,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.url = "https://localhost:" + port
+	s.url = "https://127.0.0.1:" + port
 	if port, err = s.serve(ctx, o.IdentityPort, nil, s.identity()); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
@@ -143,7 +143,7 @@ func (s *Server) Stop() error {
 	return errors.Join(errs...)
 }
 
-// URL is what AAD_AUTHORITY_URL is to be: https://localhost:<port>.
+// URL is what AAD_AUTHORITY_URL is to be: https://127.0.0.1:<port>.
 func (s *Server) URL() string { return s.url }
 
 // Authority is the tenant's: URL, a slash and the tenant's id.

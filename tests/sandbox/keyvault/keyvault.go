@@ -86,7 +86,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		options:  o,
-		url:      "https://localhost:" + strconv.Itoa(l.Addr().(*net.TCPAddr).Port),
+		url:      "https://127.0.0.1:" + strconv.Itoa(l.Addr().(*net.TCPAddr).Port),
 		vault:    newVault(o.Now, o.Settle),
 		requests: map[string]int{},
 	}
@@ -106,8 +106,8 @@ func (s *Server) Stop() error { return s.http.Close() }
 // Kind says what answers.
 func (s *Server) Kind() Kind { return Fake }
 
-// URL is what KEY_VAULT_URL is to be: https://localhost:<port>. The vault answers at
-// 127.0.0.1 as well.
+// URL is what KEY_VAULT_URL is to be: https://127.0.0.1:<port>. The vault answers at
+// localhost as well.
 func (s *Server) URL() string { return s.url }
 
 // Set saves a value, as an administrator would; a deleted secret is recovered first.
