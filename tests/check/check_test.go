@@ -44,10 +44,10 @@ func TestCheck(t *testing.T) {
 	t.Run("all is well", func(t *testing.T) {
 		for _, args := range [][]string{{}, {"-url", azure}, {"-url", azure + "/"}} {
 			r := check(t, s, nil, args...)
-			r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Sign-in", "– Timer")
+			r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "✓ Sign-in", "– Timer")
 		}
 		r := check(t, s, map[string]string{"WEBSITE_HOSTNAME": strings.TrimPrefix(azure, "https://")})
-		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Sign-in", "– Timer")
+		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "✓ Sign-in", "– Timer")
 		r.says(t, "X", sandbox.CallbackURL)
 	})
 	t.Run("the callback address is not registered", func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestCheck(t *testing.T) {
 				t.Error(err)
 			}
 		}()
-		for address, says := range map[string]string{azure: "is registered.", "https://elsewhere.example": "register the redirect URI (Web) https://elsewhere.example/Views/Entra/Return"} {
+		for address, says := range map[string]string{azure: azure + "/Views/Entra/Return is registered with it", "https://elsewhere.example": "register the redirect URI (Web) https://elsewhere.example/Views/Entra/Return"} {
 			check(t, s, map[string]string{"AAD_AUTHORITY_URL": provider.URL()}, "-url", address).says(t, "Sign-in", says)
 		}
 		provider.Down(true)
@@ -76,7 +76,7 @@ func TestCheck(t *testing.T) {
 		s.X.Down(true)
 		defer s.X.Down(false)
 		r := check(t, s, nil)
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– X's words", "– Sign-in", "– Timer")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✗ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "– X's words", "✓ Sign-in", "– Timer")
 		r.says(t, "X", "cannot be reached")
 		r.says(t, "X's words", "Not compared with X's specification")
 	})
@@ -91,7 +91,7 @@ func TestCheck(t *testing.T) {
 		})
 		defer s.X.Fail(nil)
 		r = check(t, s, nil)
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✗ X's words", "– Sign-in", "– Timer")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✗ X's words", "✓ Sign-in", "– Timer")
 		r.says(t, "X's words", "post.fields note_post")
 	})
 	t.Run("the vault forbids", func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := check(t, s, nil)
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✗ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Sign-in", "– Timer")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✗ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "✓ Sign-in", "– Timer")
 		r.says(t, "Microsoft Entra", "AADSTS7000215")
 		if strings.Contains(r.out, "wrong-value") {
 			t.Error("a secret is shown")
@@ -128,7 +128,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal("the sandbox's connection string has no key")
 		}
 		r := check(t, s, map[string]string{"STORAGE_CONNECTION_STRING": strings.Replace(text, key, wrong, 1)})
-		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✗ Storage", "✓ Key Vault", "✓ X's words", "– Sign-in")
+		r.want(t, 1, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✗ Storage", "✓ Key Vault", "✓ X's words", "✓ Sign-in")
 		r.says(t, "Storage", "refuses the connector")
 		if strings.Contains(r.out, wrong) {
 			t.Error("the account's key is shown")
@@ -149,10 +149,10 @@ func TestCheck(t *testing.T) {
 	t.Run("telemetry", func(t *testing.T) {
 		const key = "0f3e5b7a-1c2d-4e5f-8a9b-0c1d2e3f4a5b"
 		r := check(t, s, map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=" + key + ";IngestionEndpoint=https://dc.example.com/"})
-		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Sign-in", "– Timer")
+		r.want(t, 0, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "✓ Sign-in", "– Timer")
 		r.says(t, "Telemetry", "https://dc.example.com")
 		r = check(t, s, map[string]string{"APPLICATIONINSIGHTS_CONNECTION_STRING": key})
-		r.want(t, 1, "✓ Settings", "✗ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Sign-in", "– Timer")
+		r.want(t, 1, "✓ Settings", "✗ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "✓ Sign-in", "– Timer")
 		if strings.Contains(r.out, key) {
 			t.Error("the instrumentation key is shown")
 		}
@@ -173,7 +173,7 @@ func TestCheck(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := check(t, s, nil)
-			r.want(t, c.code, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "– Sign-in", c.mark)
+			r.want(t, c.code, "✓ Settings", "✓ Telemetry", "✓ X", "✓ Microsoft Entra", "✓ Storage", "✓ Key Vault", "✓ X's words", "✓ Sign-in", c.mark)
 			r.says(t, "Timer", c.says)
 		}
 	})

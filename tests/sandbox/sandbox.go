@@ -259,22 +259,34 @@ func (s *Sandbox) startX(ctx context.Context, o Options) (err error) {
 	return err
 }
 
-// CallbackURL is registered with X's stand-in as the connector's address in Azure.
-const CallbackURL = "https://connector.example/Views/TwitterOAuth"
+// Where X and Entra send people back to, below the connector's address.
+const xReturn, entraReturn = "/Views/TwitterOAuth", "/Views/Entra/Return"
 
-// callbackAt is that of a connector on this machine.
-func callbackAt(port int) string {
-	return "http://localhost:" + strconv.Itoa(port) + "/Views/TwitterOAuth"
-}
+// CallbackURL is registered with X's stand-in as the connector's address in Azure.
+const CallbackURL = "https://connector.example" + xReturn
+
+// localhost is the address of a connector on this machine, callbackAt its address for X.
+func localhost(port int) string  { return "http://localhost:" + strconv.Itoa(port) }
+func callbackAt(port int) string { return localhost(port) + xReturn }
 
 func (s *Sandbox) startEntra(ctx context.Context, o Options) (err error) {
 	s.Entra, err = entra.Start(ctx, entra.Options{Port: o.Ports.Entra, IdentityPort: o.Ports.Identity, Certificate: s.CA.Loopback(),
 		TenantID: TenantID, IdentityHeader: identityHeader,
-		Apps: []entra.App{{ClientID: ApplicationID, Secret: ApplicationSecret, Resources: []string{importResource}}}})
-	if err == nil {
-		s.ending(s.Entra.Stop)
+		Apps: []entra.App{{ClientID: ApplicationID, Secret: ApplicationSecret, Resources: []string{importResource}}},
+		People: []entra.Person{
+			{User: "ada@contoso.example", Name: "Ada Admin", ObjectID: "a0000000-0000-4000-8000-000000000001", Roles: []string{"Administrator"}},
+			{User: "rita@contoso.example", Name: "Rita Records", ObjectID: "a0000000-0000-4000-8000-000000000002", Roles: []string{"Reader"}},
+			{User: "norma@contoso.example", Name: "Norma Nobody", ObjectID: "a0000000-0000-4000-8000-000000000003"}}})
+	if err != nil {
+		return err
 	}
-	return err
+	s.ending(s.Entra.Stop)
+	s.Entra.Register(strings.TrimSuffix(CallbackURL, xReturn) + entraReturn)
+	for port := range hostPorts {
+		s.Entra.Register(localhost(FixedPorts.Host+port) + entraReturn)
+	}
+	s.Entra.Register(localhost(cmp.Or(o.Ports.Host, FixedPorts.Host)) + entraReturn)
+	return nil
 }
 
 func (s *Sandbox) startVault(ctx context.Context, o Options) (err error) {
@@ -374,7 +386,8 @@ func (s *Sandbox) foundAt(address string) error {
 		return fmt.Errorf("the connector's address %s has no port: %w", address, err)
 	}
 	s.X.Register(callbackAt(port))
-	s.HostURL = "http://localhost:" + u.Port()
+	s.Entra.Register(localhost(port) + entraReturn)
+	s.HostURL = localhost(port)
 	return nil
 }
 

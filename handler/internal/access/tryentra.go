@@ -36,7 +36,7 @@ func (a *Access) TryEntra(ctx context.Context, callback string) (sentence string
 	}
 	defer answer.Body.Close()
 	if strings.HasPrefix(answer.Header.Get("Location"), callback+"?") {
-		return "People who have the role Reader or Administrator can sign in with Microsoft; the redirect URI " + callback + " is registered.", true
+		return "Entra knows the app, and the redirect URI " + callback + " is registered with it. People sign in with its role Reader or Administrator.", true
 	}
 	body, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer)) // what came says enough
 	for _, says := range []string{"AADSTS50011", "redirect_uri"} {

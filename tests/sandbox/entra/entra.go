@@ -2,8 +2,9 @@
 // endpoint that Azure App Service and Azure Functions give an app.
 //
 // Over TLS it serves one tenant as login.microsoftonline.com does: discovery of
-// both versions, signing keys, and tokens for apps that show their secret
-// (client credentials). Refusals carry the AADSTS codes and the JSON of the real one:
+// both versions, signing keys, tokens for apps that show their secret
+// (client credentials), and a page on which people sign in to an app (authorization code
+// with PKCE; package openid has a real provider for tests of that). Refusals carry the AADSTS codes and the JSON of the real one:
 // https://learn.microsoft.com/entra/identity-platform/reference-error-codes
 //
 // Over plain HTTP it serves GET /msi/token, which in Azure is reachable from the app
@@ -27,6 +28,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -48,6 +50,7 @@ type Options struct {
 	Certificate tls.Certificate // for localhost and 127.0.0.1
 	TenantID    string
 	Apps        []App
+	People      []Person
 
 	// ManagedIdentity is the client id of the app's managed identity, system-assigned
 	// and, asked for by client_id, user-assigned. "" is a random one.
@@ -77,7 +80,12 @@ type Server struct {
 	keys    *keys
 	foreign *key // published nowhere
 	down    atomic.Bool
-	counts  struct{ discovery, keys, token, identity, refused atomic.Int64 }
+
+	mu        sync.Mutex
+	redirects []string
+	codes     map[string]code
+
+	counts struct{ discovery, keys, token, identity, refused atomic.Int64 }
 }
 
 // Start serves. ctx bounds the start only.
@@ -85,7 +93,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.TenantID == "" || len(o.Certificate.Certificate) == 0 {
 		return nil, errors.New("starting Entra's stand-in: Options needs a TenantID and a Certificate")
 	}
-	s := &Server{options: o, now: o.Now, header: o.IdentityHeader}
+	s := &Server{options: o, now: o.Now, header: o.IdentityHeader, codes: map[string]code{}}
 	if s.header == "" {
 		s.header = randomID()
 	}
@@ -191,6 +199,8 @@ func (s *Server) login() http.Handler {
 	mux.HandleFunc("GET /common/discovery/keys", count(&c.keys, s.jwks))
 	mux.HandleFunc("GET /{tenant}/discovery/keys", count(&c.keys, s.tenant(s.jwks)))
 	mux.HandleFunc("GET /{tenant}/discovery/v2.0/keys", count(&c.keys, s.tenant(s.jwks)))
+	mux.HandleFunc("GET /{tenant}/oauth2/v2.0/authorize", s.tenant(s.authorize))
+	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/authorize", s.tenant(s.authorize))
 	mux.HandleFunc("POST /{tenant}/oauth2/token", count(&c.token, s.tenant(s.token1)))
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", count(&c.token, s.tenant(s.token2)))
 	return mux

@@ -15,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
 
 	"xarchive/tests/sandbox/certs"
 	"xarchive/tests/sandbox/entra"
@@ -36,7 +37,8 @@ func start(t *testing.T) (*entra.Server, *http.Client) {
 	}
 	s, err := entra.Start(t.Context(), entra.Options{
 		Certificate: ca.Loopback(), TenantID: tenant,
-		Apps: []entra.App{{ClientID: client, Secret: secret, Resources: []string{resource}}},
+		Apps:   []entra.App{{ClientID: client, Secret: secret, Resources: []string{resource}}},
+		People: []entra.Person{{User: "ada@contoso.example", ObjectID: "a", Roles: []string{"Administrator"}}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -288,6 +290,71 @@ func TestDown(t *testing.T) {
 		_, err := credential(t, s, hc, tenant, client, secret).GetToken(t.Context(), policy.TokenRequestOptions{Scopes: []string{resource + "/.default"}})
 		if (err != nil) != down {
 			t.Errorf("down is %v, got %v", down, err)
+		}
+	}
+}
+
+// TestPeople signs people in as any OpenID client would; a code counts once, for its app, its
+// address and its verifier.
+func TestPeople(t *testing.T) {
+	s, hc := start(t)
+	const back = "https://connector.example/back"
+	ctx := oidc.ClientContext(t.Context(), hc)
+	provider, err := oidc.NewProvider(ctx, s.Authority()+"/v2.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := oauth2.Config{ClientID: client, ClientSecret: secret, Endpoint: provider.Endpoint(), RedirectURL: back, Scopes: []string{"openid", "profile"}}
+	browser := &http.Client{Transport: hc.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	pick := func(address, user string) (status int, q url.Values, body string) {
+		t.Helper()
+		answer, err := browser.PostForm(address, url.Values{"user": {user}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, _ := io.ReadAll(answer.Body)
+		if to, err := answer.Location(); err == nil {
+			q = to.Query()
+		}
+		return answer.StatusCode, q, string(text)
+	}
+	verifier := oauth2.GenerateVerifier()
+	address := config.AuthCodeURL("the state", oidc.Nonce("the nonce"), oauth2.S256ChallengeOption(verifier))
+	if status, _, body := pick(address, "ada@contoso.example"); status != 400 || !strings.Contains(body, "AADSTS50011") {
+		t.Errorf("an address that is not registered: %d %s", status, body)
+	}
+	s.Register(back)
+	if _, q, _ := pick(address+"&prompt=none", ""); q.Get("error") != "login_required" {
+		t.Errorf("nobody is signed in: %v", q)
+	}
+	if _, q, _ := pick(address, "stranger@contoso.example"); q.Get("error") != "access_denied" || q.Get("state") != "the state" {
+		t.Errorf("nobody of the tenant: %v", q)
+	}
+	if _, q, _ := pick(config.AuthCodeURL("s"), "ada@contoso.example"); q.Get("error") != "invalid_request" {
+		t.Errorf("without PKCE: %v", q)
+	}
+	for what, wrong := range map[string]string{"another verifier": oauth2.GenerateVerifier(), "": verifier} {
+		_, q, _ := pick(address, "ada@contoso.example")
+		token, err := config.Exchange(ctx, q.Get("code"), oauth2.VerifierOption(wrong))
+		if (err != nil) != (what != "") {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if _, again := config.Exchange(ctx, q.Get("code"), oauth2.VerifierOption(verifier)); again == nil {
+			t.Errorf("%s: a code counts twice", what)
+		}
+		if err != nil {
+			continue
+		}
+		text, _ := token.Extra("id_token").(string)
+		id, err := provider.Verifier(&oidc.Config{ClientID: client}).Verify(ctx, text)
+		var claims struct {
+			User   string   `json:"preferred_username"`
+			Roles  []string `json:"roles"`
+			Tenant string   `json:"tid"`
+		}
+		if err != nil || id.Claims(&claims) != nil || id.Nonce != "the nonce" || claims.User != "ada@contoso.example" || len(claims.Roles) != 1 || claims.Tenant != tenant {
+			t.Errorf("%+v, %v", claims, err)
 		}
 	}
 }

@@ -18,11 +18,15 @@ const lifetime = time.Hour
 // maxForm bounds the body of a token request, bytes.
 const maxForm = 64 << 10
 
-// token2 is the v2 endpoint: client credentials with a scope.
+// token2 is the v2 endpoint: client credentials with a scope, and codes of people.
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 func (s *Server) token2(w http.ResponseWriter, r *http.Request) {
 	app, ok := s.authenticate(w, r)
 	if !ok {
+		return
+	}
+	if r.PostForm.Get("grant_type") == "authorization_code" {
+		s.exchange(w, r, app)
 		return
 	}
 	// Clients add the scopes of OpenID Connect, which mean nothing for an app.
@@ -87,7 +91,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (App, bool
 	case grant == "":
 		s.missing(w, r, "grant_type")
 		return App{}, false
-	case grant != "client_credentials":
+	case grant != "client_credentials" && (grant != "authorization_code" || !strings.HasSuffix(r.URL.Path, "/v2.0/token")):
 		s.refuse(w, r, http.StatusBadRequest, "unsupported_grant_type", 70003, fmt.Sprintf("The app requested an unsupported grant type '%s'.", grant))
 		return App{}, false
 	case id == "":
