@@ -146,3 +146,20 @@ func TestTimeLine(t *testing.T) {
 		t.Errorf("gap %+v, covered %+v", g, c)
 	}
 }
+
+// TestStatementWithoutRecord: an account of which the archive has messages and the state
+// nothing has a statement; one that nobody knows is not found.
+func TestStatementWithoutRecord(t *testing.T) {
+	w := newWorld(t)
+	w.put("1", w.Now(), "hush")
+	b := w.browser()
+	b.signIn("/Archive")
+	month := w.Now().Format("2006-01")
+	b.post("/Archive", 200, "do", "statement", "account", "77", "month", month)
+	if got := b.resp.Header.Get("Content-Type"); got != "text/csv; charset=utf-8" || !strings.Contains(b.page, month+",77,77,1,") || !strings.Contains(b.page, "not known") {
+		t.Errorf("%s: %s", got, b.page)
+	}
+	b.get("/Archive", 200)
+	b.post("/Archive", 404, "do", "statement", "account", "78", "month", month)
+	b.has("There is no account")
+}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/health"
 	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/post"
@@ -35,6 +36,7 @@ type State interface {
 
 // Archive is what is counted; *archive.Archive.
 type Archive interface {
+	Accounts(ctx context.Context) ([]string, error)
 	Walk(ctx context.Context, accountID string, start, end time.Time, after string) iter.Seq2[archive.Entry, error]
 	Gone(ctx context.Context, accountID string, start, end time.Time) (int, error)
 }
@@ -89,6 +91,7 @@ type Statement struct {
 // Account is what is stated of an account.
 type Account struct {
 	ID, Name string
+	NoRecord bool // the archive has messages of it, and the state knows nothing of it: no gap, and nothing of today, is known
 
 	// Of posts that were posted in the month.
 	Posts   map[post.Kind]int // archived
@@ -119,16 +122,25 @@ func (a Account) Total() (n int) {
 	return n
 }
 
-// Make makes the statement of a month for all accounts, or for one.
+// Make makes the statement of a month for all accounts, or for one: those that the state
+// knows, and those that the archive has messages of. [fault.NotFound] for one that neither
+// has.
 func (m Maker) Make(ctx context.Context, month Month, account string) (Statement, error) {
 	s := Statement{Month: month, Made: m.Now().UTC().Truncate(time.Second)}
-	ids, err := m.State.AccountIDs(ctx)
+	known, err := m.State.AccountIDs(ctx)
 	if err != nil {
 		return s, err
 	}
+	archived, err := m.Archive.Accounts(ctx)
+	if err != nil {
+		return s, err
+	}
+	ids := append(slices.Clone(known), archived...)
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
 	if account != "" {
 		if !slices.Contains(ids, account) {
-			return s, fmt.Errorf("there is no account %s", account)
+			return s, fault.Refuse(fault.NotFound, "There is no account "+strconv.Quote(account)+" in the archive.")
 		}
 		ids = []string{account}
 	}
@@ -141,6 +153,7 @@ func (m Maker) Make(ctx context.Context, month Month, account string) (Statement
 		if err != nil {
 			return s, fmt.Errorf("account %s: %w", id, err)
 		}
+		a.NoRecord = !slices.Contains(known, id)
 		s.Accounts = append(s.Accounts, a)
 	}
 	return s, nil
@@ -206,7 +219,7 @@ func (m Maker) archived(ctx context.Context, month Month, a *Account) error {
 		return err
 	}
 	first, next := month.Format(time.DateOnly), month.AddDate(0, 1, 0).Format(time.DateOnly)
-	a.Listed = true
+	a.Listed = len(parts) > 0 || a.Total()+a.Further == 0
 	seen := map[string]bool{}
 	for _, part := range slices.Backward(parts) {
 		b, err := m.Manifests.Blob(ctx, a.ID, part.N)
@@ -238,6 +251,9 @@ func (m Maker) archived(ctx context.Context, month Month, a *Account) error {
 
 // gaps words the gaps.
 func (a Account) gaps() string {
+	if a.NoRecord {
+		return "not known"
+	}
 	var list []string
 	for _, g := range a.Gaps {
 		list = append(list, moment(g.From)+" to "+moment(g.To)+" ("+string(g.Why)+")")
@@ -269,12 +285,16 @@ func (s Statement) CSV(w io.Writer) error {
 		for _, k := range Kinds {
 			line = append(line, strconv.Itoa(a.Posts[k]))
 		}
+		waiting, aside := strconv.Itoa(a.Waiting), strconv.Itoa(a.SetAside)
+		if a.NoRecord {
+			waiting, aside = "", ""
+		}
 		archived, givenUp := "", ""
 		if a.Listed {
 			archived, givenUp = strconv.Itoa(a.New), strconv.Itoa(a.GivenUp)
 		}
 		line = append(line, strconv.Itoa(a.Total()), strconv.Itoa(a.Further), strconv.Itoa(a.Gone), a.gaps(), strconv.Itoa(a.Foreign), archived, givenUp,
-			strconv.Itoa(a.Waiting), strconv.Itoa(a.SetAside), moment(a.Covered), moment(a.Verified), strconv.Itoa(a.Faults), moment(a.Delivered), moment(s.Made))
+			waiting, aside, moment(a.Covered), moment(a.Verified), strconv.Itoa(a.Faults), moment(a.Delivered), moment(s.Made))
 		if err := out.Write(line); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/blob/blobtest"
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
@@ -108,8 +109,31 @@ func TestStatement(t *testing.T) {
 	if _, err := html.Parse(strings.NewReader(out.String())); err != nil || !strings.Contains(out.String(), "15 Sep 2026, 12:00 UTC to 3 Oct 2026, 12:00 UTC") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
-	if _, err := m.Make(ctx, month, "8"); err == nil {
-		t.Error("a statement of an account that is not there")
+	if _, err := m.Make(ctx, month, "8"); fault.CauseOf(err) != fault.NotFound {
+		t.Errorf("a statement of an account that is not there: %v", err)
+	}
+
+	// Of an account of which only messages are left, nothing is claimed that they do not show.
+	_, _, err = messages.Put(ctx, "8", archive.Message{Key: "9", PostID: "9", Created: day(10, 5), Kind: post.Tweet}, func(w io.Writer) error {
+		_, err := io.WriteString(w, "message 9")
+		return err
+	})
+	must(err)
+	for account, accounts := range map[string]int{"8": 1, "": 2} {
+		s, err := m.Make(ctx, month, account)
+		if err != nil || len(s.Accounts) != accounts {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		out.Reset()
+		must(s.CSV(&out))
+		if !strings.Contains(out.String(), "\r\n2026-10,8,8,1,0,0,0,1,0,0,not known,0,,,,,,,0,,2026-11-06T12:00:00Z\r\n") {
+			t.Errorf("the statement is %s", out.String())
+		}
+		out.Reset()
+		must(s.HTML(&out))
+		if !strings.Contains(out.String(), "not known: the connector has no record of the account") {
+			t.Errorf("the page is %s", out.String())
+		}
 	}
 	if got := statement.Before(day(1, 5)).String(); got != "2025-12" {
 		t.Errorf("before January 2026 comes %s", got)
