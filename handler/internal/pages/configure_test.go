@@ -15,7 +15,7 @@ func TestSettings(t *testing.T) {
 	w.Vault.Put(secrets.TwitterAPISecretKey, "")
 	b := w.browser()
 	b.signIn("/Configure")
-	b.has("API Key set", "API Secret Key not set", "Changed ", "From Key Vault localhost:", w.server.URL+"/Views/TwitterOAuth", "Open Microsoft's consent page")
+	b.has("API Key set", "API Secret Key not set", "Changed ", "From Key Vault "+strings.TrimPrefix(w.Vault.URL(), "https://"), w.server.URL+"/Views/TwitterOAuth", "Open Microsoft's consent page")
 	if strings.Contains(b.page, "an old value") {
 		t.Error("the page shows a secret")
 	}
