@@ -49,21 +49,23 @@ func Looks(page post.Page, entries map[string]archive.Entry) (looks []gone.Look)
 	return looks
 }
 
-// noteGoneOf is noteGone for known posts that are missing in the timeline.
-func (t *turn) noteGoneOf(ctx context.Context, page post.Page, ids []string) error {
+// noteGoneOf is noteGone for known posts that are missing in the timeline. unlisted is how
+// many of them it cannot note: they are set aside, so that no message has a note.
+func (t *turn) noteGoneOf(ctx context.Context, page post.Page, ids []string) (unlisted int, err error) {
 	if t.capture.opt.Gone == nil {
-		return nil
+		return len(ids), nil
 	}
 	entries := map[string]archive.Entry{}
 	for _, id := range ids {
 		e, err := t.capture.opt.Archive.FindPost(ctx, t.account.ID, id)
 		if errors.Is(err, archive.ErrNotFound) || errors.Is(err, archive.ErrForeign) {
-			continue // it was set aside, or is reported elsewhere
+			unlisted++ // or is reported elsewhere
+			continue
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		entries[id] = e
 	}
-	return t.noteGone(ctx, byTimeline, page, entries)
+	return unlisted, t.noteGone(ctx, byTimeline, page, entries)
 }

@@ -50,11 +50,12 @@ func (t *turn) checkKnown(ctx context.Context) error {
 		}
 	}
 	gone := slices.DeleteFunc(slices.Clone(absent), func(id string) bool { return slices.Contains(kept, id) })
-	if err := t.noteGoneOf(ctx, page, gone); err != nil {
+	unlisted, err := t.noteGoneOf(ctx, page, gone)
+	if err != nil {
 		return err
 	}
 	t.account.Recent = slices.DeleteFunc(t.account.Recent, func(s state.Seen) bool { return slices.Contains(gone, s.ID) })
-	t.account.Gone += len(gone)
+	t.account.Unlisted += unlisted
 	now := t.xNow()
 	switch {
 	case len(kept) == 0:

@@ -52,7 +52,12 @@ func (t *turn) compare(ctx context.Context) {
 	if s == nil || !a.Incomplete.IsZero() { // X's answers lack posts, which is said
 		return
 	}
-	s.Archived, s.Gone = a.PostsTotal-a.Versions+a.SetAside.Posts, a.Gone
+	list, err := t.capture.opt.State.Gone(ctx, a.ID)
+	if err != nil {
+		t.log.WarnContext(ctx, "X's number of posts is not compared with the archive's today: which of them are gone cannot be read", "error", err.Error())
+		return
+	}
+	s.Archived, s.Gone = a.PostsTotal-a.Versions+a.SetAside.Posts, list.Posted()+a.Unlisted
 	s.Missing = s.Posts - (s.Archived - s.Gone)
 	var before state.Stated
 	if a.Stated != nil {

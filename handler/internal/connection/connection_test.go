@@ -16,6 +16,7 @@ import (
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/secrets/secretstest"
+	"xarchive/handler/internal/twitter"
 	"xarchive/tests/sandbox/corpus"
 	"xarchive/tests/sandbox/x"
 )
@@ -69,6 +70,43 @@ func expect(t *testing.T, what string, err error, parts ...string) {
 	}
 	if strings.Contains(words, "hush") || strings.Contains(words, "\n") {
 		t.Errorf("%s: %q", what, words)
+	}
+}
+
+// TestCostsNothing: what the test of X says of its own cost is what X bills, whatever X
+// answers, and although a read is among what it does.
+func TestCostsNothing(t *testing.T) {
+	posts, err := corpus.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := x.New(x.Options{Corpus: posts, ConsumerKey: "key", ConsumerSecret: "hush-x", CallbackURLs: []string{callback}})
+	b := full(t)
+	token, secret := server.Token(corpus.PressAccount)
+	b.Put(secrets.TwitterAccessToken, token)
+	b.Put(secrets.TwitterAccessTokenSecret, secret)
+	c := New(Options{XAPIURL: "https://api.x.com", XHTTP: server.Client(), Secrets: store(b)})
+	tried := c.Tests(callback)[0]
+	if tried.Name != "X" || !strings.Contains(tried.Good, "costs nothing") {
+		t.Fatalf("the test of %s says %q", tried.Name, tried.Good)
+	}
+	for _, why := range []x.Refusal{x.Nothing, x.CreditsDepleted, x.UsageCapExceeded, x.NotEnrolled, x.NoReadPermission, x.SignedInSuspended, x.OtherSignIn} {
+		server.Refuse(why)
+		if err := tried.Try(t.Context()); (err == nil) != (why == x.Nothing) {
+			t.Errorf("refusal %d: %v", why, err)
+		}
+	}
+	s := server.Stats()
+	if s.ByPath["GET /2/tweets/:id"]+s.ByPath["GET /2/tweets"] < 7 {
+		t.Errorf("X was asked for %v: no read was tried", s.ByPath)
+	}
+	if s.BilledReads+s.BilledUsers+s.Counts+s.PostReads+s.MediaRequests > 0 {
+		t.Errorf("X bills %d posts, %d users and %d counts", s.BilledReads, s.BilledUsers, s.Counts)
+	}
+	// The bill is one that would show a cost.
+	server.Refuse(x.Nothing)
+	if _, err := twitter.Me(t.Context(), server.Client(), "https://api.x.com", twitter.App{Key: "key", Secret: "hush-x"}, twitter.Token{Token: token, Secret: secret}, nil); err != nil || server.Stats().BilledUsers != 1 {
+		t.Errorf("a read that costs something is not on the bill: %v, %+v", err, server.Stats())
 	}
 }
 

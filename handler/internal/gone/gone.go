@@ -14,11 +14,13 @@ package gone
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 )
@@ -141,7 +143,29 @@ func (r *Register) gone(ctx context.Context, jobID, accountID, by string, l Look
 	if added {
 		r.Log.WarnContext(ctx, "X no longer gives an archived post; its message stands, a note is beside it", "job", jobID, "account", accountID, "post", note.PostID, "reason", note.Why)
 	}
-	return state.GonePost{PostID: note.PostID, Name: note.Message, Noticed: note.Noticed, LastSeen: note.LastSeen, Why: note.Why, Times: times}, nil
+	p := state.GonePost{PostID: note.PostID, Name: note.Message, Noticed: note.Noticed, LastSeen: note.LastSeen, Why: note.Why, Times: times}
+	if p.First, err = r.first(ctx, l.Entry); err != nil {
+		return state.GonePost{}, err
+	}
+	return p, nil
+}
+
+// first returns the id of the first version of an edited post's later one; "" of every
+// other message, also of one that is no message of ours any more, which others report.
+func (r *Register) first(ctx context.Context, e archive.Entry) (string, error) {
+	body, err := r.Archive.Open(ctx, e)
+	switch {
+	case errors.Is(err, archive.ErrNotFound):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("reading which version of a post %s is: %w", e.Name, err)
+	}
+	defer body.Close()
+	first, err := message.FirstVersion(body)
+	if err != nil && ctx.Err() != nil {
+		return "", context.Cause(ctx)
+	}
+	return first, nil
 }
 
 func lastBack(known *state.GonePost) time.Time {

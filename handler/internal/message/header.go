@@ -3,7 +3,10 @@ package message
 import (
 	"cmp"
 	"fmt"
+	"io"
+	netmail "net/mail"
 	"slices"
+	"strconv"
 	"strings"
 
 	"xarchive/handler/internal/post"
@@ -124,6 +127,25 @@ func thread(p *post.Post) (parent string, references []string) {
 		}
 	}
 	return parent, references
+}
+
+// FirstVersion returns the id of the first version of the post whose own message r is: of
+// one that was never edited, or that is the first, "". It reads the header only, where
+// the versions before an edit are the last that it refers to.
+func FirstVersion(r io.Reader) (string, error) {
+	m, err := netmail.ReadMessage(r)
+	if err != nil {
+		return "", fmt.Errorf("reading a message's header: %w", err)
+	}
+	id, _, _ := strings.Cut(strings.Trim(m.Header.Get("Message-ID"), "<>"), "@")
+	_, number, _ := strings.Cut(id, ".")
+	version, err := strconv.Atoi(number)
+	references := strings.Fields(m.Header.Get("References"))
+	if err != nil || version < 2 || len(references) < version-1 {
+		return "", nil
+	}
+	first, _, _ := strings.Cut(strings.Trim(references[len(references)-(version-1)], "<>"), "@")
+	return first, nil
 }
 
 // Mailbox returns the mail address of an account: the one that its id or its handle is

@@ -13,6 +13,7 @@ import (
 	"xarchive/handler/internal/gone"
 	"xarchive/handler/internal/recheck"
 	"xarchive/handler/internal/state"
+	"xarchive/tests/sandbox/corpus"
 )
 
 // world is a world with an audit.
@@ -145,6 +146,47 @@ func TestGone(t *testing.T) {
 		if got := w.Names(".json"); len(got) != 3 {
 			t.Errorf("notes: %v", got)
 		}
+	})
+}
+
+// TestReconcileGone: X's own number of posts is compared with what is archived less what
+// is gone, whoever noticed that: the audit, the timeline's check or both, each post
+// once. What is back is not gone, and all versions of an edited post are one post.
+func TestReconcileGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 30)
+		posts := w.Post(10)
+		first := w.X.Post(capturetest.Account, corpus.Post{Text: "first"})
+		time.Sleep(time.Minute)
+		id := corpus.NewID(time.Now(), 77)
+		second := w.X.Post(capturetest.Account, corpus.Post{ID: id, Text: "second", EditHistory: []string{first.ID, id}})
+		time.Sleep(time.Minute)
+		w.look()
+		time.Sleep(time.Hour)
+		last := w.Post(1)[0]
+		time.Sleep(time.Minute)
+		w.look()
+		// The timeline's check sees at once that the last one is gone; the audit has to look
+		// for the others, and asks for all of them again each day.
+		for _, gone := range []string{last.ID, posts[2].ID, first.ID, second.ID} {
+			w.X.Delete(gone)
+		}
+		time.Sleep(time.Minute)
+		w.look()
+		stated := func(what string, posts, gone int) {
+			t.Helper()
+			if s := w.Record().Stated; s == nil || s.Posts != posts || s.Archived != 12 || s.Gone != gone || s.Missing != 0 {
+				t.Errorf("%s: %+v, want X's %d, 12 archived and %d gone", what, s, posts, gone)
+			}
+		}
+		w.days(2)
+		stated("three posts are gone", 9, 3)
+		if by := [2]string{w.note(last.ID + ".gone.json").By, w.note(second.ID + ".gone.json").By}; by != [2]string{gone.ByTimeline, gone.ByAudit} {
+			t.Errorf("noted by %v: this does not show what it is to show", by)
+		}
+		w.X.Restore(posts[2].ID)
+		w.days(2)
+		stated("one is back", 10, 2)
 	})
 }
 

@@ -67,7 +67,7 @@ type Account struct {
 
 	PostsTotal int            `json:"postsTotal"`         // posts archived
 	Versions   int            `json:"versions,omitempty"` // of them, later versions of edited posts, which X does not count
-	Gone       int            `json:"gone,omitempty"`     // of them, those that X was found to have no longer
+	Unlisted   int            `json:"goneUnlisted,omitempty"` // posts that X was found to have no longer and that no list of gone posts has: they were set aside
 	Stated     *Stated        `json:"stated,omitempty"`   // the number of posts that X states, beside what is archived
 	Daily      map[string]int `json:"daily,omitempty"`    // posts archived by their own date (UTC, 2006-01-02), the newest 90 days
 

@@ -65,7 +65,7 @@ var format = map[string]any{
 			Returned: []string{"1800"}, NewestID: "1850", CursorBefore: "1800", OldestID: "1750", Oldest: now, Complete: true, From: now, Checked: true, Uncovered: true, Stored: 1, Within: 20},
 		Waiting: map[string]state.Waiting{"versions/1800": waiting}, Lost: []state.Lost{{Waiting: waiting, At: now}}, RateReset: now, CapRenews: now,
 		Rate: state.Rate{Limit: 900, Remaining: 12, Reset: now}, TriedAt: now, LastRun: now, Problem: &problem, Skew: 2 * time.Second,
-		SetAside: state.SetAside{Posts: 1, Version: "1.2.0"}, Manifest: manifest.Link{N: 3, SHA256: "cd"}, PostsTotal: 1234, Versions: 7, Gone: 2,
+		SetAside: state.SetAside{Posts: 1, Version: "1.2.0"}, Manifest: manifest.Link{N: 3, SHA256: "cd"}, PostsTotal: 1234, Versions: 7, Unlisted: 2,
 		Stated: &state.Stated{At: now, Posts: 1230, Archived: 1227, Gone: 2, Missing: 5, Since: now, Said: 5, Credits: new(12.5)}, Daily: map[string]int{"2026-11-26": 3}, Unreachable: state.Ranges{window}},
 	"owner": state.Owner{V: 1, JobID: "j", At: now},
 	"reads": state.Reads{V: 1, ID: "7", Months: map[string]state.ReadsFor{"2026-11": {"posts": 120, "lookUps": 3}}, Days: map[string]state.ReadsFor{"2026-11-26": {"posts": 2, "users": 1}},
@@ -89,7 +89,7 @@ var format = map[string]any{
 	"round":        state.Round{V: 1, At: now, After: "7", Done: true, Statement: "2026-10"},
 	"verification": state.Verification{V: 1, AccountID: "7", Pass: &pass, Last: &pass, Ended: now, Sound: now},
 	"gone": state.Gone{V: 1, AccountID: "7", More: 3, Posts: []state.GonePost{
-		{PostID: "1800", Name: "7/2026/11/26/1800.eml", Noticed: now, LastSeen: now, Why: "Not Found Error: Could not find it", Times: 2, Back: now}}},
+		{PostID: "1800", Name: "7/2026/11/26/1800.eml", Noticed: now, LastSeen: now, Why: "Not Found Error: Could not find it", Times: 2, Back: now, First: "1799"}}},
 	"audit": state.Audit{V: 1, AccountID: "7", Days: map[string]time.Time{"2026-11-25": now}, Day: "2026-11-19", Began: now, After: "7/2026/11/19/1700.eml",
 		GoneAt: now, Looks: 120, Silent: 1, Until: now, LastLook: now, Problem: &problem},
 	"history": state.History{V: 1, AccountID: "7", JobID: "j", Asked: now, From: window.From, To: window.To, MaxReads: 5000, Made: now, Ended: now, Stopped: "r",

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type GonePost struct {
 	Why      string    `json:"why"`               // what X said
 	Times    int       `json:"times"`             // how often it was gone, this time included
 	Back     time.Time `json:"back,omitzero"`     // UTC; when X gave it again
+	First    string    `json:"first,omitempty"`   // of a later version of an edited post: the id of the first
 }
 
 // goneKept is how many posts are listed.
@@ -58,6 +60,18 @@ func (g *Gone) Now() (n int) {
 		}
 	}
 	return n
+}
+
+// Posted returns how many posts X does not give now as X counts posts: all versions of
+// an edited one are one. Those that are no longer listed are among them.
+func (g *Gone) Posted() int {
+	posts := map[string]bool{}
+	for _, p := range g.Posts {
+		if p.Back.IsZero() {
+			posts[cmp.Or(p.First, p.PostID)] = true
+		}
+	}
+	return len(posts) + g.More
 }
 
 // Put lists posts, each in place of what was listed of it.
