@@ -11,8 +11,9 @@ import (
 
 	"xarchive/handler/internal/export"
 	"xarchive/handler/internal/fault"
-	"xarchive/handler/internal/history"
+	"xarchive/handler/internal/reads"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/twitter"
 )
 
 const historyUsage = `
@@ -93,7 +94,10 @@ func askHistory(ctx context.Context, w io.Writer, store *state.Store, jobID stri
 	}
 	known := err == nil && h.JobID == jobID && h.Same(from, to)
 	if !known || maxReads > 0 && maxReads != h.MaxReads {
-		err := history.Ask(ctx, store, job, from, to, maxReads, now)
+		err := store.ChangeHistory(ctx, job.AccountID, func(h *state.History) error {
+			h.Ask(job, from, to, maxReads, now)
+			return nil
+		})
 		if errors.Is(err, state.ErrClaimed) {
 			return errors.New("the connector is just working on it: run the same command again")
 		}
@@ -122,7 +126,7 @@ func describeHistory(w io.Writer, h state.History) {
 		fmt.Fprintf(w, "X is being asked for its counts: %d posts in the months so far. Run the same command again in some minutes.\n", posts)
 	default:
 		fmt.Fprintf(w, "X counts %d posts from %s to %s; reading all of them costs up to %.2f US dollars.\n", posts,
-			h.Months[len(h.Months)-1].From.Format(time.DateOnly), h.Months[0].To.Format(time.DateOnly), float64(posts)*history.PostPrice)
+			h.Months[len(h.Months)-1].From.Format(time.DateOnly), h.Months[0].To.Format(time.DateOnly), float64(posts)*reads.Price(string(twitter.History)))
 	}
 	if whole && h.MaxReads == 0 {
 		fmt.Fprintln(w, "Nothing is read. To read them, add --max-reads with as many as may be read.")

@@ -33,7 +33,7 @@ func people(t *testing.T, n int) (*corpus.Corpus, []string) {
 	for i := range n {
 		id := fmt.Sprint(7770001 + i)
 		ids = append(ids, id)
-		users = append(users, map[string]string{"id": id, "name": "Contoso " + id, "username": "contoso" + id})
+		users = append(users, map[string]string{"id": id, "name": "Contoso " + id, "username": "contoso" + id, "created_at": time.Now().UTC().AddDate(0, -3, 0).Format("2006-01-02T15:04:05.000Z")})
 	}
 	dir := t.TempDir()
 	for name, v := range map[string]any{"accounts.json": ids, "posts.json": map[string]any{"data": []any{}, "includes": map[string]any{"users": users}}} {

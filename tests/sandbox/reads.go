@@ -27,14 +27,14 @@ type accountReads struct {
 }
 
 // CheckReads compares what the connector says that it has read of X with what X bills:
-// each post and each account, by the day. It is not for a moment at which the connector
+// each post and each account, by the day, and each count of posts. It is not for a moment at which the connector
 // is reading.
 func (s *Sandbox) CheckReads(ctx context.Context) error {
 	all, err := s.reads(ctx)
 	if err != nil {
 		return fmt.Errorf("comparing reads with X's bill: %w", err)
 	}
-	counted := map[string]bool{}
+	counted, counts := map[string]bool{}, 0
 	var faults []error
 	for _, a := range all {
 		sum := map[string]int{}
@@ -54,8 +54,12 @@ func (s *Sandbox) CheckReads(ctx context.Context) error {
 			}
 			day := 0
 			for purpose, reads := range a.Days[date] {
-				day += reads
 				sum[date[:7]] += reads
+				if purpose == "counts" { // X bills each request, not what it is about
+					counts += reads
+				} else {
+					day += reads
+				}
 				if reads <= 0 || purpose == "" {
 					faults = append(faults, fmt.Errorf("account %s: %d reads for %q", a.ID, reads, purpose))
 				}
@@ -73,6 +77,9 @@ func (s *Sandbox) CheckReads(ctx context.Context) error {
 				faults = append(faults, fmt.Errorf("account %s: %d reads in %s, and %d on its days", a.ID, n, month, sum[month]))
 			}
 		}
+	}
+	if billed := s.X.Stats().Counts; counts != billed {
+		faults = append(faults, fmt.Errorf("%d counts of posts are counted, X bills %d", counts, billed))
 	}
 	bill := s.X.Billed()
 	if got := slices.Sorted(maps.Keys(counted)); !slices.Equal(got, bill) {

@@ -39,9 +39,12 @@ const (
 	SignInRequired  = "sign_in_required" // a job's account must sign in with X again
 	SessionBegun    = "session_begun"    // a person signed in to the pages
 	SessionEnded    = "session_ended"
-	Acknowledged    = "acknowledged" // a person knows of a loss
-	Exported        = "exported"     // messages were taken out of the archive by a page
-	ChangeHasFailed = "failed"       // the change that Of names
+	Acknowledged    = "acknowledged"    // a person knows of a loss
+	Exported        = "exported"        // messages were taken out of the archive by a page
+	HistoryCounted  = "history_counted" // X is asked how many older posts an account has
+	HistoryRead     = "history_read"    // older posts of an account may be read, for money
+	HistoryStopped  = "history_stopped"
+	ChangeHasFailed = "failed" // the change that Of names
 )
 
 // Record is one change.

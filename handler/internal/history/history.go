@@ -62,13 +62,6 @@ const (
 	pause = 15 * time.Minute
 )
 
-// Prices of X, in US dollars.
-// https://docs.x.com/x-api/getting-started/pricing
-const (
-	PostPrice  = 0.005
-	CountPrice = 0.010
-)
-
 // Run goes on with what was asked for, as far as the context's time goes. That X does not
 // answer is written down and no error: it goes on later.
 func (r *Reader) Run(ctx context.Context) (read int, err error) {
@@ -107,22 +100,4 @@ func (r *Reader) Run(ctx context.Context) (read int, err error) {
 func idle(h state.History) bool {
 	_, whole := h.Estimated()
 	return whole && h.MaxReads == 0
-}
-
-// Ask notes that an account's history is wanted: with maxReads 0 only its estimate, else
-// that many posts may be read. One that is under way goes on with the new limit, unless
-// it is asked for another time. It returns state.ErrClaimed if it is just being written.
-func Ask(ctx context.Context, store *state.Store, job state.Job, from, to time.Time, maxReads int, now time.Time) error {
-	h, err := store.History(ctx, job.AccountID)
-	switch {
-	case errors.Is(err, state.ErrNotFound):
-		h = state.History{}
-	case err != nil:
-		return err
-	}
-	if h.Asked.IsZero() || h.JobID != job.ID || !h.Same(from, to) || !h.Ended.IsZero() && h.Stopped == "" {
-		h.Begin(job, from, to, now)
-	}
-	h.MaxReads, h.Stopped, h.Ended, h.Until = maxReads, "", time.Time{}, time.Time{}
-	return store.SaveHistory(ctx, &h)
 }

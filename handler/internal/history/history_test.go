@@ -51,7 +51,10 @@ func (w *world) ask(from, to time.Time, maxReads int) {
 	w.T.Helper()
 	job, err := w.State.Job(w.T.Context(), capturetest.Job)
 	w.Must(err)
-	w.Must(history.Ask(w.T.Context(), w.State, job, from, to, maxReads, time.Now()))
+	w.Must(w.State.ChangeHistory(w.T.Context(), job.AccountID, func(h *state.History) error {
+		h.Ask(job, from, to, maxReads, time.Now())
+		return nil
+	}))
 }
 
 func (w *world) record() state.History {

@@ -51,6 +51,11 @@ type State interface {
 	// container cannot be noted. state.ErrTooMany: too many of the job are open.
 	AddTask(ctx context.Context, task state.Task) (added bool, err error)
 
+	// ChangeHistory must call change with what is asked for of the account's older posts, an
+	// empty record if nothing is, and write what change made of it. An error of change is
+	// returned, and nothing is written.
+	ChangeHistory(ctx context.Context, accountID string, change func(*state.History) error) error
+
 	// Acknowledge must return state.ErrExists if the same losses are acknowledged.
 	Acknowledge(ctx context.Context, a state.Acknowledgement) error
 

@@ -25,6 +25,7 @@ type accountPage struct {
 	Line    timeLine
 	Missing []missing
 	Archive string // address of its messages
+	History string // address of the page of its older posts
 }
 
 type kindCount struct {
@@ -63,6 +64,7 @@ func (q *request) account() {
 	}
 	now := q.pages.opt.Now().UTC()
 	page.H, page.Archive = q.shownJob(standing, now), archiveURL(standing.Account.ID)
+	page.History = historyURL(id)
 	if page.Counts, err = q.pages.opt.Archive.Count(ctx, standing.Account.ID); err != nil {
 		page.Uncount = q.explain("counting an account's messages", err).Message
 	}

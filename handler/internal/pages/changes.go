@@ -56,6 +56,7 @@ func (q *request) changes() {
 // whatWords says what was changed.
 var whatWords = map[string]string{
 	audit.Acknowledged: "Loss acknowledged", audit.Exported: "Messages exported",
+	audit.HistoryCounted: "Older posts counted", audit.HistoryRead: "Older posts to be read", audit.HistoryStopped: "Reading of older posts stopped",
 	audit.SettingsSaved: "Settings saved", audit.SignedInWithX: "Account signed in with X", audit.TokenDeleted: "Account's token removed",
 	audit.JobSaved: "Job saved", audit.JobDeleted: "Job deleted", audit.SignInRequired: "New sign-in with X required",
 	audit.SessionBegun: "Signed in to these pages", audit.SessionEnded: "Signed out",

@@ -6,6 +6,7 @@
 //	/Configure               configure.go: settings, and a test of every connection
 //	/Status                  status.go: jobs, posts per day, tasks, acknowledgements
 //	/Status/Account          account.go: all about one account
+//	/Status/History          history.go: older posts of an account, counted and read
 //	/Archive                 archive.go: search, verify and take out messages
 //	/Archive/Message, /Body, /File  archive.go: one message, what it says, its bytes
 //	/preview/OnJobCreating   setup.go: set-up of a job; the Compliance Center opens it
@@ -53,6 +54,9 @@ type Records interface {
 
 	// Gone lists the archived posts of an account that X no longer gave.
 	Gone(ctx context.Context, accountID string) (state.Gone, error)
+	// History returns what was asked for of an account's older posts; state.ErrNotFound if
+	// nothing was.
+	History(ctx context.Context, accountID string) (state.History, error)
 	// RecentTasks returns n of the tasks that changed last, the newest first, behind
 	// those that are skipped.
 	RecentTasks(ctx context.Context, skip, n int) (list []state.Task, more bool, damaged []state.Damaged, err error)
@@ -123,6 +127,8 @@ func (p *Pages) Register(m *web.Mux) {
 		"POST /Status":                (*request).status,
 		"GET /Status/Account":         (*request).account,
 		"POST /Status/Account":        (*request).account,
+		"GET /Status/History":         (*request).history,
+		"POST /Status/History":        (*request).history,
 		"GET /Archive":                (*request).archive,
 		"POST /Archive":               (*request).archive,
 		"GET /Archive/Message":        (*request).message,

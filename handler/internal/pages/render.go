@@ -25,7 +25,7 @@ func parseTemplates() templates {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"number": health.Number, "number64": func(n int64) string { return health.Number(int(n)) }, "day": day, "minute": minute, "month": month, "moment": moment, "plural": health.Plural, "iso": iso,
 	}).ParseFS(files, "assets/layout.html", "assets/parts.html"))
-	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "opening", "returned", "status", "account", "archive", "message", "changes", "norole"} {
+	for _, name := range []string{"enter", "fault", "home", "configure", "setup", "opening", "returned", "status", "account", "history", "archive", "message", "changes", "norole"} {
 		t.pages[name] = template.Must(template.Must(layout.Clone()).ParseFS(files, "assets/"+name+".html"))
 	}
 	for _, name := range []string{"style.css", "page.js", "icon.svg"} {

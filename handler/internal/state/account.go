@@ -65,11 +65,11 @@ type Account struct {
 
 	Manifest manifest.Link `json:"manifest,omitzero"` // the newest blob of the account's manifest
 
-	PostsTotal int            `json:"postsTotal"`         // posts archived
-	Versions   int            `json:"versions,omitempty"` // of them, later versions of edited posts, which X does not count
+	PostsTotal int            `json:"postsTotal"`             // posts archived
+	Versions   int            `json:"versions,omitempty"`     // of them, later versions of edited posts, which X does not count
 	Unlisted   int            `json:"goneUnlisted,omitempty"` // posts that X was found to have no longer and that no list of gone posts has: they were set aside
-	Stated     *Stated        `json:"stated,omitempty"`   // the number of posts that X states, beside what is archived
-	Daily      map[string]int `json:"daily,omitempty"`    // posts archived by their own date (UTC, 2006-01-02), the newest 90 days
+	Stated     *Stated        `json:"stated,omitempty"`       // the number of posts that X states, beside what is archived
+	Daily      map[string]int `json:"daily,omitempty"`        // posts archived by their own date (UTC, 2006-01-02), the newest 90 days
 
 	// Unreachable are gaps as they were recorded before the format was versioned.
 	Unreachable Ranges `json:"unreachable,omitempty"`

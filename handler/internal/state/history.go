@@ -215,3 +215,40 @@ func (h *History) Begin(job Job, from, to, now time.Time) {
 func (h *History) Same(from, to time.Time) bool {
 	return h.From.Equal(from.UTC().Truncate(time.Second)) && (to.IsZero() || h.To.Equal(to.UTC().Truncate(time.Second)))
 }
+
+// Ask makes the record one of what a person asks for: with maxReads 0 only an estimate, else
+// that many posts may be read. What is under way goes on with the new limit, unless
+// another job or time is asked for.
+func (h *History) Ask(job Job, from, to time.Time, maxReads int, now time.Time) {
+	if h.Asked.IsZero() || h.JobID != job.ID || !h.Same(from, to) || !h.Ended.IsZero() && h.Stopped == "" {
+		h.Begin(job, from, to, now)
+	}
+	h.Read(maxReads)
+}
+
+// Read says how many posts may be read, and has a history go on that has stopped.
+func (h *History) Read(maxReads int) {
+	h.MaxReads, h.Stopped, h.Ended, h.Until = maxReads, "", time.Time{}, time.Time{}
+}
+
+// Stop ends a history for a person's reason. What was read stays.
+func (h *History) Stop(why string, now time.Time) {
+	h.Ended, h.Stopped, h.Problem = now.UTC(), why, nil
+}
+
+// ChangeHistory has a person change an account's history, an empty one if there is none.
+// Whoever works on it just now finds it changed when it next writes, and stops; an error
+// of change is returned, and nothing is written.
+func (s *Store) ChangeHistory(ctx context.Context, accountID string, change func(*History) error) error {
+	err := update(ctx, s, historyName(accountID), func(h *History) error {
+		if err := change(h); err != nil {
+			return err
+		}
+		h.V, h.AccountID = Version, accountID
+		return nil
+	})
+	if err == nil {
+		s.histories.note(true)
+	}
+	return err
+}
