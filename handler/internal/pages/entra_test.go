@@ -140,7 +140,7 @@ func TestEntraReader(t *testing.T) {
 	b := w.browser()
 	w.enter(b, "/Archive", openid.Rita)
 	b.get("/Archive/File?name="+e.Name, 200)
-	for _, page := range []string{"/", "/Configure", "/Status", "/Status/Account?job=j-1", "/Archive", "/Archive/Message?name=" + e.Name, "/Views/Changes", jobURL} {
+	for _, page := range []string{"/", "/Configure", "/Status", "/Status/Account?job=j-1", "/Status/History?job=j-1", "/Archive", "/Archive/Message?name=" + e.Name, "/Views/Changes", jobURL} {
 		b.get(page, 200, "Sign out", "You are rita@contoso.example, Reader.")
 		if n := strings.Count(b.page, "<button"); n != strings.Count(b.page, `method="get"`)+1 { // the search, and signing out
 			t.Errorf("%s has %d buttons: %s", page, n, b.text())
@@ -158,7 +158,7 @@ func TestEntraReader(t *testing.T) {
 		if page == "/preview/OnJobCreating" {
 			page = jobURL
 		}
-		for _, do := range []string{"save", "test", "acknowledge", "export", "verify", "statement", "sign-in", ""} {
+		for _, do := range []string{"save", "test", "acknowledge", "export", "verify", "statement", "sign-in", "count", "read", "stop", ""} {
 			b.get("/Configure", 200)
 			b.post(page, 403, "do", do, "TwitterApiKeyValue", "stolen", "job", "j-1")
 			b.has("This needs the role Administrator", "rita@contoso.example with the role Reader", "Nothing was done")
