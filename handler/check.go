@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,12 +28,10 @@ const checkUsage = `
 
 // checkCommand is `handler check`.
 func checkCommand(ctx context.Context, args []string) int {
-	flags := flag.NewFlagSet("check", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+	flags := newFlags("check")
 	address := flags.String("url", "", "")
-	if flags.Parse(args) != nil || flags.NArg() > 0 {
-		fmt.Fprint(os.Stderr, usage)
-		return exitUsage
+	if _, err := parseFlags(flags, args, 0); err != nil {
+		return refused(err)
 	}
 	if check(ctx, os.Stdout, os.Getenv, *address) {
 		return exitWell

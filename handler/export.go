@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -40,13 +39,8 @@ const exportUsage = `
 // exportCommand is `handler export`.
 func exportCommand(ctx context.Context, args []string) int {
 	q, dest, err := exportArguments(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(os.Stderr, usage)
-		return exitUsage
-	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%v\n\n%s", err, usage)
-		return exitUsage
+		return refused(err)
 	}
 	kept, err := openStorage(os.Getenv)
 	if err != nil {
@@ -84,29 +78,20 @@ func exportCommand(ctx context.Context, args []string) int {
 	return exitWell
 }
 
-// exportArguments reads the arguments. Flags may be on either side of DEST.
+// exportArguments reads the arguments.
 func exportArguments(args []string) (q export.Query, dest string, err error) {
-	flags := flag.NewFlagSet("export", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+	flags := newFlags("export")
 	flags.StringVar(&q.Account, "account", "", "")
 	flags.StringVar((*string)(&q.Format), "format", "", "")
 	flags.StringVar(&q.Text, "text", "", "")
 	flags.StringVar(&q.Mailbox, "mailbox", "", "")
-	flags.Func("from", "", func(s string) (err error) { q.From, err = export.ParseFrom(s); return err })
-	flags.Func("to", "", func(s string) (err error) { q.To, err = export.ParseTo(s); return err })
+	timeFlags(flags, &q.From, &q.To)
 	flags.Func("kind", "", func(s string) (err error) { q.Kinds, err = export.ParseKinds(s); return err })
-	for {
-		if err := flags.Parse(args); err != nil {
-			return q, "", err
-		}
-		if flags.NArg() == 0 {
-			break
-		}
-		if dest != "" {
-			return q, "", fmt.Errorf("%q is one argument too many: there is one DEST", flags.Arg(0))
-		}
-		dest, args = flags.Arg(0), flags.Args()[1:]
+	rest, err := parseFlags(flags, args, 1)
+	if err != nil {
+		return q, "", err
 	}
+	dest = strings.Join(rest, "")
 	switch {
 	case dest == "":
 		return q, "", errors.New("DEST is missing: say where to export to")

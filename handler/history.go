@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
-	"xarchive/handler/internal/export"
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/reads"
 	"xarchive/handler/internal/state"
@@ -38,29 +36,22 @@ func historyCommand(ctx context.Context, args []string) int {
 		from, to time.Time
 		maxReads int
 	)
-	flags := flag.NewFlagSet("history", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+	flags := newFlags("history")
 	flags.StringVar(&jobID, "job", "", "")
-	flags.Func("from", "", func(s string) (err error) { from, err = export.ParseFrom(s); return err })
-	flags.Func("to", "", func(s string) (err error) { to, err = export.ParseTo(s); return err })
+	timeFlags(flags, &from, &to)
 	flags.IntVar(&maxReads, "max-reads", 0, "")
-	err := flags.Parse(args)
+	_, err := parseFlags(flags, args, 0)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(os.Stderr, usage)
-		return exitUsage
-	case err == nil && flags.NArg() > 0:
-		err = fmt.Errorf("%q is one argument too many", flags.Arg(0))
-	case err == nil && jobID == "":
+	case err != nil:
+	case jobID == "":
 		err = errors.New("--job is missing: say whose history")
-	case err == nil && maxReads < 0:
+	case maxReads < 0:
 		err = errors.New("--max-reads is not a number of posts")
-	case err == nil && !from.IsZero() && !to.IsZero() && !from.Before(to):
+	case !from.IsZero() && !to.IsZero() && !from.Before(to):
 		err = errors.New("--from is not before --to")
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%v\n\n%s", err, usage)
-		return exitUsage
+		return refused(err)
 	}
 	kept, err := openStorage(os.Getenv)
 	if err != nil {

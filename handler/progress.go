@@ -9,7 +9,7 @@ import (
 	"xarchive/handler/internal/export"
 )
 
-// progress shows how far an export is: on a terminal in one line that is written
+// progress shows how far a command is: on a terminal in one line that is written
 // over, elsewhere in a plain line now and then.
 type progress struct {
 	w        io.Writer
@@ -17,14 +17,14 @@ type progress struct {
 	now      func() time.Time
 
 	shown time.Time // when it was shown last
-	last  export.Status
-	width int // of the line that is on the terminal, in characters
+	last  int       // how many things were done then
+	width int       // of the line that is on the terminal, in characters
 }
 
 const (
 	terminalEvery = 200 * time.Millisecond
 	lineEvery     = 30 * time.Second
-	linePer       = 1000 // messages looked at
+	linePer       = 1000 // things done
 )
 
 func newProgress(f *os.File) *progress {
@@ -34,25 +34,33 @@ func newProgress(f *os.File) *progress {
 
 // update shows a status, unless one was shown a moment ago.
 func (p *progress) update(s export.Status) {
+	p.show(s.Looked, func() string {
+		text := fmt.Sprintf("%s, %s, up to %s", count(s.Messages, "message"), size(s.Bytes), s.At.Format(time.DateOnly))
+		if s.Looked > s.Messages+s.LeftOut {
+			text = fmt.Sprintf("%d looked at: %s", s.Looked, text)
+		}
+		if s.LeftOut > 0 {
+			text += fmt.Sprintf(", %d left out", s.LeftOut)
+		}
+		return text
+	})
+}
+
+// show shows a text, when so many things are done, unless one was shown a moment ago.
+func (p *progress) show(done int, text func() string) {
 	now := p.now()
 	since := now.Sub(p.shown)
-	if p.terminal && since < terminalEvery || !p.terminal && since < lineEvery && s.Looked-p.last.Looked < linePer {
+	if p.terminal && since < terminalEvery || !p.terminal && since < lineEvery && done-p.last < linePer {
 		return
 	}
-	p.shown, p.last = now, s
-	text := fmt.Sprintf("%s, %s, up to %s", count(s.Messages, "message"), size(s.Bytes), s.At.Format(time.DateOnly))
-	if s.Looked > s.Messages+s.LeftOut {
-		text = fmt.Sprintf("%d looked at: %s", s.Looked, text)
-	}
-	if s.LeftOut > 0 {
-		text += fmt.Sprintf(", %d left out", s.LeftOut)
-	}
+	p.shown, p.last = now, done
 	if !p.terminal {
-		fmt.Fprintln(p.w, text)
+		fmt.Fprintln(p.w, text())
 		return
 	}
-	fmt.Fprintf(p.w, "\r%-*s", p.width, text)
-	p.width = len(text)
+	line := text()
+	fmt.Fprintf(p.w, "\r%-*s", p.width, line)
+	p.width = len(line)
 }
 
 // line shows a line that stays.

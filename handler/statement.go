@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -30,29 +29,24 @@ const statementUsage = `
 func statementCommand(ctx context.Context, args []string) int {
 	var month statement.Month
 	var account string
-	flags := flag.NewFlagSet("statement", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+	flags := newFlags("statement")
 	flags.StringVar(&account, "account", "", "")
 	flags.Func("month", "", func(s string) (err error) { month, err = statement.ParseMonth(s); return err })
-	err := flags.Parse(args)
-	switch {
-	case err == nil && month.IsZero():
+	rest, err := parseFlags(flags, args, 1)
+	if err == nil && month.IsZero() {
 		err = errors.New("--month is missing: say of which month")
-	case err == nil && flags.NArg() > 1:
-		err = fmt.Errorf("%q is one argument too many", flags.Arg(1))
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%v\n\n%s", err, usage)
-		return exitUsage
+		return refused(err)
 	}
 	storage, err := openStorage(os.Getenv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitWrong
 	}
-	dest := flags.Arg(0)
-	if dest == "" {
-		dest = "statement-" + month.String()
+	dest := "statement-" + month.String()
+	if len(rest) > 0 {
+		dest = rest[0]
 	}
 	m := statement.Maker{State: state.New(storage.state), Archive: archive.New(storage.archive), Manifests: manifest.New(storage.archive), Now: time.Now}
 	s, err := m.Make(ctx, month, account)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -41,11 +40,9 @@ func verifyCommand(ctx context.Context, args []string) int {
 	var o verify.Options
 	o.To = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 	var roots *x509.CertPool
-	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+	flags := newFlags("verify")
 	flags.StringVar(&o.Account, "account", "", "")
-	flags.Func("from", "", func(s string) (err error) { o.From, err = export.ParseFrom(s); return err })
-	flags.Func("to", "", func(s string) (err error) { o.To, err = export.ParseTo(s); return err })
+	timeFlags(flags, &o.From, &o.To)
 	flags.Func("tsa-ca", "", func(name string) error {
 		pem, err := os.ReadFile(name)
 		if err == nil {
@@ -53,14 +50,8 @@ func verifyCommand(ctx context.Context, args []string) int {
 		}
 		return err
 	})
-	err := flags.Parse(args)
-	switch {
-	case err == nil && flags.NArg() > 0:
-		err = fmt.Errorf("%q is one argument too many", flags.Arg(0))
-	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "%v\n\n%s", err, usage)
-		return exitUsage
+	if _, err := parseFlags(flags, args, 0); err != nil {
+		return refused(err)
 	}
 	storage, err := openStorage(os.Getenv)
 	if err != nil {
