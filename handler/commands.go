@@ -18,6 +18,8 @@ const usage = `This program is started by the Azure Functions host, without argu
 ` + statementUsage + `
   handler history --job ID [--from TIME] [--to TIME] [--max-reads N]
 ` + historyUsage + `
+  handler import FILE
+` + importUsage + `
   handler version
     says which version of the connector this is.
 
@@ -49,6 +51,8 @@ func command(args []string) int {
 		return statementCommand(ctx, args[1:])
 	case "history":
 		return historyCommand(ctx, args[1:])
+	case "import":
+		return importCommand(ctx, args[1:])
 	case "verify":
 		return verifyCommand(ctx, args[1:])
 	}

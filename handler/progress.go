@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"xarchive/handler/internal/export"
@@ -16,6 +17,7 @@ type progress struct {
 	terminal bool
 	now      func() time.Time
 
+	mu    sync.Mutex
 	shown time.Time // when it was shown last
 	last  int       // how many things were done then
 	width int       // of the line that is on the terminal, in characters
@@ -48,6 +50,8 @@ func (p *progress) update(s export.Status) {
 
 // show shows a text, when so many things are done, unless one was shown a moment ago.
 func (p *progress) show(done int, text func() string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	now := p.now()
 	since := now.Sub(p.shown)
 	if p.terminal && since < terminalEvery || !p.terminal && since < lineEvery && done-p.last < linePer {
@@ -65,12 +69,20 @@ func (p *progress) show(done int, text func() string) {
 
 // line shows a line that stays.
 func (p *progress) line(text string) {
-	p.end()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
 	fmt.Fprintln(p.w, text)
 }
 
 // end takes away the line that is written over.
 func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+}
+
+func (p *progress) clear() {
 	if p.width > 0 {
 		fmt.Fprintf(p.w, "\r%*s\r", p.width, "")
 		p.width = 0

@@ -7,14 +7,13 @@ import (
 	"xarchive/handler/internal/secrets"
 )
 
-// kept is what the connector keeps in its storage account, for commands that only
-// read it.
+// kept is what the connector keeps in its storage account, for commands.
 type kept struct {
 	archive, state *blob.Container
 }
 
-// openStorage returns the containers to which the storage settings lead. Nothing is
-// sent yet, and nothing is ever made or changed in the account.
+// openStorage returns the containers to which the storage settings lead. Nothing is sent
+// yet, and the containers are never made: a command for the wrong account finds nothing.
 func openStorage(getenv func(string) string) (kept, error) {
 	cfg, err := config.LoadArchive(getenv)
 	if err != nil {
@@ -24,7 +23,7 @@ func openStorage(getenv func(string) string) (kept, error) {
 	if err != nil {
 		return kept{}, err
 	}
-	account := blob.Account{URL: cfg.StorageAccountURL, ConnectionString: cfg.StorageConnectionString, HTTP: direct}
+	account := blob.Account{URL: cfg.StorageAccountURL, ConnectionString: cfg.StorageConnectionString, HTTP: direct, Buffers: blob.NewBuffers(uploadMemory)}
 	if account.ConnectionString == "" {
 		if account.Credential, err = secrets.Credential(getenv, direct); err != nil {
 			return kept{}, err

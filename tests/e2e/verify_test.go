@@ -23,9 +23,7 @@ func (w *world) command(args ...string) (int, string) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Minute)
 	defer cancel()
-	c := exec.CommandContext(ctx, filepath.Join(app, "handler"), args...)
-	c.Dir = w.t.TempDir()
-	c.Env = []string{"HOME=" + c.Dir, "STORAGE_CONNECTION_STRING=" + w.Blobs.ConnectionString("")}
+	c := w.terminal(ctx, args...)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	err := c.Run()
@@ -34,6 +32,14 @@ func (w *world) command(args ...string) (int, string) {
 		w.t.Fatal(err)
 	}
 	return c.ProcessState.ExitCode(), out.String()
+}
+
+// terminal is such a process, which is not started yet.
+func (w *world) terminal(ctx context.Context, args ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, filepath.Join(app, "handler"), args...)
+	c.Dir = w.t.TempDir()
+	c.Env = []string{"HOME=" + c.Dir, "STORAGE_CONNECTION_STRING=" + w.Blobs.ConnectionString("")}
+	return c
 }
 
 // TestVerify: an archive that nobody touched verifies; one flipped byte, one message

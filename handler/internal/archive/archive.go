@@ -11,7 +11,7 @@
 // `postid`, `created` (RFC 3339, UTC, ms; X's own times have whole seconds),
 // `kind`, `sha256` (hex, of the blob's bytes); and what varies and is in no message for
 // that: `captured` (RFC 3339, X's clock), `connector` (its version), `digest` (see
-// post.Post.Digest).
+// post.Post.Digest), `export` (hex, the SHA-256 of X's data export that has the post).
 //
 // A post whose id does not tell that date has an empty blob at
 // `<accountId>/ids/<postId>` whose metadata `name` is the message's, so that it is
@@ -82,6 +82,7 @@ type Entry struct {
 	Size    int64     // of the message's bytes; of entries that were found, not of what Put adds
 	Digest  string    // of the post, see post.Post.Digest; "" in messages of older versions
 	Stored  time.Time // UTC, storage's clock; of entries that were found, not of what Put adds
+	Export  string    // SHA-256 (hex) of X's data export that the message is made of; "" if X's API gave the post
 }
 
 // Name returns where an account's message is kept.
@@ -216,6 +217,7 @@ type Message struct {
 	// What of it depends on when it is archived, and is not in the message for that.
 	Captured  time.Time // X's clock
 	Connector string    // version of the connector
+	Export    string    // SHA-256 (hex) of X's data export that it is made of; "" for X's API
 }
 
 func (m Message) metadata(sum string) map[string]string {
@@ -228,6 +230,9 @@ func (m Message) metadata(sum string) map[string]string {
 	}
 	if m.Connector != "" {
 		all["connector"] = m.Connector
+	}
+	if m.Export != "" {
+		all["export"] = m.Export
 	}
 	return all
 }
@@ -251,7 +256,7 @@ func (a *Archive) Put(ctx context.Context, accountID string, m Message, write fu
 	if err != nil {
 		return Entry{}, false, fmt.Errorf("archiving message %s: %w", m.Key, err)
 	}
-	return Entry{Name: name, Key: m.Key, PostID: m.PostID, Created: m.Created.UTC().Truncate(time.Millisecond), Kind: m.Kind, SHA256: info.Metadata["sha256"], Digest: m.Digest}, true, nil
+	return Entry{Name: name, Key: m.Key, PostID: m.PostID, Created: m.Created.UTC().Truncate(time.Millisecond), Kind: m.Kind, SHA256: info.Metadata["sha256"], Digest: m.Digest, Export: m.Export}, true, nil
 }
 
 // noteID writes down where a post is whose id does not tell it. It is done before
@@ -345,7 +350,7 @@ func entry(info blob.Info) (Entry, error) {
 	}
 	postID, _, _ := strings.Cut(key, ".")
 	return Entry{Name: info.Name, Key: key, PostID: postID, Created: created.UTC(),
-		Kind: post.Kind(info.Metadata["kind"]), SHA256: info.Metadata["sha256"], Digest: info.Metadata["digest"], Size: info.Size, Stored: info.Modified}, nil
+		Kind: post.Kind(info.Metadata["kind"]), SHA256: info.Metadata["sha256"], Digest: info.Metadata["digest"], Size: info.Size, Stored: info.Modified, Export: info.Metadata["export"]}, nil
 }
 
 // Supplements returns the further messages about the post of an entry, in the order of

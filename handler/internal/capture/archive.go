@@ -122,7 +122,7 @@ func unreadable(ctx context.Context, err error) bool {
 }
 
 func (t *turn) messageOf(p *post.Post, key string) archive.Message {
-	return archive.Message{Key: key, PostID: p.ID, Created: p.CreatedAt, Kind: p.Kind(), Digest: p.Digest(), Captured: t.xNow(), Connector: t.capture.opt.Version}
+	return archive.Message{Key: key, PostID: p.ID, Created: p.CreatedAt, Kind: p.Kind(), Digest: p.Digest(), Captured: t.xNow(), Connector: t.capture.opt.Version, Export: t.export.SHA256}
 }
 
 // writeError tells whether writing a message failed because of where it is written.
@@ -180,7 +180,7 @@ func (t *turn) retryAside(ctx context.Context) error {
 	left := 0
 	for _, aside := range list {
 		p, err := post.Parse(aside.Raw)
-		t.origins[aside.PostID] = origin{aside.Answered, aside.Origin}
+		t.origins[aside.PostID] = origin{at: aside.Answered, raw: aside.Origin}
 		doc := post.Document{ID: aside.PostID, JSON: aside.Raw, Post: p, Err: err}
 		if doc.Err == nil {
 			out, err := t.archivePost(ctx, doc, 0, t.account.Waiting)

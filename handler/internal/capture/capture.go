@@ -66,6 +66,12 @@ type X interface {
 	WhatIsRefused(ctx context.Context, unauthorized error) error
 }
 
+// Media opens the files of posts by their sources (post.Media.Sources); twitter.Media. Its
+// errors are that type's.
+type Media interface {
+	Open(ctx context.Context, source string) (*twitter.File, error)
+}
+
 // Gone keeps what X said of archived posts that it was asked for by their ids;
 // *gone.Register.
 type Gone interface {
@@ -85,7 +91,7 @@ type Options struct {
 	SignIn   SignIn
 	// Gone keeps which archived posts X no longer gives; nil: nobody does.
 	Gone    Gone
-	Media   twitter.Media
+	Media   Media
 	Format  message.Format
 	Now     func() time.Time
 	Log     *slog.Logger

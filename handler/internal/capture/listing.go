@@ -21,7 +21,7 @@ func (t *turn) list(e archive.Entry) {
 		o.at = t.xNow()
 	}
 	t.listed = append(t.listed, manifest.Line{Key: e.Key, PostID: e.PostID, Path: e.Name, SHA256: e.SHA256, Kind: string(e.Kind),
-		Posted: e.Created, Captured: o.at, Raw: o.raw})
+		Posted: e.Created, Captured: o.at, Raw: o.raw, Export: o.export})
 }
 
 // listGivenUp notes for the manifest what X did not give of an archived post.

@@ -80,7 +80,7 @@ func (e *mediaError) Unwrap() error { return e.err }
 
 // media are the media of a post while its message is written.
 type media struct {
-	from    twitter.Media
+	from    Media
 	files   []*mediaFile
 	bounded bool      // they may take half of the time that is left, and not all of it
 	until   time.Time // end of that half, once reading has begun

@@ -12,12 +12,14 @@ import (
 )
 
 // Every message in the archive goes back to answers of X, which are kept as they came
-// (archive.Raw) and named by the message's line in the manifest.
+// (archive.Raw) and named by the message's line in the manifest, or to X's data export,
+// which has much that is not the archive's and is only named.
 
 // origin is where a post came from.
 type origin struct {
-	at  time.Time // X's clock, when it answered; the zero time if it is not known
-	raw []archive.Raw
+	at     time.Time // X's clock, when it answered; the zero time if it is not known
+	raw    []archive.Raw
+	export string // SHA-256 of X's data export that has it; "" for X's API
 }
 
 // with returns the origin with more answers, each once.
@@ -50,7 +52,7 @@ func (t *turn) keepRaw(ctx context.Context, a twitter.Answer) (state.Retained, e
 // that an older version of the connector retained have no origin.
 func (t *turn) cameFrom(r state.Retained, ids ...string) {
 	for _, id := range ids {
-		t.origins[id] = origin{r.At, r.Raw}
+		t.origins[id] = origin{at: r.At, raw: r.Raw}
 	}
 }
 

@@ -323,6 +323,12 @@ func (t *turn) noteLate(ctx context.Context, created time.Time, key, name string
 	if !created.Before(t.account.Covered.End()) && !t.account.Missing().Contains(at) {
 		return nil // no task can have delivered it: tasks wait for coverage, but not for gaps
 	}
+	return t.noteDelivered(ctx, created, key, name)
+}
+
+// noteDelivered is noteLate for who does not know how far the account is covered by now.
+func (t *turn) noteDelivered(ctx context.Context, created time.Time, key, name string) error {
+	at := state.Range{From: created, To: created.Add(1)}
 	delivered, err := t.capture.opt.State.Delivered(ctx, t.job.ID, t.account.ID)
 	if err != nil || !delivered.Contains(at) {
 		return err

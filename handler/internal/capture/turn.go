@@ -34,6 +34,7 @@ type turn struct {
 	listed   []manifest.Line   // messages that are not in the manifest yet
 	origins  map[string]origin // by post id
 	savedAt  time.Time
+	export   DataExport // that posts are taken from; empty: X gives them
 
 	stated     *state.Stated // what X said in this turn
 	refused    bool          // in its last turn X refused the account's token

@@ -40,7 +40,7 @@ type Note struct {
 	Noticed  time.Time `json:"noticed"`           // UTC; of a gone post: when X first did not give it; of one that is back: when X gave it again
 	LastSeen time.Time `json:"lastSeen,omitzero"` // UTC; of a gone post: when X is last known to have given it
 	Since    time.Time `json:"since,omitzero"`    // UTC; of one that is back: when it was noticed to be gone
-	By       string    `json:"by"`                // who asked X: "audit", "task" or "timeline"
+	By       string    `json:"by"`                // who asked X: "audit", "task" or "timeline"; "export" where its data export says so
 	Why      string    `json:"why,omitempty"`     // of a gone post: X's reason in words
 
 	Answer string `json:"answer,omitempty"` // of a gone post: X's own object, byte for byte
@@ -51,6 +51,7 @@ const (
 	ByAudit    = "audit"
 	ByTask     = "task"
 	ByTimeline = "timeline"
+	ByExport   = "export" // nobody asked X: its data export lists the post among the deleted ones
 )
 
 // Look is what X said of one archived post.

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"time"
 
@@ -192,10 +193,20 @@ func writeAttachments(w io.Writer, m *message.Message, without []leftOut) (n int
 		if _, err := io.WriteString(w, before); err != nil {
 			return n, err
 		}
+		part.Source = address(part.Source, m.PostID)
 		if err := writeAttachment(w, part); err != nil {
 			return n, err
 		}
 	}
+}
+
+// address is where a file can be had on X. One of X's data export has no address of its
+// own, and stands on its post's page.
+func address(source, postID string) string {
+	if u, err := url.Parse(source); err == nil && u.IsAbs() {
+		return source
+	}
+	return "https://x.com/i/status/" + url.PathEscape(postID)
 }
 
 func writeAttachment(w io.Writer, part message.Part) error {

@@ -70,13 +70,17 @@ type Line struct {
 	SHA256   string    `json:"sha256"`   // of the message's bytes (hex)
 	Kind     string    `json:"kind"`     // Tweet, Retweet, Reply, Quote
 	Posted   time.Time `json:"posted"`   // UTC
-	Captured time.Time `json:"captured"` // UTC, X's clock: when X gave it
+	Captured time.Time `json:"captured"` // UTC, X's clock: when X gave it, or made its data export
 
 	// Raw are the answers of X that hold the post that the message is about, that with
 	// the post first, then look-ups of what it lacked; of the statement that X did not give
 	// something, the answer in which it did not. There is none of a message that was
 	// made of another message, or of a post that was set aside.
 	Raw []archive.Raw `json:"raw,omitempty"`
+
+	// Export is the SHA-256 (hex) of X's data export, a zip file, that has the post; "" for a
+	// post that X's API gave.
+	Export string `json:"export,omitempty"`
 
 	// What was given up, of a line of GivenUp.
 	Media    []string `json:"media,omitempty"`    // keys of media

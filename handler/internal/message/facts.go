@@ -44,15 +44,19 @@ func notes(p *post.Post) []string {
 		out = append(out, "X marks this post as possibly sensitive")
 	}
 	note(p.Withheld, "X withholds %s", oneLine(p.Withheld))
-	return out
+	return append(out, exportNotes(p)...)
 }
 
 // foot says what a message is derived from. It must not depend on when the message is
 // written.
 func foot(p *post.Post, document []byte) []string {
 	sum := sha256.Sum256(document)
+	source := "Source: X API v2, post " + p.ID + ". " + documentName + " is what X sent of it"
+	if p.Export != nil {
+		source = "Source: X's own data export, " + oneLine(p.Export.File) + ", post " + p.ID + ". " + documentName + " is what the export has of it"
+	}
 	return []string{
-		"Source: X API v2, post " + p.ID + ". " + documentName + " is what X sent of it, SHA-256 " + hex.EncodeToString(sum[:]) + ".",
+		source + ", SHA-256 " + hex.EncodeToString(sum[:]) + ".",
 		"When it was captured is in the metadata of this message in the archive, with the version of the connector, and in the account's manifest: this message depends on the post alone.",
 	}
 }

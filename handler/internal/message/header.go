@@ -48,6 +48,7 @@ func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, files [
 	for _, n := range slices.Backward(p.Notices()) {
 		state(textField, n.ID+" "+bounded(n.Text.Shown()))
 	}
+	setExport(p, state, raw)
 	if len(s.Changes) > 0 {
 		var words []string
 		for _, c := range s.Changes {

@@ -9,6 +9,9 @@
 //	X-Twitter-Media-Missing          key of a media file that could not be had, and why
 //	X-Twitter-Media-Kept             key of a media file that is not the best copy, where it is from, and why
 //	X-Twitter-Text-Missing           id of a post of whose text X gave only a notice of its own, and that notice
+//	X-Twitter-Source                 export, if the post is from X's own data export and not from its API
+//	X-Twitter-Deleted                when the post was deleted on X, if it stands among the deleted ones of the export; or unknown
+//	X-Twitter-Text-Cut               that the export has not all of the text, and why
 //	X-Twitter-Supplement             only in a supplement: media, media.2, …, version, version.2, …, missing
 //	X-Twitter-Changed                only in a supplement named version: in what it differs from the message before it
 //	X-Twitter-Version-Missing        only in a supplement: id of a version that could not be had, and what is known
@@ -60,7 +63,7 @@ type Format struct {
 // nothing is stated of one that could not be had.
 type Attachment struct {
 	Media  post.Media
-	Source string    // address that Body is read from
+	Source string    // address that Body is read from, or its path in X's data export
 	Name   string    // of the file; see FileNames. Write gives it the extension of its bytes
 	Type   string    // media type; see TypeOf. Where the bytes tell another, that one counts
 	Body   io.Reader // nil if the file is missing

@@ -14,6 +14,7 @@ import (
 
 // Message is an archived message being read.
 type Message struct {
+	PostID     string            // of the post that it is about
 	Post       *post.Post        // nil until post.json was read; see Open
 	Document   []byte            // X's JSON of the post
 	Supplement string            // see Supplement.Name; "" for the post's own message
@@ -48,7 +49,7 @@ func (m *Message) Preview(n int) string { return prefix(m.Supplement, m.Changes)
 type Part struct {
 	Name   string
 	Type   string // media type
-	Source string // address on X that it was read from
+	Source string // address on X that it was read from, or its path in X's data export
 	Body   io.Reader
 }
 
@@ -118,6 +119,7 @@ func (m *Message) readDocument(body io.Reader) (err error) {
 
 // readHeader reads the fields that the document does not tell.
 func (m *Message) readHeader(h mail.Header) (err error) {
+	m.PostID = h.Get("X-Twitter-Post-ID")
 	if m.Supplement = h.Get(supplementField); m.Supplement != "" {
 		if err := checkSupplement(m.Supplement); err != nil {
 			return err

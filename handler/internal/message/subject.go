@@ -23,6 +23,12 @@ func subject(p *post.Post) string {
 	if title == "" {
 		return nameOf(p)
 	}
+	switch {
+	case cutLead(p) != "" && p.Export.Repost:
+		return "Retweet, beginning only: " + title
+	case cutLead(p) != "":
+		return "Beginning only: " + title
+	}
 	switch p.Kind() {
 	case post.Reply:
 		return join("Reply", "to", p.Ref(post.RepliedTo), p.InReplyToUser, title)

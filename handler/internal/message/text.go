@@ -42,7 +42,7 @@ func writeText(b *strings.Builder, v view, indent string) {
 		}
 	}
 	if v.Gone != "" {
-		line("%s – not archived: %s, %s", v.Label, v.Gone, v.URL)
+		line("%s", strings.TrimSuffix(fmt.Sprintf("%s – not archived: %s, %s", v.Label, v.Gone, v.URL), ", "))
 		return
 	}
 	if v.Label != "" {

@@ -21,7 +21,7 @@ type view struct {
 	Date     string
 	URL      string
 	Repeats  bool        // the text only repeats that of the post below
-	NoText   string      // says that the text is a notice of X's; "" for the author's text
+	NoText   string      // says that the text is a notice of X's, or not all of the text; "" for the author's text
 	Text     []post.Span // as X's page shows it
 	Plain    string      // the same in one piece
 	Links    []linkView
@@ -114,6 +114,9 @@ func (w viewer) view(p *post.Post, depth int) view {
 	}
 	if p.Notice {
 		v.NoText = noticeLead
+	}
+	if lead := cutLead(p); lead != "" {
+		v.NoText = lead
 	}
 	var original post.Post // of a repost: what it shows is not shown twice
 	if r := p.Ref(post.Retweeted); r != nil && r.Post != nil {
@@ -227,7 +230,11 @@ func (w viewer) reference(r post.Reference, depth int) view {
 	label := cmp.Or(labels[r.Type], capital(cmp.Or(strings.ReplaceAll(oneLine(string(r.Type)), "_", " "), "refers to")))
 	shade := [2]string{"#f6f7f8", "#e8ecef"}[depth%2]
 	if r.Post == nil {
-		return view{Label: label, Shade: shade, URL: "https://x.com/i/status/" + url.PathEscape(r.ID), Gone: cmp.Or(oneLine(r.Why), "X did not send it, and gave no reason")}
+		gone := view{Label: label, Shade: shade, Gone: cmp.Or(oneLine(r.Why), "X did not send it, and gave no reason")}
+		if r.ID != "" {
+			gone.URL = "https://x.com/i/status/" + url.PathEscape(r.ID)
+		}
+		return gone
 	}
 	c := w.view(r.Post, depth+1)
 	c.Label, c.Shade = label, shade

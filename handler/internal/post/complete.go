@@ -73,7 +73,7 @@ func Complete(doc Document, found Page) Document {
 
 // open reads a document; root is nil if it cannot be read.
 func (d Document) open() (e envelope, in *includes, root *object[wirePost]) {
-	if json.Unmarshal(d.JSON, &e) != nil {
+	if json.Unmarshal(d.JSON, &e) != nil || e.Source == ExportSource {
 		return e, nil, nil
 	}
 	in = newIncludes(e.Includes, nil)

@@ -83,6 +83,7 @@ type envelope struct {
 	Includes wireIncludes      `json:"includes"`
 	Errors   []json.RawMessage `json:"errors"`
 	Meta     *Meta             `json:"meta"`
+	Source   string            `json:"source"` // of a document: ExportSource, or ""
 }
 
 // SplitPage takes an answer apart, in either vocabulary. more are answers to look-ups

@@ -20,6 +20,11 @@ type Media struct {
 	Height     int // pixels
 	Duration   time.Duration
 	Variants   []Variant
+
+	// Export: the media is in X's own data export, where File is the path of its file; ""
+	// if the export has none.
+	Export bool
+	File   string
 }
 
 // Still is the type of a video's still picture; see [Media.Still].
@@ -94,6 +99,12 @@ func (m Media) Still() (Media, bool) {
 // the address that X gives for it. The playlist of a stream (m3u8) is listed where X names
 // nothing else; a still picture of a video is no copy of it and is not.
 func (m Media) Sources() []string {
+	switch {
+	case m.Export && m.File == "":
+		return nil
+	case m.Export:
+		return []string{m.File}
+	}
 	switch m.Type {
 	case "photo":
 		return photoSources(m.URL)
@@ -134,6 +145,8 @@ func (m Media) NoFile() string {
 	switch {
 	case len(m.Sources()) > 0:
 		return ""
+	case m.Export:
+		return "X's data export does not have its file"
 	case m.Undescribed():
 		return "X did not describe it"
 	}

@@ -19,6 +19,9 @@ func Parse(document []byte) (*Post, error) {
 	if err := json.Unmarshal(document, &e); err != nil {
 		return nil, fmt.Errorf("reading a post's document: %w", err)
 	}
+	if e.Source == ExportSource {
+		return parseExport(document)
+	}
 	p := readObject[wirePost](e.Data)
 	if err := CheckID(p.value.ID); err != nil {
 		return nil, fmt.Errorf("reading a post's document: %w", err)

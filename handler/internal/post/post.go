@@ -7,7 +7,8 @@
 // with many posts apart into documents, each with the [Post] that it holds;
 // [Parse] reads the same Post from a document alone. The document is what the
 // archive keeps as evidence; everything shown to a person is derived from it and
-// can be derived again.
+// can be derived again. A post of X's own data export has a document of another form,
+// see [Exported].
 //
 // # Times
 //
@@ -70,6 +71,10 @@ type Post struct {
 	// because of a policy, a copyright claim or a demand to withhold. Text is that
 	// notice; the author's words are not known.
 	Notice bool
+
+	// Export is what is peculiar to a post of X's own data export; nil for one that X's
+	// API gave.
+	Export *Export
 
 	// Problems lists what X sent that could not be read, in words. The
 	// document still holds it.

@@ -111,15 +111,25 @@ func (m Media) open(ctx context.Context, address string) (*File, error) {
 	if err := d.connect(); err != nil {
 		return nil, err
 	}
-	f := &File{Address: address, stream: d, body: bufio.NewReader(d)}
+	return newFile(address, d, func() string { return d.says })
+}
+
+// NewFile returns a media file that is read from elsewhere than X's media servers. It
+// closes the stream if that cannot be read.
+func NewFile(source string, stream io.ReadCloser) (*File, error) {
+	return newFile(source, stream, func() string { return "" })
+}
+
+func newFile(address string, stream io.ReadCloser, says func() string) (*File, error) {
+	f := &File{Address: address, stream: stream, body: bufio.NewReader(stream)}
 	if _, err := f.body.Peek(1); err != nil && err != io.EOF {
-		d.Close()
+		stream.Close()
 		return nil, err
 	}
 	// What came first is enough: a dozen bytes tell a picture or a film. More may take
 	// as long as the server likes, and other files wait.
 	head, _ := f.body.Peek(f.body.Buffered())
-	f.ContentType = contentType(head, d.says)
+	f.ContentType = contentType(head, says())
 	return f, nil
 }
 
