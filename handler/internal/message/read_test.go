@@ -163,7 +163,7 @@ func TestMailReaders(t *testing.T) {
 		t.Fatalf("%d messages, %v; want 20 or more", len(files), err)
 	}
 	out, err := exec.Command(python, append([]string{"-c", `
-import sys, json, re, email, email.policy
+import sys, json, re, datetime, email, email.policy
 for name in sys.argv[1:]:
     m = email.message_from_binary_file(open(name, "rb"), policy=email.policy.default)
     for p in m.walk():
@@ -175,7 +175,11 @@ for name in sys.argv[1:]:
             assert not p.defects, (name, p.defects)
     doc = json.loads([p for p in m.walk() if p.get_filename() == "post.json"][0].get_payload(decode=True))
     post = doc["data"]
-    assert m["x-twitter-post-id"] == post["id"] and m["date"].datetime.isoformat()[:19] == post["created_at"][:19], name
+    created = post["created_at"][:19]
+    if doc.get("source") == "export":
+        created = datetime.datetime.strptime(post["created_at"], "%a %b %d %H:%M:%S %z %Y").isoformat()[:19]
+    assert m["x-twitter-source"] == doc.get("source"), name
+    assert m["x-twitter-post-id"] == post["id"] and m["date"].datetime.isoformat()[:19] == created, name
     text, html = m.get_body(("plain",)).get_content(), m.get_body(("html",)).get_content()
     related = [p for p in m.walk() if p.get_content_type() == "multipart/related"]
     cids = {p["content-id"][1:-1] for p in m.walk() if p["content-id"]}
