@@ -246,9 +246,6 @@ func (t *turn) countImported(ctx context.Context, p *post.Post) {
 	if p.Version() > 1 {
 		t.account.Versions++
 	}
-	if p.Export.Deleted { // X does not count it
-		t.account.Gone++
-	}
 	t.capture.opt.Telemetry.PostArchived(ctx, t.account.ID, string(p.Kind()))
 }
 
