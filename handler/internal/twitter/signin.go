@@ -15,6 +15,7 @@ import (
 	gotwitter "github.com/g8rswimmer/go-twitter/v2"
 
 	"xarchive/handler/internal/fault"
+	"xarchive/handler/internal/post"
 )
 
 // A sign-in is OAuth 1.0a's three-legged flow (RFC 5849, section 2):
@@ -89,7 +90,7 @@ func AccessToken(ctx context.Context, hc *http.Client, baseURL string, app App, 
 	// The oauth1 library drops whose token it is.
 	answer, err := url.ParseQuery(strings.TrimSpace(string(body)))
 	account := Account{Token: token, UserID: answer.Get("user_id"), ScreenName: answer.Get("screen_name")}
-	if err != nil || account.UserID == "" {
+	if err != nil || post.CheckID(account.UserID) != nil { // blobs are named by it
 		return Account{}, fmt.Errorf("ending a sign-in with X: %w: it does not say whose token it gave", ErrUnavailable)
 	}
 	return account, nil
@@ -112,6 +113,9 @@ func Me(ctx context.Context, hc *http.Client, baseURL string, app App, token Tok
 		return User{}, fmt.Errorf("%s: counting what X sent: %w", what, err)
 	}
 	u, err := readUser(rec.body)
+	if err == nil && post.CheckID(u.ID) != nil {
+		err = fmt.Errorf("%w: it names no account", ErrIncomplete)
+	}
 	if err != nil {
 		return User{}, fmt.Errorf("%s: %w", what, err)
 	}

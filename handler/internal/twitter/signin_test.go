@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -134,6 +135,23 @@ func TestSignInRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSignInOfNobody: an answer whose account id is none, be it with line ends or a path, gives
+// no account: blobs are named by it.
+func TestSignInOfNobody(t *testing.T) {
+	for _, id := range []string{"", "7\r\nX-Evil: 1", "../../7", "7/8", "+7", "0", "seven"} {
+		w := newWorld(t)
+		w.answers(http.StatusOK, url.Values{"oauth_token": {"t"}, "oauth_token_secret": {"s"}, "user_id": {id}, "screen_name": {"x"}}.Encode())
+		if account, err := AccessToken(t.Context(), w.http, w.url, signInApp, signInRequest, "v"); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%q: %+v, %v", id, account, err)
+		}
+		body, _ := json.Marshal(map[string]any{"data": map[string]string{"id": id, "name": "x", "username": "x"}})
+		w.answers(http.StatusOK, string(body))
+		if me, err := Me(t.Context(), w.http, w.url, signInApp, Token{"t", "s"}, nil); !errors.Is(err, ErrIncomplete) {
+			t.Errorf("%q: %+v, %v", id, me, err)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func Start(ctx context.Context, o Options) (s *Server, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the OpenID provider: %w", err)
 	}
-	s = &Server{url: fmt.Sprintf("https://localhost:%d", listener.Addr().(*net.TCPAddr).Port), tenant: o.TenantID}
+	s = &Server{url: fmt.Sprintf("https://127.0.0.1:%d", listener.Addr().(*net.TCPAddr).Port), tenant: o.TenantID}
 	inner, err := s.run(ctx, o)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the OpenID provider: %w", err), listener.Close())
