@@ -32,8 +32,8 @@ test: tests/node_modules/.ready tests/browser/node_modules/.ready chromium compi
 race: go-is-there tests/node_modules/.ready ## the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -count=1 -race -timeout 15m $(RACE)
 
-attack: go-is-there tests/node_modules/.ready ## 20,000 made-up requests at every door of the running connector
-	$(GO) test -count=1 -timeout 15m ./tests/attack -v -requests 20000
+attack: go-is-there tests/node_modules/.ready ## 20,000 made-up requests at every door of the running connector; SEED=3 repeats a run
+	$(GO) test -count=1 -timeout 15m ./tests/attack -v -requests 20000 $(if $(SEED),-seed $(SEED))
 
 bench: compiled ## what the connector costs (calls, bytes, CPU, memory), into docs/performance.md; Linux only
 	@$(BIN)/stage $(NATIVE) && $(GO) run ./tests/bench -app $(NATIVE) -doc docs/performance.md

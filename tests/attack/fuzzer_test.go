@@ -29,13 +29,15 @@ var (
 	// calls need authorization; pages show a stranger a form at most.
 	calls = []string{"/setup/Validate", "/job/IsCreated", "/job/OnDeleted", "/job/OnRemediation", "/api/Configuration", "/data/OnDownloadRequest",
 		"/api/ConnectorSetup/OAuthUrl", "/api/ConnectorSetup/StoreToken", "/api/ConnectorSetup/GetEntities", "/api/ConnectorSetup/SavePage", "/api/ConnectorSetup/DeleteToken"}
-	pages = []string{"/", "/Configure", "/Status", "/preview/OnJobCreating", "/Views/TwitterOAuth", "/Views/SignOut", "/Views/style.css", "/Views/page.js", "/Views/icon.svg", "/api/health"}
+	pages = []string{"/", "/Configure", "/Status", "/preview/OnJobCreating", "/Views/TwitterOAuth", "/Views/SignOut", "/Views/style.css", "/Views/page.js", "/Views/icon.svg", "/api/health",
+		"/Views/SignIn", "/Views/Entra", "/Views/Entra/Return", "/Views/Changes", "/Archive", "/Archive/Message", "/Archive/File", "/Archive/Body", "/Status/Account"}
 	other = []string{"/ingest", "/Ingest/", "/admin/host/status", "/admin/functions/ingest", "/runtime/webhooks", "/.env", "/local.settings.json", "/host.json", "/handler",
 		"/api/ingest", "/connector", "/robots.txt", "/debug/pprof/", "/metrics", "/swagger", "/../../etc/passwd", "/Views/../../host.json", "/Views/%2e%2e/handler"}
 
-	parameters = []string{"jobId", "JOBID", "tenantId", "jobType", "redirectUrl", "remediationType", "loginUrl", "oauth_token", "oauth_verifier", "denied", "v", "account", "saved", "q", "n", "id", "from", "to"}
-	members    = []string{"JobId", "TaskId", "StartTime", "EndTime", "DirtyEntities", "BlobSasUri", "TwitterApiKeyValue", "AADAppIdValue", "temporaryAccessCode", "redirectUrl", "jobId", "Id", "Name", "__proto__"}
-	values     = []string{"", "job-z", ".", "..", "../../jobs/x", "a.", "a/b", "a%2Fb", "a\x00b", "a\r\nSet-Cookie: x=y", "<script>alert(1)</script>", "' OR 1=1 --", "${jndi:ldap://x}", "{{7*7}}",
+	parameters = []string{"jobId", "JOBID", "tenantId", "jobType", "redirectUrl", "remediationType", "loginUrl", "oauth_token", "oauth_verifier", "denied", "v", "account", "saved", "q", "n", "id", "from", "to",
+		"state", "code", "error", "error_description", "do", "name", "kind", "text", "month", "before", "job", "tasks"}
+	members = []string{"JobId", "TaskId", "StartTime", "EndTime", "DirtyEntities", "BlobSasUri", "TwitterApiKeyValue", "AADAppIdValue", "temporaryAccessCode", "redirectUrl", "jobId", "Id", "Name", "__proto__"}
+	values  = []string{"", "job-z", ".", "..", "../../jobs/x", "a.", "a/b", "a%2Fb", "a\x00b", "a\r\nSet-Cookie: x=y", "<script>alert(1)</script>", "' OR 1=1 --", "${jndi:ldap://x}", "{{7*7}}",
 		"Twitter", "Relogin", "0", "-1", "1e309", "9223372036854775808", "99999999999999999999", "2026-01-31T13:45:00Z", "0001-01-01T00:00:00", "9999-12-31T23:59:59.9999999", "2026-02-30T25:61:61",
 		"https://evil.example/oauth/authenticate?oauth_token=x", "javascript:alert(1)", "//evil.example", "http://169.254.169.254/metadata/identity/oauth2/token",
 		"https://example.blob.core.windows.net/container?sv=2024-11-04&sr=c&sp=wc&sig=c2ln", "https://localhost/c?sig=x", "file:///etc/passwd",
@@ -216,7 +218,7 @@ func (f *fuzzer) body(header http.Header) string {
 		return b.String()
 	case 2:
 		header.Set("Content-Type", "application/x-www-form-urlencoded")
-		form := url.Values{"csrf": {pick(f, values)}, "do": {pick(f, []string{"enter", "save", "test", "sign-in", "x"})}, "tenantId": {sandbox.TenantID}, "secret": {pick(f, values)}}
+		form := url.Values{"csrf": {pick(f, values)}, "do": {pick(f, []string{"enter", "save", "test", "sign-in", "export", "verify", "statement", "acknowledge", "x"})}, "tenantId": {sandbox.TenantID}, "secret": {pick(f, values)}}
 		for range f.IntN(3) {
 			form.Set(pick(f, members), pick(f, values))
 		}
