@@ -288,7 +288,7 @@ func public(path, text string) bool {
 			return true
 		}
 	}
-	if health := strings.Contains(strings.ToLower(path), "/api/health"); health && !strings.Contains(text, "jobs") && (strings.Contains(text, `{"level":`) || strings.HasSuffix(text, "]")) {
+	if health := strings.Contains(strings.ReplaceAll(strings.ToLower(path), "/./", "/"), "/api/health"); health && !strings.Contains(text, "jobs") && (strings.Contains(text, `{"level":`) || strings.HasSuffix(text, "]")) {
 		return true
 	}
 	// A HEAD: the header alone, of a page.
