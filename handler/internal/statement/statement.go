@@ -105,6 +105,10 @@ type Account struct {
 	New     int  // messages that were archived in the month, whenever they were posted
 	GivenUp int  // posts of which X did not give all, given up in the month
 
+	// Stated is X's own number of all of the account's posts, of all months, beside what
+	// was archived then; nil where X was not asked, or did not answer.
+	Stated *state.Stated
+
 	// Today's.
 	Waiting   int // posts of which something is still asked for
 	SetAside  int // posts that could not be made into messages
@@ -192,6 +196,7 @@ func (m Maker) account(ctx context.Context, month Month, id string, jobs []state
 	if err != nil && !errors.Is(err, state.ErrDamaged) {
 		return a, err
 	}
+	a.Stated = record.Stated
 	a.Waiting, a.SetAside, a.Covered, a.Verified = len(record.Waiting), record.SetAside.Posts, record.Covered.End(), known.Sound
 	if known.Last != nil {
 		for _, f := range known.Last.Report.Faults() {
@@ -276,7 +281,7 @@ func (s Statement) CSV(w io.Writer) error {
 	for _, k := range Kinds {
 		head = append(head, strings.ToLower(string(k)))
 	}
-	head = append(head, "posts", "further_messages", "gone", "gaps", "not_the_connectors", "archived_in_month", "given_up_in_month", "waiting", "set_aside", "read_until", "verified_until", "faults", "delivered_until", "made")
+	head = append(head, "posts", "further_messages", "gone", "gaps", "not_the_connectors", "archived_in_month", "given_up_in_month", "waiting", "set_aside", "read_until", "verified_until", "faults", "delivered_until", "x_states_posts", "x_stated_on", "archived_then", "gone_then", "missing_then", "made")
 	if err := out.Write(head); err != nil {
 		return err
 	}
@@ -293,8 +298,13 @@ func (s Statement) CSV(w io.Writer) error {
 		if a.Listed {
 			archived, givenUp = strconv.Itoa(a.New), strconv.Itoa(a.GivenUp)
 		}
+		stated := make([]string, 5) // empty where X's number is not known
+		if x := a.Stated; x != nil {
+			stated = []string{strconv.Itoa(x.Posts), x.At.UTC().Format(time.DateOnly), strconv.Itoa(x.Archived), strconv.Itoa(x.Gone), strconv.Itoa(max(0, x.Missing))}
+		}
 		line = append(line, strconv.Itoa(a.Total()), strconv.Itoa(a.Further), strconv.Itoa(a.Gone), a.gaps(), strconv.Itoa(a.Foreign), archived, givenUp,
-			waiting, aside, moment(a.Covered), moment(a.Verified), strconv.Itoa(a.Faults), moment(a.Delivered), moment(s.Made))
+			waiting, aside, moment(a.Covered), moment(a.Verified), strconv.Itoa(a.Faults), moment(a.Delivered))
+		line = append(append(line, stated...), moment(s.Made))
 		if err := out.Write(line); err != nil {
 			return err
 		}
@@ -316,6 +326,7 @@ var page string
 
 var pageTemplate = template.Must(template.New("statement").Funcs(template.FuncMap{
 	"number": health.Number,
+	"day":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
 	"moment": func(t time.Time) string {
 		if t.IsZero() {
 			return "not known"

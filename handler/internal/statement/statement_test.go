@@ -70,6 +70,7 @@ func TestStatement(t *testing.T) {
 	r.Account.Gaps = []state.Gap{gap, {Range: state.Range{From: day(11, 3), To: day(11, 4)}, Why: state.LeftOut}}
 	r.Account.Covered = state.Ranges{{From: day(10, 3), To: day(11, 5)}}
 	r.Account.SetAside.Posts = 2
+	r.Account.Stated = &state.Stated{At: day(11, 5), Posts: 1230, Archived: 1227, Gone: 2, Missing: 5}
 	must(r.Save(ctx))
 	must(kept.UpdateJob(ctx, "j", func(j *state.Job) error {
 		*j = state.Job{V: 1, ID: "j", TenantID: "t", AccountID: "7", AccountName: "=cmd|' /C calc'!A0", Handle: "contoso", CreatedAt: day(9, 1)}
@@ -95,7 +96,8 @@ func TestStatement(t *testing.T) {
 	for name, want := range map[string]string{"month": "2026-10", "account": "7", "name": "'=cmd|' /C calc'!A0 (@contoso)", "tweet": "1", "reply": "1", "quote": "1", "retweet": "1", "posts": "4",
 		"further_messages": "1", "gone": "1", "gaps": "2026-09-15T12:00:00Z to 2026-10-03T12:00:00Z (left_out)", "not_the_connectors": "0",
 		"archived_in_month": "4", "given_up_in_month": "1", "waiting": "0", "set_aside": "2", "read_until": "2026-11-05T12:00:00Z",
-		"verified_until": "2026-11-05T12:00:00Z", "faults": "0", "delivered_until": "", "made": "2026-11-06T12:00:00Z"} {
+		"verified_until": "2026-11-05T12:00:00Z", "faults": "0", "delivered_until": "",
+		"x_states_posts": "1230", "x_stated_on": "2026-11-05", "archived_then": "1227", "gone_then": "2", "missing_then": "5", "made": "2026-11-06T12:00:00Z"} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
 		}
@@ -108,6 +110,20 @@ func TestStatement(t *testing.T) {
 	must(s.HTML(&out))
 	if _, err := html.Parse(strings.NewReader(out.String())); err != nil || !strings.Contains(out.String(), "15 Sep 2026, 12:00 UTC to 3 Oct 2026, 12:00 UTC") {
 		t.Errorf("%v\n%s", err, out.String())
+	}
+	if !strings.Contains(out.String(), "<td>1,230, on 5 Nov 2026 (UTC)</td>") || !strings.Contains(out.String(), `<span class="bad">5</span>`) {
+		t.Errorf("X's own number is not on the page:\n%s", out.String())
+	}
+	s.Accounts[0].Stated = nil // X was never asked
+	out.Reset()
+	must(s.HTML(&out))
+	if !strings.Contains(out.String(), "all months</th><td>not known</td>") {
+		t.Errorf("X's number is not said to be unknown:\n%s", out.String())
+	}
+	out.Reset()
+	must(s.CSV(&out))
+	if !strings.Contains(out.String(), ",,,,,,2026-11-06T12:00:00Z") {
+		t.Errorf("X's number is not empty:\n%s", out.String())
 	}
 	if _, err := m.Make(ctx, month, "8"); fault.CauseOf(err) != fault.NotFound {
 		t.Errorf("a statement of an account that is not there: %v", err)
@@ -126,7 +142,7 @@ func TestStatement(t *testing.T) {
 		}
 		out.Reset()
 		must(s.CSV(&out))
-		if !strings.Contains(out.String(), "\r\n2026-10,8,8,1,0,0,0,1,0,0,not known,0,,,,,,,0,,2026-11-06T12:00:00Z\r\n") {
+		if !strings.Contains(out.String(), "\r\n2026-10,8,8,1,0,0,0,1,0,0,not known,0,,,,,,,0,,,,,,,2026-11-06T12:00:00Z\r\n") {
 			t.Errorf("the statement is %s", out.String())
 		}
 		out.Reset()
