@@ -117,8 +117,12 @@ func verifyAccount(ctx context.Context, o verify.Options, states *state.Store) b
 // end was cut off, and the messages of that end with it. Finding nothing to verify is not
 // well: nothing is shown by it.
 func sayVerified(w io.Writer, account string, r verify.Report, endKnown bool) bool {
-	fmt.Fprintf(w, "Account %s: %s and %s of X read (%s), %s of the manifest compared.\n", account,
-		count(r.Messages, "message"), count(r.Raw, "raw answer"), size(r.Bytes), count(r.Lines, "line"))
+	notes := ""
+	if r.Notes > 0 {
+		notes = " and " + count(r.Notes, "note") + " beside them"
+	}
+	fmt.Fprintf(w, "Account %s: %s%s and %s of X read (%s), %s of the manifest compared.\n", account,
+		count(r.Messages, "message"), notes, count(r.Raw, "raw answer"), size(r.Bytes), count(r.Lines, "line"))
 	for _, kind := range r.Faults() {
 		for _, fault := range kind.Named {
 			fmt.Fprintf(w, "%s: %s\n", strings.ToUpper(kind.What), fault)
@@ -132,6 +136,9 @@ func sayVerified(w io.Writer, account string, r verify.Report, endKnown bool) bo
 	}
 	if r.Stamps > 0 {
 		fmt.Fprintf(w, "%s of the manifest checked; the newest states that the manifest up to it was there at %s.\n", count(r.Stamps, "time stamp"), r.StampedTo.UTC().Format(time.RFC3339))
+	}
+	if r.UnlistedNotes > 0 {
+		fmt.Fprintf(w, "%s beside messages, of posts that are gone from X or back, from before the manifest listed notes: whoever could write the note could write the hash beside it, too.\n", count(r.UnlistedNotes, "note"))
 	}
 	if r.Untrusted > 0 {
 		fmt.Fprintf(w, "%s by a signer that leads to no root that is trusted here, and so prove nothing: name the authority's root with --tsa-ca.\n", count(r.Untrusted, "time stamp"))

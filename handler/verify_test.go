@@ -20,6 +20,8 @@ func TestWhatVerifySays(t *testing.T) {
 		"all is listed, to the end":  {verify.Report{Messages: 3, Lines: 3}, true, true, all, "not known"},
 		"some from before":           {verify.Report{Messages: 3, Lines: 2, Unlisted: 1}, true, true, "1 message of them is in no manifest", all},
 		"none is listed":             {verify.Report{Messages: 3, Unlisted: 3}, true, true, "3 messages of them are in no manifest", all},
+		"notes from before":          {verify.Report{Messages: 3, Lines: 3, Notes: 2, UnlistedNotes: 1}, true, true, "1 note beside messages, of posts that are gone", "not known"},
+		"notes are read":             {verify.Report{Messages: 3, Lines: 5, Notes: 2}, true, true, "3 messages and 2 notes beside them and 0 raw answers", "not known"},
 		"the end is not known":       {verify.Report{Messages: 3, Lines: 3}, false, false, "not known", all},
 		"neither":                    {verify.Report{Messages: 3, Lines: 2, Unlisted: 1}, false, false, "not known", all},
 		"altered":                    {verify.Report{Messages: 3, Lines: 3, Altered: verify.Faults{Count: 1, Named: []string{"a"}}}, true, false, "NOT as it was written", all},

@@ -95,6 +95,14 @@ func TestGone(t *testing.T) {
 	w.wantKeys(account, posts...)
 	if exit, says := w.command("verify", "--account", account); exit != 0 {
 		t.Errorf("an archive with notes does not verify: %d %s", exit, says)
+	} else if !strings.Contains(says, "and 2 notes beside them") {
+		t.Errorf("the notes are not read: %s", says)
+	}
+	if _, err := c.NewBlobClient(name+".back.json").Delete(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if exit, says := w.command("verify", "--account", account); exit != 1 || !strings.Contains(says, "MISSING: "+name+".back.json") {
+		t.Errorf("a note that was removed is not found: %d %s", exit, says)
 	}
 	w.wantClean()
 }

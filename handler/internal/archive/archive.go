@@ -83,6 +83,10 @@ type Entry struct {
 	Digest  string    // of the post, see post.Post.Digest; "" in messages of older versions
 	Stored  time.Time // UTC, storage's clock; of entries that were found, not of what Put adds
 	Export  string    // SHA-256 (hex) of X's data export that the message is made of; "" if X's API gave the post
+
+	// Note is what a note beside a message notes, such as "gone", of an entry that is none
+	// of a message; then Created, Kind and Digest are not known.
+	Note string
 }
 
 // Name returns where an account's message is kept.

@@ -56,7 +56,7 @@ func (a *Archive) belowBack(ctx context.Context, prefix string, layouts []string
 // dayBack yields a day's messages, the newest first.
 func (a *Archive) dayBack(ctx context.Context, folder string, start, end time.Time, before string, yield func(Entry, error) bool) bool {
 	var list []Entry
-	goOn := a.day(ctx, folder, start, end, "", func(e Entry, err error) bool {
+	goOn := a.day(ctx, folder, start, end, "", nil, func(e Entry, err error) bool {
 		switch {
 		case errors.Is(err, ErrForeign):
 		case err != nil:

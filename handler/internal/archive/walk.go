@@ -34,7 +34,7 @@ func (a *Archive) Walk(ctx context.Context, accountID string, start, end time.Ti
 				yield(Entry{}, err)
 				return
 			}
-			if !a.day(ctx, folder, start, end, after, yield) {
+			if !a.day(ctx, folder, start, end, after, nil, yield) {
 				return
 			}
 		}
@@ -103,8 +103,9 @@ func dayOf(accountID, name string) (time.Time, bool) {
 	return day, err == nil
 }
 
-// day yields a day's messages; it reports whether the walk goes on.
-func (a *Archive) day(ctx context.Context, folder string, start, end time.Time, after string, yield func(Entry, error) bool) bool {
+// day yields a day's messages; it reports whether the walk goes on. The day's notes are
+// added to notes, unless it is nil.
+func (a *Archive) day(ctx context.Context, folder string, start, end time.Time, after string, notes *[]Entry, yield func(Entry, error) bool) bool {
 	var list []Entry
 	for info, err := range a.blobs.List(ctx, folder, true) {
 		if err != nil {
@@ -112,6 +113,9 @@ func (a *Archive) day(ctx context.Context, folder string, start, end time.Time, 
 			return false
 		}
 		if !strings.HasSuffix(info.Name, ".eml") {
+			if n, is := note(info); is && notes != nil {
+				*notes = append(*notes, n)
+			}
 			continue
 		}
 		e, err := entry(info)

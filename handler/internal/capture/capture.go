@@ -75,7 +75,7 @@ type Media interface {
 // Gone keeps what X said of archived posts that it was asked for by their ids;
 // *gone.Register.
 type Gone interface {
-	Note(ctx context.Context, jobID, accountID, by string, looks []gone.Look) (newlyGone, back int, err error)
+	Note(ctx context.Context, jobID, accountID, by string, looks []gone.Look, list func(context.Context, []manifest.Line) error) (newlyGone, back int, err error)
 }
 
 // SignIn opens X for a job's account. fresh asks for keys and token from the vault,

@@ -23,7 +23,7 @@ func (t *turn) noteGone(ctx context.Context, by string, page post.Page, entries 
 	if t.capture.opt.Gone == nil {
 		return nil
 	}
-	if _, _, err := t.capture.opt.Gone.Note(ctx, t.job.ID, t.account.ID, by, Looks(page, entries)); err != nil {
+	if _, _, err := t.capture.opt.Gone.Note(ctx, t.job.ID, t.account.ID, by, Looks(page, entries), t.listNow); err != nil {
 		return fmt.Errorf("noting which posts are gone: %w", err)
 	}
 	return nil

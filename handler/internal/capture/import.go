@@ -229,7 +229,7 @@ func (t *turn) tryListing(ctx context.Context, outs []imported) (done Imported, 
 		return done, err
 	}
 	if t.capture.opt.Gone != nil && len(looks) > 0 {
-		if _, _, err := t.capture.opt.Gone.Note(claimed, t.job.ID, t.account.ID, gone.ByExport, looks); err != nil {
+		if _, _, err := t.capture.opt.Gone.Note(claimed, t.job.ID, t.account.ID, gone.ByExport, looks, under.listNow); err != nil {
 			return done, fmt.Errorf("noting which posts are deleted: %w", err)
 		}
 	}

@@ -31,6 +31,12 @@ func (t *turn) listGivenUp(w state.Waiting) {
 		Media: w.Media, Versions: w.Versions, Text: w.Text, Why: w.Why})
 }
 
+// listNow has lines in the account's manifest, with what else is to be listed.
+func (t *turn) listNow(ctx context.Context, lines []manifest.Line) error {
+	t.listed = append(t.listed, lines...)
+	return t.writeManifest(ctx)
+}
+
 // writeManifest lists what was archived since the last time. It comes before the
 // account is saved: progress that is written down is listed, and what a crash leaves
 // listed without progress is listed again.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
@@ -78,6 +79,12 @@ func (v *Visit) Change(change func(*state.Account)) {
 
 // Save writes the account down as it is now, and lists what was archived.
 func (v *Visit) Save(ctx context.Context) error { return v.turn.save(ctx) }
+
+// List has lines in the account's manifest.
+func (v *Visit) List(ctx context.Context, lines []manifest.Line) error {
+	v.changed = true
+	return v.turn.listNow(ctx, lines)
+}
 
 // Look asks X for archived posts by their ids, [twitter.MaxLookup] at most, without what
 // they refer to. X's refusals are the visitor's own business: they are no problem of the

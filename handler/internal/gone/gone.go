@@ -13,6 +13,8 @@ package gone
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +22,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/archive"
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
@@ -72,7 +75,10 @@ type Register struct {
 // Note takes what X said of an account's archived posts. What is new is kept beside the
 // message, listed in the account's record, and noted to be told to the Import service.
 // Repeating it is harmless. It returns how many posts are newly gone and how many are back.
-func (r *Register) Note(ctx context.Context, jobID, accountID, by string, looks []Look) (gone, back int, err error) {
+//
+// listNow must have the lines in the account's manifest when it returns: the account's record
+// names a post as gone only when the note about it is listed.
+func (r *Register) Note(ctx context.Context, jobID, accountID, by string, looks []Look, listNow func(context.Context, []manifest.Line) error) (gone, back int, err error) {
 	if len(looks) == 0 {
 		return 0, 0, nil
 	}
@@ -81,6 +87,7 @@ func (r *Register) Note(ctx context.Context, jobID, accountID, by string, looks 
 		return 0, 0, fmt.Errorf("reading which posts of account %s are gone: %w", accountID, err)
 	}
 	var changed []state.GonePost
+	var lines []manifest.Line
 	for _, l := range looks {
 		known := list.Find(l.Entry.PostID)
 		missing := known != nil && known.Back.IsZero()
@@ -88,11 +95,12 @@ func (r *Register) Note(ctx context.Context, jobID, accountID, by string, looks 
 			continue
 		}
 		var p state.GonePost
+		var line manifest.Line
 		if l.Problem != nil {
-			p, err = r.gone(ctx, jobID, accountID, by, l, known)
+			p, line, err = r.gone(ctx, jobID, accountID, by, l, known)
 			gone++
 		} else {
-			p, err = r.back(ctx, jobID, accountID, by, l, *known)
+			p, line, err = r.back(ctx, jobID, accountID, by, l, *known)
 			back++
 		}
 		if err != nil {
@@ -107,10 +115,13 @@ func (r *Register) Note(ctx context.Context, jobID, accountID, by string, looks 
 		if err != nil {
 			return gone, back, err
 		}
-		changed = append(changed, p)
+		changed, lines = append(changed, p), append(lines, line)
 	}
 	if len(changed) == 0 {
 		return gone, back, nil
+	}
+	if err := listNow(ctx, lines); err != nil {
+		return gone, back, fmt.Errorf("listing notes in the manifest: %w", err)
 	}
 	return gone, back, r.State.AddGone(ctx, accountID, changed...)
 }
@@ -124,7 +135,7 @@ func numbered(kind string, n int) string {
 }
 
 // gone keeps that X no longer gives a post.
-func (r *Register) gone(ctx context.Context, jobID, accountID, by string, l Look, known *state.GonePost) (state.GonePost, error) {
+func (r *Register) gone(ctx context.Context, jobID, accountID, by string, l Look, known *state.GonePost) (state.GonePost, manifest.Line, error) {
 	times := 1
 	if known != nil {
 		times = known.Times + 1
@@ -137,18 +148,18 @@ func (r *Register) gone(ctx context.Context, jobID, accountID, by string, l Look
 	}
 	note := Note{V: Version, Account: accountID, PostID: l.Entry.PostID, Message: l.Entry.Name, SHA256: l.Entry.SHA256, Is: "gone",
 		Noticed: r.Now().UTC(), LastSeen: seen.UTC(), By: by, Why: l.Problem.Title + ": " + l.Problem.Detail, Answer: l.Problem.Raw}
-	note, added, err := r.keep(ctx, note, numbered("gone", times))
+	note, line, added, err := r.keep(ctx, l.Entry, note, numbered("gone", times))
 	if err != nil {
-		return state.GonePost{}, err
+		return state.GonePost{}, line, err
 	}
 	if added {
 		r.Log.WarnContext(ctx, "X no longer gives an archived post; its message stands, a note is beside it", "job", jobID, "account", accountID, "post", note.PostID, "reason", note.Why)
 	}
 	p := state.GonePost{PostID: note.PostID, Name: note.Message, Noticed: note.Noticed, LastSeen: note.LastSeen, Why: note.Why, Times: times}
 	if p.First, err = r.first(ctx, l.Entry); err != nil {
-		return state.GonePost{}, err
+		return state.GonePost{}, line, err
 	}
-	return p, nil
+	return p, line, nil
 }
 
 // first returns the id of the first version of an edited post's later one; "" of every
@@ -177,37 +188,41 @@ func lastBack(known *state.GonePost) time.Time {
 }
 
 // back keeps that X gives a post again.
-func (r *Register) back(ctx context.Context, jobID, accountID, by string, l Look, known state.GonePost) (state.GonePost, error) {
+func (r *Register) back(ctx context.Context, jobID, accountID, by string, l Look, known state.GonePost) (state.GonePost, manifest.Line, error) {
 	note := Note{V: Version, Account: accountID, PostID: known.PostID, Message: l.Entry.Name, SHA256: l.Entry.SHA256, Is: "back",
 		Noticed: r.Now().UTC(), Since: known.Noticed, By: by}
-	note, added, err := r.keep(ctx, note, numbered("back", known.Times))
+	note, line, added, err := r.keep(ctx, l.Entry, note, numbered("back", known.Times))
 	if err != nil {
-		return state.GonePost{}, err
+		return state.GonePost{}, line, err
 	}
 	if added {
 		r.Log.WarnContext(ctx, "X gives a post again that was gone", "job", jobID, "account", accountID, "post", known.PostID, "goneSince", known.Noticed)
 	}
 	known.Back = note.Noticed
-	return known, nil
+	return known, line, nil
 }
 
-// keep writes a note, and returns the one that is kept: a process that was killed may
-// have written it before.
-func (r *Register) keep(ctx context.Context, note Note, what string) (Note, bool, error) {
+// keep writes a note about the message of an entry, and returns the one that is kept, with
+// its line for the manifest: a process that was killed may have written it before.
+func (r *Register) keep(ctx context.Context, e archive.Entry, note Note, what string) (Note, manifest.Line, bool, error) {
+	doing := fmt.Sprintf("noting that post %s is %s", note.PostID, note.Is)
 	text, err := json.MarshalIndent(note, "", "  ")
 	if err != nil {
-		return note, false, fmt.Errorf("noting that post %s is %s: %w", note.PostID, note.Is, err)
+		return note, manifest.Line{}, false, fmt.Errorf("%s: %w", doing, err)
 	}
 	kept, added, err := r.Archive.PutBeside(ctx, note.Message, what, text)
 	if err != nil {
-		return note, false, fmt.Errorf("noting that post %s is %s: %w", note.PostID, note.Is, err)
+		return note, manifest.Line{}, false, fmt.Errorf("%s: %w", doing, err)
 	}
-	if added {
-		return note, true, nil
+	there := note
+	if !added {
+		there = Note{}
+		if json.Unmarshal(kept, &there) != nil || there.PostID != note.PostID || there.Noticed.IsZero() {
+			return note, manifest.Line{}, false, fmt.Errorf("%s: %s is there and is no such note: %w", doing, archive.Beside(note.Message, what), archive.ErrForeign)
+		}
 	}
-	var there Note
-	if json.Unmarshal(kept, &there) != nil || there.PostID != note.PostID || there.Noticed.IsZero() {
-		return note, false, fmt.Errorf("noting that post %s is %s: %s is there and is no such note: %w", note.PostID, note.Is, archive.Beside(note.Message, what), archive.ErrForeign)
-	}
-	return there, false, nil
+	sum := sha256.Sum256(kept)
+	line := manifest.Line{Event: manifest.Event(note.Is), Key: note.PostID + "." + what, PostID: note.PostID, Path: archive.Beside(note.Message, what),
+		SHA256: hex.EncodeToString(sum[:]), Kind: string(e.Kind), Posted: e.Created, Captured: there.Noticed}
+	return there, line, added, nil
 }

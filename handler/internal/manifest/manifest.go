@@ -42,8 +42,11 @@ var ErrBroken = fault.New(fault.ArchiveAltered, "the manifest's chain is broken"
 var ErrNewer = fault.New(fault.StateNewer, "the manifest is in a newer form than this version of the connector knows")
 
 // Version is the version of the format that is written. Version 1 had no days and no
-// events.
-const Version = 2
+// events, version 2 no notes.
+const Version = 3
+
+// NotesSince is the version from which on a manifest lists the notes beside messages.
+const NotesSince = 3
 
 // Head is the first line of a manifest's blob.
 type Head struct {
@@ -60,6 +63,16 @@ type Event string
 // GivenUp: X did not give all of an archived post within a day. Nothing is at the
 // line's path but the post's message.
 const GivenUp Event = "given_up"
+
+// Gone and Back: X no longer gives an archived post, or gives it again. The line's path and
+// SHA-256 are those of the note beside the message that says so.
+const (
+	Gone Event = "gone"
+	Back Event = "back"
+)
+
+// IsNote reports whether the line is about a note beside a message.
+func (l Line) IsNote() bool { return l.Event == Gone || l.Event == Back }
 
 // Line is one archived message, or another [Event] of one.
 type Line struct {
@@ -183,7 +196,8 @@ func span(lines []Line) map[string]string {
 // Part is a blob of a chain as a listing shows it.
 type Part struct {
 	N       int
-	Stamped bool // it has a time stamp
+	Stamped bool      // it has a time stamp
+	Stored  time.Time // UTC, storage's clock: when it was made
 	// From and To are the first and the last UTC date of the posts it lists, as
 	// time.DateOnly, by its metadata; "" if they do not say. No hash proves them: they
 	// only say where to look.
@@ -209,7 +223,7 @@ func (s *Store) Parts(ctx context.Context, account string) ([]Part, error) {
 		}
 		switch info.Name {
 		case name(account, n):
-			parts = append(parts, Part{N: n, From: info.Metadata["from"], To: info.Metadata["to"]})
+			parts = append(parts, Part{N: n, Stored: info.Modified, From: info.Metadata["from"], To: info.Metadata["to"]})
 		case stampName(account, n): // follows its blob in the listing
 			if last := len(parts) - 1; last >= 0 && parts[last].N == n {
 				parts[last].Stamped = true

@@ -281,7 +281,7 @@ func (w *work) look(ctx context.Context, some []gone.Look) error {
 		at := slices.IndexFunc(some, func(l gone.Look) bool { return l.Entry.PostID == looks[i].Entry.PostID })
 		looks[i].LastSeen = some[at].LastSeen
 	}
-	newlyGone, back, err := w.audit.opt.Gone.Note(ctx, w.job.ID, w.job.AccountID, gone.ByAudit, looks)
+	newlyGone, back, err := w.audit.opt.Gone.Note(ctx, w.job.ID, w.job.AccountID, gone.ByAudit, looks, w.visit.List)
 	if err != nil {
 		return err
 	}

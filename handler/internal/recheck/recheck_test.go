@@ -5,14 +5,18 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"xarchive/handler/internal/capture/capturetest"
 	"xarchive/handler/internal/gone"
+	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/recheck"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/verify"
+	"xarchive/tests/sandbox/blobs"
 	"xarchive/tests/sandbox/corpus"
 )
 
@@ -146,7 +150,56 @@ func TestGone(t *testing.T) {
 		if got := w.Names(".json"); len(got) != 3 {
 			t.Errorf("notes: %v", got)
 		}
+		w.verified(3)
 	})
+}
+
+// verified wants a sound archive in which so many notes are listed.
+func (w *world) verified(notes int) {
+	w.T.Helper()
+	r, err := verify.Account(w.T.Context(), verify.Options{Archive: w.Archive, Manifests: manifest.New(w.Storage.Container("archive")), Account: capturetest.Account,
+		To: time.Now(), Newest: w.Record().Manifest, Settled: time.Now(), Named: 10})
+	w.Must(err)
+	if !r.Sound() || r.Notes != notes || r.UnlistedNotes != 0 || r.Unlisted != 0 {
+		w.T.Errorf("%+v, want a sound archive with %d notes listed", r, notes)
+	}
+}
+
+// TestNoteListed: whenever the process is killed, a note beside a message ends up in the
+// manifest, and the account's list has the post. As with messages, what was listed and not
+// written down is listed again.
+func TestNoteListed(t *testing.T) {
+	for what, last := range map[string]func(op blobs.Op) bool{
+		"the note is written": func(op blobs.Op) bool { return strings.HasSuffix(op.Blob, ".gone.json") && op.Name != "GetBlob" },
+		"it is to be told":    func(op blobs.Op) bool { return strings.HasPrefix(op.Blob, "changes/") },
+		"it is listed":        func(op blobs.Op) bool { return strings.Contains(op.Blob, "/manifest/") && op.Name == "PutBlob" },
+		"the list has it":     func(op blobs.Op) bool { return strings.HasPrefix(op.Blob, "gone/") && op.Name == "PutBlob" },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 30)
+			posts := w.Post(5)
+			time.Sleep(time.Minute)
+			w.look()
+			time.Sleep(time.Hour)
+			w.look()
+			w.X.Delete(posts[2].ID)
+			time.Sleep(time.Until(time.Now().Truncate(24 * time.Hour).Add(23*time.Hour + 30*time.Minute)))
+			w.Tick()
+			dead := w.Blobs.DieAfter(last)
+			_, _ = w.audit.Run(t.Context())
+			if !dead() {
+				t.Fatalf("%s: nobody was killed", what)
+			}
+			w.Blobs.Before(nil)
+			w.restart(30)
+			time.Sleep(5 * time.Minute)
+			w.look()
+			w.verified(map[bool]int{false: 1, true: 2}[what == "it is listed"])
+			if g := w.gone(); len(g.Posts) != 1 || g.Now() != 1 {
+				t.Errorf("%s: listed: %+v", what, g)
+			}
+		})
+	}
 }
 
 // TestReconcileGone: X's own number of posts is compared with what is archived less what

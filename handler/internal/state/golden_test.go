@@ -51,7 +51,7 @@ var (
 
 var (
 	faults = verify.Faults{Count: 2, Named: []string{"7/2026/11/26/1800.eml: archived message does not have its SHA-256"}}
-	pass   = verify.Pass{Began: now, Last: manifest.Link{N: 3, SHA256: "cd"}, Line: 4, Since: now, Chain: true, Day: now, Done: true, Report: verify.Report{
+	pass   = verify.Pass{Began: now, Last: manifest.Link{N: 3, SHA256: "cd"}, Line: 4, Since: now, Notes: now, Chain: true, Day: now, Done: true, Report: verify.Report{Notes: 2, UnlistedNotes: 1,
 		Messages: 10, Bytes: 20, Lines: 10, Raw: 1, Unlisted: 1, Pending: 1, Stamps: 1, Untrusted: 1, StampedTo: now,
 		Altered: faults, Missing: faults, Foreign: faults, Extra: faults, Broken: faults}}
 )

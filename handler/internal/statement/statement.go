@@ -245,7 +245,7 @@ func (m Maker) archived(ctx context.Context, month Month, a *Account) error {
 			switch {
 			case line.Event == manifest.GivenUp:
 				a.GivenUp++
-			case line.SHA256 != "" && !seen[line.Path]:
+			case line.Event == "" && !seen[line.Path]:
 				seen[line.Path] = true
 				a.New++
 			}

@@ -1,7 +1,8 @@
 // Package verify re-reads an account's archive and compares it with itself and
 // with its manifest: every message with the SHA-256 that was noted when it was
 // archived, every raw answer of X with its name, every line of the manifest with a
-// message, every message with a line, every time stamp with what it stamps.
+// message or a note, every message and every note with a line, every time stamp with what
+// it stamps.
 //
 // A [Pass] goes through the archive once, in as many steps as it takes: first along the
 // manifest's chain, reading what its lines name; then through the days of the archive,
@@ -27,7 +28,8 @@ import (
 // Archive is what is verified; *archive.Archive.
 type Archive interface {
 	Days(ctx context.Context, accountID string, start, end time.Time) iter.Seq2[time.Time, error]
-	Walk(ctx context.Context, accountID string, start, end time.Time, after string) iter.Seq2[archive.Entry, error]
+	Day(ctx context.Context, accountID string, day time.Time) iter.Seq2[archive.Entry, error]
+	CheckNote(ctx context.Context, name, listed string) (int64, error)
 	Check(ctx context.Context, name, listed string) (int64, error)
 	CheckRaw(ctx context.Context, name string) (int64, error)
 }
@@ -52,7 +54,10 @@ type Report struct {
 	Lines    int   `json:"lines"`    // lines of the manifest
 	Raw      int   `json:"raw"`      // raw answers of X that were read
 	Unlisted int   `json:"unlisted"` // messages that no line lists; from before there was a manifest
-	Pending  int   `json:"pending"`  // messages that no line lists yet, because they are too new
+	Pending  int   `json:"pending"`  // messages and notes that no line lists yet, because they are too new
+
+	Notes         int `json:"notes,omitempty"`         // notes beside messages that were read
+	UnlistedNotes int `json:"unlistedNotes,omitempty"` // of them, those that no line lists: from before the manifest listed notes
 
 	Stamps    int       `json:"stamps"`              // time stamps that were checked
 	Untrusted int       `json:"untrusted,omitempty"` // of them, those whose signers lead to no root that is trusted here
@@ -88,6 +93,7 @@ type Pass struct {
 	Last  manifest.Link `json:"last,omitzero"`  // the blob of the chain that was read last, to its end
 	Line  int           `json:"line,omitempty"` // lines of the blob after it that are done
 	Since time.Time     `json:"since,omitzero"` // when the manifest begins
+	Notes time.Time     `json:"notes,omitzero"` // UTC, storage's clock: since when it lists notes; zero if it does not
 	Chain bool          `json:"chain"`          // the chain is read to its end
 	Day   time.Time     `json:"day,omitzero"`   // the day of the archive that was looked through last
 	Done  bool          `json:"done"`
@@ -205,6 +211,9 @@ func (s *step) chain(ctx context.Context) error {
 					s.note(&p.Report.Broken, err.Error())
 				}
 			}
+			if b.Head.V >= manifest.NotesSince && p.Notes.IsZero() {
+				p.Notes = part.Stored
+			}
 			if err := s.stamp(ctx, part, b); err != nil {
 				p.Report = before
 				return err
@@ -266,8 +275,8 @@ func (s *step) lines(ctx context.Context, b manifest.Blob) error {
 				continue
 			}
 			count++
-			if line.SHA256 != "" { // an event has no message of its own
-				checks = append(checks, check{name: line.Path, listed: line.SHA256})
+			if line.SHA256 != "" { // what was given up has no bytes
+				checks = append(checks, check{name: line.Path, listed: line.SHA256, note: line.IsNote()})
 			}
 			for _, raw := range line.Raw {
 				if !s.raw[raw.Path] {
@@ -292,7 +301,7 @@ func (s *step) lines(ctx context.Context, b manifest.Blob) error {
 // check is something that is read to its end.
 type check struct {
 	name, listed string
-	raw          bool
+	raw, note    bool
 	n            int64
 	err          error
 }
@@ -305,9 +314,12 @@ func (s *step) read(ctx context.Context, checks []check) error {
 	for i := range checks {
 		c := &checks[i]
 		group.Go(func() error {
-			if c.raw {
+			switch {
+			case c.raw:
 				c.n, c.err = s.Archive.CheckRaw(ctx, c.name)
-			} else {
+			case c.note:
+				c.n, c.err = s.Archive.CheckNote(ctx, c.name, c.listed)
+			default:
 				c.n, c.err = s.Archive.Check(ctx, c.name, c.listed)
 			}
 			if c.err != nil && fault.CauseOf(c.err) != fault.ArchiveAltered && !errors.Is(c.err, archive.ErrNotFound) && !errors.Is(c.err, archive.ErrForeign) {
@@ -332,9 +344,12 @@ func (s *step) read(ctx context.Context, checks []check) error {
 		case c.err != nil:
 			s.note(&r.Altered, c.err.Error())
 		}
-		if c.raw {
+		switch {
+		case c.raw:
 			r.Raw++
-		} else {
+		case c.note:
+			r.Notes++
+		default:
 			r.Messages++
 		}
 	}
@@ -384,12 +399,13 @@ func (s *step) day(ctx context.Context, day time.Time) error {
 	}
 	var found Report
 	var unlisted []archive.Entry
-	for e, err := range s.Archive.Walk(ctx, s.Account, start, end, "") {
+	for e, err := range s.Archive.Day(ctx, s.Account, day) {
 		switch {
 		case errors.Is(err, archive.ErrForeign):
 			s.note(&found.Foreign, err.Error())
 		case err != nil:
 			return err
+		case e.Note == "" && (e.Created.Before(start) || e.Created.After(end)):
 		default:
 			listed, err := s.isListed(ctx, day.Format(time.DateOnly), e.Name)
 			if err != nil {
@@ -402,10 +418,18 @@ func (s *step) day(ctx context.Context, day time.Time) error {
 	}
 	var checks []check
 	for _, e := range unlisted {
+		since := s.pass.Since
+		if e.Note != "" {
+			since = s.pass.Notes
+		}
 		switch {
-		case s.pass.Since.IsZero() || e.Stored.Before(s.pass.Since):
-			found.Unlisted++
-			checks = append(checks, check{name: e.Name, listed: e.SHA256})
+		case since.IsZero() || e.Stored.Before(since):
+			if e.Note == "" {
+				found.Unlisted++
+			} else {
+				found.UnlistedNotes++
+			}
+			checks = append(checks, check{name: e.Name, listed: e.SHA256, note: e.Note != ""})
 		case e.Stored.After(s.Settled):
 			found.Pending++
 		default:
@@ -418,7 +442,7 @@ func (s *step) day(ctx context.Context, day time.Time) error {
 		}
 	}
 	r := &s.pass.Report
-	r.Unlisted, r.Pending = r.Unlisted+found.Unlisted, r.Pending+found.Pending
+	r.Unlisted, r.Pending, r.UnlistedNotes = r.Unlisted+found.Unlisted, r.Pending+found.Pending, r.UnlistedNotes+found.UnlistedNotes
 	s.join(&r.Extra, found.Extra)
 	s.join(&r.Foreign, found.Foreign)
 	return nil
@@ -429,7 +453,7 @@ func (s *step) join(f *Faults, more Faults) {
 	f.Named = append(f.Named, more.Named[:min(len(more.Named), max(0, s.Named-len(f.Named)))]...)
 }
 
-// isListed reports whether a line of the manifest names a message of a day.
+// isListed reports whether a line of the manifest names a message, or a note, of a day.
 func (s *step) isListed(ctx context.Context, day, path string) (bool, error) {
 	for i := range s.parts {
 		part := &s.parts[i]

@@ -1,7 +1,10 @@
 package verify_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
@@ -26,6 +29,7 @@ type world struct {
 	archive   *archive.Archive
 	manifests *manifest.Store
 	newest    manifest.Link
+	pass      func(time.Duration) // has storage's clock go on
 }
 
 var noon = time.Date(2024, 6, 10, 12, 0, 0, 0, time.UTC)
@@ -34,7 +38,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	clock := time.Date(2026, 6, 10, 12, 0, 0, 0, time.UTC)
 	c := blobtest.On(blobs.New(blobs.Options{Now: func() time.Time { return clock }})).Container(blobtest.Name)
-	w := &world{t: t, blobs: c, archive: archive.New(c), manifests: manifest.New(c)}
+	w := &world{t: t, blobs: c, archive: archive.New(c), manifests: manifest.New(c), pass: func(d time.Duration) { clock = clock.Add(d) }}
 	w.put("1")
 	clock = clock.Add(time.Minute)
 	captured := clock
@@ -135,6 +139,89 @@ func TestFaults(t *testing.T) {
 		r := w.verify()
 		if r.Sound() || !slices.ContainsFunc(c.kind(r).Named, func(s string) bool { return strings.Contains(s, c.word) }) {
 			t.Errorf("%s: not found: %+v", what, r)
+		}
+	}
+}
+
+// TestNotes: notes beside messages are read and compared with the manifest as messages are,
+// and one that no line lists is found, unless it is from before the manifest listed any.
+func TestNotes(t *testing.T) {
+	note := func(w *world, id, what string) manifest.Line {
+		t.Helper()
+		e, err := w.archive.Find(t.Context(), "7/2024/06/10/"+id+".eml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := []byte(`{"postId":"` + id + `","is":"` + what + `"}`)
+		if _, added, err := w.archive.PutBeside(t.Context(), e.Name, what, text); err != nil || !added {
+			t.Fatal(added, err)
+		}
+		sum := sha256.Sum256(text)
+		return manifest.Line{Event: manifest.Gone, Key: id + "." + what, PostID: id, Path: archive.Beside(e.Name, what), SHA256: hex.EncodeToString(sum[:]), Posted: noon, Captured: noon}
+	}
+	older := func(w *world) { // as the version before wrote it: the manifest lists no notes
+		data, _, err := w.blobs.Read(t.Context(), "7/manifest/00000001.jsonl")
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = bytes.Replace(data, []byte(`"v":3`), []byte(`"v":2`), 1)
+		if err := w.blobs.Remove(t.Context(), "7/manifest/00000001.jsonl", blob.Condition{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.blobs.Write(t.Context(), "7/manifest/00000001.jsonl", data, blob.Condition{Absent: true}); err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(data)
+		w.newest.SHA256 = hex.EncodeToString(sum[:])
+	}
+	list := func(w *world, lines ...manifest.Line) {
+		t.Helper()
+		var err error
+		if w.newest, err = w.manifests.Append(t.Context(), "7", w.newest, "2026-06-11", lines); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const name = "7/2024/06/10/5.gone.json"
+	for what, c := range map[string]struct {
+		make            func(w *world)
+		kind            func(verify.Report) verify.Faults // nil: it is sound
+		notes, unlisted int
+	}{
+		"listed":                 {func(w *world) { list(w, note(w, "5", "gone"), note(w, "5", "back"), note(w, "5", "gone.2")) }, nil, 3, 0},
+		"none listed by then":    {func(w *world) { older(w); note(w, "5", "gone") }, nil, 1, 1},
+		"from before, and later": {func(w *world) { older(w); note(w, "5", "gone"); w.pass(time.Hour); list(w, note(w, "6", "gone")) }, nil, 2, 1},
+		"unlisted":               {func(w *world) { list(w, note(w, "6", "gone")); note(w, "5", "gone") }, func(r verify.Report) verify.Faults { return r.Extra }, 1, 0},
+		"missing": {func(w *world) {
+			list(w, note(w, "5", "gone"))
+			if err := w.blobs.Remove(t.Context(), name, blob.Condition{}); err != nil {
+				t.Fatal(err)
+			}
+		}, func(r verify.Report) verify.Faults { return r.Missing }, 0, 0},
+		"altered": {func(w *world) {
+			list(w, note(w, "5", "gone"))
+			if err := w.blobs.Remove(t.Context(), name, blob.Condition{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := w.archive.PutBeside(t.Context(), "7/2024/06/10/5.eml", "gone", []byte("a forgery with a hash of its own")); err != nil {
+				t.Fatal(err)
+			}
+		}, func(r verify.Report) verify.Faults { return r.Altered }, 1, 0},
+		"altered, and listed nowhere": {func(w *world) {
+			older(w)
+			if _, err := w.blobs.Upload(t.Context(), name, blob.Upload{Metadata: func(string) map[string]string { return map[string]string{"sha256": "ab"} }},
+				func(out io.Writer) error { _, err := io.WriteString(out, "x"); return err }); err != nil {
+				t.Fatal(err)
+			}
+		}, func(r verify.Report) verify.Faults { return r.Altered }, 1, 1},
+	} {
+		w := newWorld(t)
+		c.make(w)
+		r := w.verify()
+		if r.Notes != c.notes || r.UnlistedNotes != c.unlisted || r.Messages != 10 || r.Sound() != (c.kind == nil) {
+			t.Errorf("%s: %+v", what, r)
+		}
+		if c.kind != nil && !slices.ContainsFunc(c.kind(r).Named, func(s string) bool { return strings.Contains(s, name) }) {
+			t.Errorf("%s: not named: %+v", what, r)
 		}
 	}
 }
