@@ -27,6 +27,7 @@ import (
 	"xarchive/handler/internal/ingest"
 	"xarchive/handler/internal/jobs"
 	"xarchive/handler/internal/manifest"
+	"xarchive/handler/internal/mentions"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/outbound"
 	"xarchive/handler/internal/pages"
@@ -129,7 +130,7 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 			return errors.Join(account.Container(cfg.StateContainer).Reach(ctx), account.Container(cfg.ArchiveContainer).Reach(ctx))
 		},
 	})
-	judge := health.Judge{Records: store, Settings: work.Settings, Now: time.Now}
+	judge := health.Judge{Records: store, Settings: work.Settings, Mentions: cfg.Mentions, Now: time.Now}
 	calls := api.New(api.Options{TenantID: cfg.TenantID, Access: guard, Jobs: work, Health: judge, Now: time.Now, Log: log, Strangers: strangers})
 	people := pages.New(pages.Options{
 		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
@@ -142,7 +143,8 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 		guard:   guard,
 		ticks:   store,
 		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered,
-			Audit: recheck.New(recheck.Options{State: store, Archive: mail, Capture: captured, Gone: goneOnes, Budget: meter, Days: cfg.AuditDays, Now: time.Now, Log: log}),
+			Audit:    recheck.New(recheck.Options{State: store, Archive: mail, Capture: captured, Gone: goneOnes, Budget: meter, Days: cfg.AuditDays, Now: time.Now, Log: log}),
+			Mentions: mentions.New(mentions.Options{State: store, Capture: captured, On: cfg.Mentions, Budget: meter, Report: report, Now: time.Now, Log: log}),
 			History: history.New(history.Options{State: store, Capture: captured, Now: time.Now, Log: log,
 				Budget: meter,
 				Open: func(ctx context.Context, accountID string) (history.X, error) {

@@ -35,6 +35,7 @@ param authorMailboxes string
 param timestampUrl string
 param importItemLimit int
 param xAuditDays int
+param ingestMentions string
 param xReadsPerMonth string
 param logLevel string
 
@@ -116,6 +117,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       IMPORT_ITEM_LIMIT: string(importItemLimit)
       TIMESTAMP_URL: timestampUrl
       X_AUDIT_DAYS: string(xAuditDays)
+      INGEST_MENTIONS: ingestMentions
       X_READS_PER_MONTH: xReadsPerMonth
       LOG_LEVEL: logLevel
     }

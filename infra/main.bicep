@@ -61,6 +61,11 @@ param importItemLimit int = 10000000
 @maxValue(3650)
 @description('Up to which age, in days, archived posts are asked for again on X, to notice those that are gone. 0: not at all. Each look is a read that X bills.')
 param xAuditDays int = 30
+
+@allowed(['true', 'false'])
+@description('true: what others write that mentions an account is archived, too. X bills each post.')
+param ingestMentions string = 'false'
+
 @description('Posts that may be read of X in a month; empty is no limit. New posts are read all the same.')
 param xReadsPerMonth string = ''
 
@@ -266,6 +271,7 @@ module connector 'function-app.bicep' = {
     timestampUrl: timestampUrl
     importItemLimit: importItemLimit
     xAuditDays: xAuditDays
+    ingestMentions: ingestMentions
     xReadsPerMonth: xReadsPerMonth
     logLevel: logLevel
   }

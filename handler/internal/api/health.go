@@ -43,12 +43,13 @@ type standings struct {
 }
 
 type jobStanding struct {
-	JobID     string  `json:"jobId"`
-	AccountID string  `json:"accountId"`
-	Account   string  `json:"account"`
-	Level     string  `json:"level"`
-	Read      verdict `json:"read"`
-	Delivered verdict `json:"delivered"`
+	JobID     string   `json:"jobId"`
+	AccountID string   `json:"accountId"`
+	Account   string   `json:"account"`
+	Level     string   `json:"level"`
+	Read      verdict  `json:"read"`
+	Delivered verdict  `json:"delivered"`
+	Mentions  *verdict `json:"mentions,omitempty"` // what others write that mentions the account; absent where it is not read
 }
 
 type verdict struct {
@@ -72,6 +73,15 @@ func findings(list []health.Finding) []finding {
 }
 
 func newFinding(f health.Finding) finding { return finding{f.Level.Word(), f.Title, f.Text} }
+
+// mentions is what there is to say of posts of others; nil where they are not read.
+func mentions(j health.Standing) *verdict {
+	if !j.Mentioning {
+		return nil
+	}
+	v := newVerdict(j.Mentions)
+	return &v
+}
 
 func newVerdict(v health.Verdict) verdict {
 	return verdict{v.Level().Word(), v.Until, findings(v.Findings)}
@@ -98,7 +108,7 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) {
 	status, said, report := a.judge(r.Context())
 	all := standings{standing: said, LastTick: newFinding(report.Timer), Settings: findings(report.Settings), Damaged: append([]string{}, report.Damaged...), Jobs: []jobStanding{}}
 	for _, j := range report.Jobs {
-		all.Jobs = append(all.Jobs, jobStanding{j.Job.ID, j.Job.AccountID, j.Name(), j.Level().Word(), newVerdict(j.Read), newVerdict(j.Deliver)})
+		all.Jobs = append(all.Jobs, jobStanding{j.Job.ID, j.Job.AccountID, j.Name(), j.Level().Word(), newVerdict(j.Read), newVerdict(j.Deliver), mentions(j)})
 	}
 	answer(w, status, all)
 }

@@ -210,7 +210,8 @@ func (b Browser) read(ctx context.Context, entries []archive.Entry) ([]opening, 
 	return out, group.Wait()
 }
 
-// Counts is how many posts the archive has of an account.
+// Counts is how many posts the archive has of an account. Posts of others that mention it
+// are counted among Kinds only.
 type Counts struct {
 	Posts, Supplements int
 	Months             []Month // from the oldest to the newest, those without posts too
@@ -251,8 +252,11 @@ func (b Browser) Count(ctx context.Context, account string) (Counts, error) {
 				one.Supplements++
 				continue
 			}
-			one.Posts++
 			one.Kinds[e.Kind]++
+			if e.Kind == post.Mentioning {
+				continue
+			}
+			one.Posts++
 			byMonth[time.Date(e.Created.Year(), e.Created.Month(), 1, 0, 0, 0, 0, time.UTC)]++
 			if one.Oldest.IsZero() || e.Created.Before(one.Oldest) {
 				one.Oldest = e.Created

@@ -184,7 +184,7 @@ const textsAwaited = 100
 // place of a text, its own or that of a post that it shows.
 func waitingForText(p *post.Post, name string, waiting map[string]state.Waiting) (w state.Waiting, waits bool) {
 	notices := p.Notices()
-	if len(notices) == 0 {
+	if len(notices) == 0 || p.Kind() == post.Mentioning { // others' posts are not read, and paid, again
 		return w, false
 	}
 	w = state.Waiting{PostID: p.ID, Name: name, Text: true, Why: "X gave a notice in place of the text of post " + notices[0].ID}

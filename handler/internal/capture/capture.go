@@ -57,6 +57,7 @@ type X interface {
 	Timeline(ctx context.Context, accountID string, q twitter.Query) (twitter.Answer, error)
 	Lookup(ctx context.Context, ids []string) (twitter.Answer, error)
 	Look(ctx context.Context, ids []string) (twitter.Answer, error)
+	Mentions(ctx context.Context, accountID string, q twitter.Query) (twitter.Answer, error)
 	User(ctx context.Context, id string) (twitter.User, error)
 	// Credits is the app's balance at X in US dollars. Its failing means nothing.
 	Credits(ctx context.Context) (float64, error)

@@ -74,7 +74,7 @@ func (t *turn) checkKnown(ctx context.Context) error {
 
 // leftOut gives up waiting for complete answers: the time since is a gap.
 func (t *turn) leftOut(ctx context.Context, kept []string) {
-	gap := state.Range{From: t.decided(), To: t.account.Run.CoverTo}
+	gap := state.Range{From: t.account.Decided(), To: t.account.Run.CoverTo}
 	t.account.AddGap(state.Gap{Range: gap, Why: state.LeftOut, Noticed: t.now().UTC()})
 	t.account.Incomplete = time.Time{}
 	t.account.Run.From = gap.To

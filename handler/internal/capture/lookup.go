@@ -150,7 +150,7 @@ func (t *turn) missingVersions(ctx context.Context, docs []post.Document, versio
 	}
 	missing = map[string][]string{}
 	for _, d := range docs {
-		if d.Post == nil || t.isKnown(d.ID) {
+		if d.Post == nil || t.isKnown(d.ID) || d.Post.Kind() == post.Mentioning {
 			continue
 		}
 		for _, id := range versions(d.Post) {

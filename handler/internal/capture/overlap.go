@@ -22,22 +22,23 @@ import (
 // that X shows late at midnight would else be lost. That costs the posts of
 // those two minutes, once.
 const (
-	overlap         = 15 * time.Minute
+	// Overlap is how far before the last answer known posts are read again.
+	Overlap         = 15 * time.Minute
 	midnightOverlap = 2 * time.Minute
 
-	// settle is the time before an answer that the answer does not cover: X may
+	// Settle is the time before an answer that the answer does not cover: X may
 	// not yet show posts that are that young.
-	settle = 30 * time.Second
+	Settle = 30 * time.Second
 
 	// anchorsKept is how many of them are older than the overlap: one is the
 	// anchor, the others help to prove how far a run reached.
 	anchorsKept = 5
 )
 
-// overlapStart returns from when on known posts are read again. last is when X was
+// OverlapStart returns from when on known posts are read again. last is when X was
 // last asked with success: what X shows late was not in that answer.
-func overlapStart(last, now time.Time) time.Time {
-	start, day := last.Add(-overlap), now.UTC().Truncate(24*time.Hour)
+func OverlapStart(last, now time.Time) time.Time {
+	start, day := last.Add(-Overlap), now.UTC().Truncate(24*time.Hour)
 	if start.Before(day) {
 		start = latest(start, earliest(last, day).Add(-midnightOverlap))
 	}
@@ -60,25 +61,13 @@ func earliest(a, b time.Time) time.Time {
 
 // lastAsked returns when X was last asked with success, by X's clock. While X's
 // answers are incomplete the covered time stands still, and so does this.
-func (t *turn) lastAsked() time.Time { return t.decided().Add(settle) }
-
-// decided returns the end of the time of which it is known whether it is covered: the
-// end of the covered time, or of a gap that follows it.
-func (t *turn) decided() time.Time {
-	end := t.account.Covered.End()
-	for _, g := range t.account.Gaps { // in order
-		if !g.From.After(end) {
-			end = latest(end, g.To)
-		}
-	}
-	return end
-}
+func (t *turn) lastAsked() time.Time { return t.account.Decided().Add(Settle) }
 
 // since returns the id below which nothing is read again: that of the newest known
 // post that is older than the overlap. "" reads back as far as X goes.
 func (t *turn) since(now time.Time) string {
 	a := t.account
-	start := overlapStart(earliest(t.lastAsked(), now), now) // an older version may have covered time to come
+	start := OverlapStart(earliest(t.lastAsked(), now), now) // an older version may have covered time to come
 	older := slices.IndexFunc(a.Recent, func(s state.Seen) bool { return !s.At.Before(start) })
 	if older < 0 {
 		older = len(a.Recent)
@@ -159,7 +148,7 @@ func (t *turn) quiet(a twitter.Answer) bool {
 
 // nothingNew covers the time up to a quiet answer.
 func (t *turn) nothingNew(ctx context.Context, a twitter.Answer) {
-	t.cover(state.Range{From: t.coverFrom(t.sinceID), To: t.xTime(a).Add(-settle)})
+	t.cover(state.Range{From: t.coverFrom(t.sinceID), To: t.xTime(a).Add(-Settle)})
 	t.upToDate(ctx)
 }
 
@@ -172,7 +161,7 @@ func (t *turn) coverFrom(since string) time.Time {
 	case since == "":
 		return time.Time{}
 	case len(a.Covered) > 0:
-		return t.decided()
+		return t.account.Decided()
 	}
 	return t.coverFromKnown(since) // nothing is covered, but posts are known: only what is newer than they is
 }
@@ -228,7 +217,7 @@ func (t *turn) forgetKnown() {
 	if !a.Incomplete.IsZero() {
 		return
 	}
-	start := t.lastAsked().Add(-overlap)
+	start := t.lastAsked().Add(-Overlap)
 	first := slices.IndexFunc(a.Recent, func(s state.Seen) bool { return !s.At.Before(start) })
 	if first < 0 {
 		first = len(a.Recent)

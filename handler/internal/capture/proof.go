@@ -42,7 +42,7 @@ func (t *turn) reached(ctx context.Context) error {
 		// not seen, so the gap begins with it.
 		from := run.From
 		if len(t.account.Covered) > 0 {
-			from = overlapStart(t.lastAsked(), run.Began)
+			from = OverlapStart(t.lastAsked(), run.Began)
 		}
 		run.From = latest(run.From, t.gap(ctx, from))
 	}

@@ -64,7 +64,7 @@ func (t *turn) begin(ctx context.Context, first twitter.Answer) error {
 		Key:     strconv.FormatInt(began.Unix(), 10) + "-" + rand.Text()[:8],
 		SinceID: t.sinceID, CursorBefore: t.account.Cursor,
 		Began:   began,
-		CoverTo: began.Add(-settle),
+		CoverTo: began.Add(-Settle),
 	}
 	return t.keep(ctx, 0, first)
 }

@@ -248,11 +248,15 @@ func (t *turn) archived(ctx context.Context, out outcome) error {
 	if at, err := time.Parse(time.RFC3339, out.post.Author.Since); err == nil && out.post.Author.ID == t.account.ID {
 		t.account.Since = at.UTC()
 	}
-	if out.added {
+	if out.added && out.post.Kind() == post.Mentioning {
+		t.mentions++ // it is not the account's, and X does not count it as such
+	} else if out.added {
 		t.account.CountPost(out.post.CreatedAt)
 		if out.post.Version() > 1 {
 			t.account.Versions++
 		}
+	}
+	if out.added {
 		t.capture.opt.Telemetry.PostArchived(ctx, t.account.ID, string(out.post.Kind()))
 	}
 	for _, w := range out.waiting {

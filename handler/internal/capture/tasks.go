@@ -164,7 +164,10 @@ func (t *turn) answer(ctx context.Context, task state.Task) error {
 	if err != nil {
 		return err
 	}
-	own := t.own(page, gone)
+	own, err := t.ownAndMentions(ctx, page, gone)
+	if err != nil {
+		return err
+	}
 	_, newer, err := t.missingVersions(ctx, own, func(p *post.Post) []string { return p.EditHistory })
 	if err != nil {
 		return err
@@ -226,7 +229,7 @@ func (t *turn) lookupFor(ctx context.Context, task state.Task, key string, ids [
 func (t *turn) own(page post.Page, gone map[string]string) []post.Document {
 	return slices.DeleteFunc(page.Posts, func(d post.Document) bool {
 		switch {
-		case d.Post == nil || d.Post.Author.ID == t.account.ID:
+		case d.Post == nil || d.Post.Author.ID == t.account.ID || d.Post.Mentions.ID == t.account.ID:
 			return false
 		case d.Post.Author.ID == "":
 			gone[d.ID] = "X does not say whose post it is"
@@ -235,6 +238,24 @@ func (t *turn) own(page post.Page, gone map[string]string) []post.Document {
 		}
 		return true
 	})
+}
+
+// ownAndMentions is own for posts that a task asks about: posts of others that are
+// archived because they mention the account are among them.
+func (t *turn) ownAndMentions(ctx context.Context, page post.Page, gone map[string]string) ([]post.Document, error) {
+	for i, d := range page.Posts {
+		if d.Post == nil || d.Post.Author.ID == t.account.ID {
+			continue
+		}
+		archived, err := t.archivedPost(ctx, d.ID, false)
+		if err != nil {
+			return nil, err
+		}
+		if archived {
+			page.Posts[i] = d.AsMention(t.account.ID)
+		}
+	}
+	return t.own(page, gone), nil
 }
 
 // findAll returns the messages in the archive of posts and of all versions of documents,

@@ -36,6 +36,7 @@ type turn struct {
 	savedAt  time.Time
 	export   DataExport // that posts are taken from; empty: X gives them
 
+	mentions   int           // posts of others that were archived
 	stated     *state.Stated // what X said in this turn
 	refused    bool          // in its last turn X refused the account's token
 	unanswered bool          // a task's look-up is not through; what X has answered of it is still needed

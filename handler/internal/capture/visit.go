@@ -49,7 +49,9 @@ func (c *Capture) Visit(ctx context.Context, job state.Job, do func(context.Cont
 	defer record.Release()
 	t.resumed = true // what an earlier visit archived and did not come to listing is listed
 	v := &Visit{turn: t}
+	reset := t.account.RateReset
 	err = do(claimed, v)
+	t.account.RateReset = reset // that X refuses the visitor's look-ups keeps no new post waiting
 	if err == nil && claimed.Err() == nil {
 		err = t.tidy(claimed) // of look-ups that were made on the way
 	}
@@ -89,7 +91,16 @@ func (v *Visit) List(ctx context.Context, lines []manifest.Line) error {
 // Look asks X for archived posts by their ids, [twitter.MaxLookup] at most, without what
 // they refer to. X's refusals are the visitor's own business: they are no problem of the
 // account's, and do not keep new posts from being read.
-func (v *Visit) Look(ctx context.Context, ids []string) (answer twitter.Answer, err error) {
+func (v *Visit) Look(ctx context.Context, ids []string) (twitter.Answer, error) {
+	return v.ask(ctx, func(x X) (twitter.Answer, error) { return x.Look(ctx, ids) })
+}
+
+// Mentions asks X for a page of the posts that mention the account, as Look asks.
+func (v *Visit) Mentions(ctx context.Context, q twitter.Query) (twitter.Answer, error) {
+	return v.ask(ctx, func(x X) (twitter.Answer, error) { return x.Mentions(ctx, v.turn.account.ID, q) })
+}
+
+func (v *Visit) ask(ctx context.Context, do func(X) (twitter.Answer, error)) (answer twitter.Answer, err error) {
 	t := v.turn
 	for {
 		if t.x == nil {
@@ -97,7 +108,7 @@ func (v *Visit) Look(ctx context.Context, ids []string) (answer twitter.Answer, 
 				return twitter.Answer{}, fmt.Errorf("signing in to X: %w", err)
 			}
 		}
-		answer, err = t.x.Look(ctx, ids)
+		answer, err = do(t.x)
 		if errors.Is(err, twitter.ErrUnauthorized) && !t.fresh {
 			t.fresh, t.x = true, nil
 			continue
@@ -112,22 +123,8 @@ func (v *Visit) Look(ctx context.Context, ids []string) (answer twitter.Answer, 
 // their messages left alone. The answer is kept as it came.
 func (v *Visit) Archive(ctx context.Context, answer twitter.Answer, key string) error {
 	t, page := v.turn, answer.Page
-	v.changed = true
-	kept, err := t.keepRaw(ctx, answer)
-	if err != nil {
+	if err := v.keep(ctx, answer); err != nil {
 		return err
-	}
-	for _, d := range page.Posts {
-		t.cameFrom(kept, d.ID)
-	}
-	for _, u := range page.Unreadable {
-		out, err := t.setAside(ctx, post.Document{JSON: u.Raw}, u.Err)
-		if err != nil {
-			return err
-		}
-		if err := t.archived(ctx, out); err != nil {
-			return err
-		}
 	}
 	// X was asked for the account's posts; what it gives of others is not the archive's.
 	docs := slices.DeleteFunc(t.ownVersions(ctx, page.Posts), func(d post.Document) bool { return d.Post != nil && d.Post.Author.ID != t.account.ID })
@@ -143,4 +140,65 @@ func (v *Visit) Archive(ctx context.Context, answer twitter.Answer, key string) 
 		return err
 	}
 	return t.countAside(ctx)
+}
+
+// keep keeps an answer as it came, and sets aside what in it is no post.
+func (v *Visit) keep(ctx context.Context, answer twitter.Answer) error {
+	t := v.turn
+	v.changed = true
+	kept, err := t.keepRaw(ctx, answer)
+	if err != nil {
+		return err
+	}
+	for _, d := range answer.Page.Posts {
+		t.cameFrom(kept, d.ID)
+	}
+	for _, u := range answer.Page.Unreadable {
+		out, err := t.setAside(ctx, post.Document{JSON: u.Raw}, u.Err)
+		if err != nil {
+			return err
+		}
+		if err := t.archived(ctx, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ArchiveMentions archives posts that mention the account, which X gave in an answer: those
+// of others as mentions, those of the account itself as the timeline would have, if
+// they are not archived yet. Of an edited post the version is archived that X gives. key
+// names what X is asked for meanwhile. It returns how many posts of others are new.
+func (v *Visit) ArchiveMentions(ctx context.Context, answer twitter.Answer, docs []post.Document, key string) (added int, err error) {
+	if len(docs) == 0 && len(answer.Page.Unreadable) == 0 {
+		return 0, nil
+	}
+	t := v.turn
+	if err := v.keep(ctx, answer); err != nil {
+		return 0, err
+	}
+	var others, own []post.Document
+	for _, d := range docs {
+		if d.Post == nil || d.Post.Author.ID != t.account.ID {
+			others = append(others, d.AsMention(t.account.ID))
+			continue
+		}
+		archived, err := t.archivedPost(ctx, d.ID, false)
+		if err != nil {
+			return 0, err
+		}
+		if !archived {
+			own = append(own, d)
+		}
+	}
+	before := t.mentions
+	all, err := t.complete(ctx, append(others, own...), key)
+	if err != nil {
+		return 0, err
+	}
+	err = t.archiveAll(ctx, all, func(int) {})
+	if err == nil {
+		err = t.countAside(ctx)
+	}
+	return t.mentions - before, err
 }

@@ -48,6 +48,8 @@ type Config struct {
 	ImportItemLimit int64
 	XReadsPerMonth  int // X_READS_PER_MONTH; 0: no limit
 
+	Mentions bool // INGEST_MENTIONS: posts of others that mention an account are archived, too
+
 	AuditDays int // X_AUDIT_DAYS: how old posts are that are looked at again, at most; 0: none
 
 	LogLevel slog.Level // LOG_LEVEL
@@ -86,6 +88,7 @@ func Load(getenv func(string) string) (Config, error) {
 		AuthorMailboxes: s.mailboxes("AUTHOR_MAILBOXES"),
 		ImportItemLimit: s.itemLimit("IMPORT_ITEM_LIMIT"),
 		AuditDays:       s.days("X_AUDIT_DAYS", 30),
+		Mentions:        s.onOff("INGEST_MENTIONS"),
 		XReadsPerMonth:  s.count("X_READS_PER_MONTH"),
 		FunctionTimeout: s.functionTimeout(),
 	}
@@ -175,6 +178,18 @@ func (s *settings) days(name string, standard int) int {
 		return standard
 	}
 	return days
+}
+
+// onOff reads a switch that is off where it is not set.
+func (s *settings) onOff(name string) bool {
+	switch value := strings.ToLower(s.get(name)); value {
+	case "true":
+		return true
+	case "", "false":
+	default:
+		s.fault("%s is %q: set it to true or false", name, value)
+	}
+	return false
 }
 
 // count reads a number of things; not set is 0, no limit.

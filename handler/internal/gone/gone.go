@@ -155,7 +155,7 @@ func (r *Register) gone(ctx context.Context, jobID, accountID, by string, l Look
 	if added {
 		r.Log.WarnContext(ctx, "X no longer gives an archived post; its message stands, a note is beside it", "job", jobID, "account", accountID, "post", note.PostID, "reason", note.Why)
 	}
-	p := state.GonePost{PostID: note.PostID, Name: note.Message, Noticed: note.Noticed, LastSeen: note.LastSeen, Why: note.Why, Times: times}
+	p := state.GonePost{PostID: note.PostID, Name: note.Message, Noticed: note.Noticed, LastSeen: note.LastSeen, Why: note.Why, Times: times, Others: l.Entry.Kind == post.Mentioning}
 	if p.First, err = r.first(ctx, l.Entry); err != nil {
 		return state.GonePost{}, line, err
 	}

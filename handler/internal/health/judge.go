@@ -23,6 +23,8 @@ type Records interface {
 	Job(ctx context.Context, id string) (state.Job, error)
 	// Account returns an empty account for one that was never read.
 	Account(ctx context.Context, id string) (state.Account, error)
+	// Mentions returns an empty record for an account whose mentions were never read.
+	Mentions(ctx context.Context, accountID string) (state.Mentions, error)
 	// Verification returns an empty one for an account whose archive was never read again.
 	Verification(ctx context.Context, accountID string) (state.Verification, error)
 	// NewestTasks returns each job's newest tasks, the newest first.
@@ -35,6 +37,7 @@ type Records interface {
 type Judge struct {
 	Records  Records
 	Settings func(ctx context.Context) ([]secrets.Info, error) // what is set
+	Mentions bool                                              // what others write that mentions an account is archived, too
 	Now      func() time.Time
 }
 
@@ -58,12 +61,38 @@ type Standing struct {
 	Read    Verdict // what is read from X
 	Deliver Verdict // what is delivered to Microsoft 365
 	Archive Verdict // whether what is archived is as it was archived
+
+	// Mentioned is how far what mentions the account is read, and Mentions what there is
+	// to say of it; Mentioning whether it is read at all.
+	Mentioned  state.Mentions
+	Mentions   Verdict
+	Mentioning bool
 }
 
 // Stand judges one job. tasks are its newest; those of other jobs are passed over.
 // known are the acknowledgements of its losses.
 func Stand(job state.Job, account state.Account, tasks []state.Task, archive state.Verification, known Known, now time.Time) Standing {
-	return Standing{job, account, Read(job, account, known, now), Deliver(job, tasks, known, now), Archive(archive, now)}
+	return Standing{Job: job, Account: account, Read: Read(job, account, known, now), Deliver: Deliver(job, tasks, known, now), Archive: Archive(archive, now)}
+}
+
+// withMentions adds how far what mentions the account is read.
+func (j Judge) withMentions(s Standing, m state.Mentions, known Known, now time.Time) Standing {
+	s.Mentioned, s.Mentioning = m, j.Mentions
+	if j.Mentions {
+		s.Mentions = Mentions(s.Account, m, known, now)
+	}
+	return s
+}
+
+// mentions reads how far what mentions an account is read. A record that cannot be read
+// is a problem of the mentions alone.
+func (j Judge) mentions(ctx context.Context, accountID string) (state.Mentions, error) {
+	m, err := j.Records.Mentions(ctx, accountID)
+	var damaged state.Damaged
+	if errors.As(err, &damaged) {
+		return state.Mentions{AccountID: accountID, Problem: state.NewProblem(err, j.Now())}, nil
+	}
+	return m, err
 }
 
 // Name is what the job's account is called: by its name and its handle, as far as
@@ -80,14 +109,14 @@ func (j Standing) Name() string {
 
 // Findings returns those of all verdicts, the gravest first.
 func (j Standing) Findings() []Finding {
-	all := slices.Concat(j.Read.Findings, j.Deliver.Findings, j.Archive.Findings)
+	all := slices.Concat(j.Read.Findings, j.Mentions.Findings, j.Deliver.Findings, j.Archive.Findings)
 	slices.SortStableFunc(all, func(a, b Finding) int { return Worse(a.Level, b.Level) })
 	return all
 }
 
 // Level is that of the gravest verdict.
 func (j Standing) Level() Level {
-	return slices.MinFunc([]Level{j.Read.Level(), j.Deliver.Level(), j.Archive.Level()}, Worse)
+	return slices.MinFunc([]Level{j.Read.Level(), j.Mentions.Level(), j.Deliver.Level(), j.Archive.Level()}, Worse)
 }
 
 // Summary says how the job stands in a few words.
@@ -167,8 +196,13 @@ func (j Judge) Job(ctx context.Context, job state.Job) (Standing, error) {
 	if err != nil {
 		return Standing{Job: job}, silent(ctx, err)
 	}
-	known, _, err := j.Records.Acknowledgements(ctx, job.AccountID)
-	return Stand(job, account, tasks, archive, NewKnown(known, job.AccountID), j.Now().UTC()), silent(ctx, err)
+	mentioned, err := j.mentions(ctx, job.AccountID)
+	if err != nil {
+		return Standing{Job: job}, silent(ctx, err)
+	}
+	list, _, err := j.Records.Acknowledgements(ctx, job.AccountID)
+	known, now := NewKnown(list, job.AccountID), j.Now().UTC()
+	return j.withMentions(Stand(job, account, tasks, archive, known, now), mentioned, known, now), silent(ctx, err)
 }
 
 // JobOf judges the job of that id. It returns state.ErrNotFound if there is none.
@@ -229,7 +263,7 @@ func (j Judge) state(ctx context.Context, r *Report) error {
 	if err != nil {
 		return silent(ctx, err)
 	}
-	accounts, archives, unread, err := j.accounts(ctx, jobs)
+	accounts, archives, mentioned, unread, err := j.accounts(ctx, jobs)
 	if err != nil {
 		return silent(ctx, err)
 	}
@@ -238,7 +272,8 @@ func (j Judge) state(ctx context.Context, r *Report) error {
 		byJob[t.JobID] = append(byJob[t.JobID], t)
 	}
 	for i, job := range jobs {
-		r.Jobs = append(r.Jobs, Stand(job, accounts[i], byJob[job.ID], archives[i], NewKnown(known, job.AccountID), r.At))
+		known := NewKnown(known, job.AccountID)
+		r.Jobs = append(r.Jobs, j.withMentions(Stand(job, accounts[i], byJob[job.ID], archives[i], known, r.At), mentioned[i], known, r.At))
 	}
 	slices.SortFunc(r.Jobs, func(x, y Standing) int {
 		return cmp.Or(Worse(x.Level(), y.Level()), cmp.Compare(x.Name(), y.Name()), cmp.Compare(x.Job.ID, y.Job.ID))
@@ -251,8 +286,8 @@ func (j Judge) state(ctx context.Context, r *Report) error {
 
 // accounts reads the jobs' accounts, several at once. One whose record cannot be read
 // is among the damaged, and its account says so.
-func (j Judge) accounts(ctx context.Context, jobs []state.Job) (accounts []state.Account, archives []state.Verification, damaged []state.Damaged, err error) {
-	accounts, archives = make([]state.Account, len(jobs)), make([]state.Verification, len(jobs))
+func (j Judge) accounts(ctx context.Context, jobs []state.Job) (accounts []state.Account, archives []state.Verification, mentioned []state.Mentions, damaged []state.Damaged, err error) {
+	accounts, archives, mentioned = make([]state.Account, len(jobs)), make([]state.Verification, len(jobs)), make([]state.Mentions, len(jobs))
 	unread := make([]state.Damaged, len(jobs))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(accountsAtOnce)
@@ -266,13 +301,16 @@ func (j Judge) accounts(ctx context.Context, jobs []state.Job) (accounts []state
 			if err == nil {
 				archives[i], err = j.verification(ctx, job.AccountID)
 			}
+			if err == nil {
+				mentioned[i], err = j.mentions(ctx, job.AccountID)
+			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, nil, err
 	}
-	return accounts, archives, slices.DeleteFunc(unread, func(d state.Damaged) bool { return d.Err == nil }), nil
+	return accounts, archives, mentioned, slices.DeleteFunc(unread, func(d state.Damaged) bool { return d.Err == nil }), nil
 }
 
 // verification reads how an account's archive was found. A record that cannot be read is

@@ -42,6 +42,11 @@ type History interface {
 	Run(ctx context.Context) (archived int, err error)
 }
 
+// Mentions reads posts of others that mention an account; *mentions.Reader.
+type Mentions interface {
+	Run(ctx context.Context) (archived int, err error)
+}
+
 // Sweeper removes, now and then, what nobody needs any more; *state.Store.
 type Sweeper interface {
 	Sweep(ctx context.Context, now time.Time) (removed int, ran bool, err error)
@@ -59,15 +64,16 @@ type Recorder interface {
 
 // Ingest runs both halves.
 type Ingest struct {
-	Capture Capture
-	Deliver Deliver
-	Audit   Audit
-	History History
-	Sweep   Sweeper
-	Daily   Daily
-	Ticks   Recorder
-	Now     func() time.Time
-	Log     *slog.Logger
+	Capture  Capture
+	Deliver  Deliver
+	Mentions Mentions
+	Audit    Audit
+	History  History
+	Sweep    Sweeper
+	Daily    Daily
+	Ticks    Recorder
+	Now      func() time.Time
+	Log      *slog.Logger
 
 	// ReportEnds reports when the secrets end that have an end. It is called once an
 	// hour, beside the rest; nil: never.
@@ -131,7 +137,7 @@ func (i *Ingest) Tick(ctx context.Context) error {
 		"accounts", captured.Accounts, "accountsSkipped", captured.Skipped, "accountsClaimed", captured.Claimed,
 		"accountsWaiting", waiting, "waitingFor", why, "posts", captured.Posts,
 		"tasks", delivered.Open, "tasksWaiting", delivered.Waiting, "tasksSkipped", delivered.Skipped, "tasksClaimed", delivered.Claimed,
-		"tasksEnded", delivered.Ended, "items", delivered.Items, "postsLookedAt", did.looked.Looked, "postsGone", did.looked.Gone, "postsBack", did.looked.Back, "postsOfHistory", did.history)
+		"tasksEnded", delivered.Ended, "items", delivered.Items, "postsLookedAt", did.looked.Looked, "postsGone", did.looked.Gone, "postsBack", did.looked.Back, "postsOfHistory", did.history, "postsMentioning", did.mentions)
 	return errors.Join(captureErr, deliverErr, background)
 }
 
@@ -141,8 +147,9 @@ const backgroundTime = time.Minute
 
 // done is what was done of what can wait.
 type done struct {
-	looked  recheck.Report
-	history int // posts archived
+	looked   recheck.Report
+	history  int // posts archived
+	mentions int // posts archived
 }
 
 // background does what can wait, when what cannot is done.
@@ -150,6 +157,14 @@ func (i *Ingest) background(ctx context.Context) (did done, err error) {
 	ctx, cancel := context.WithTimeout(ctx, backgroundTime)
 	defer cancel()
 	var failures []error
+	if ctx.Err() == nil {
+		failures = append(failures, i.guard(ctx, "mentions", func() (err error) {
+			some, cancel := context.WithTimeout(ctx, backgroundTime/2) // a flood of them must not keep the rest waiting for ever
+			defer cancel()
+			did.mentions, err = i.Mentions.Run(some)
+			return err
+		}))
+	}
 	if ctx.Err() == nil {
 		failures = append(failures, i.guard(ctx, "audit", func() (err error) {
 			did.looked, err = i.Audit.Run(ctx)

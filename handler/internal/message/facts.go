@@ -47,6 +47,14 @@ func notes(p *post.Post) []string {
 	return append(out, exportNotes(p)...)
 }
 
+// mentionNotice says of another account's post why it is archived.
+func mentionNotice(p *post.Post) []string {
+	if p.Mentions.ID == "" {
+		return nil
+	}
+	return []string{"This is a post of " + at(p.Author) + ", not of " + at(p.Mentions) + ". It is archived because it mentions " + at(p.Mentions) + "."}
+}
+
 // foot says what a message is derived from. It must not depend on when the message is
 // written.
 func foot(p *post.Post, document []byte) []string {

@@ -61,6 +61,9 @@ func (f Format) setHeader(h *message.Header, p *post.Post, s Supplement, files [
 	}
 	raw("X-Message-Class", "IPM.NOTE.Twitter."+string(p.Kind()))
 	raw("X-Twitter-Kind", string(p.Kind()))
+	if p.Mentions.ID != "" {
+		raw("X-Twitter-Mentions-ID", token(p.Mentions.ID))
+	}
 	if p.Author.ID != "" {
 		raw("X-Twitter-Author-ID", token(p.Author.ID))
 	}
@@ -110,7 +113,7 @@ func thread(p *post.Post) (parent string, references []string) {
 			references = append(references, id)
 		}
 	}
-	if p.ConversationID != "" && p.ConversationID != p.ID && p.Kind() == post.Reply {
+	if p.ConversationID != "" && p.ConversationID != p.ID && answers(p) {
 		add(versionID(p.ConversationID, 1))
 	}
 	if ref := p.Ref(post.RepliedTo); ref != nil {
@@ -148,6 +151,9 @@ func FirstVersion(r io.Reader) (string, error) {
 	first, _, _ := strings.Cut(strings.Trim(references[len(references)-(version-1)], "<>"), "@")
 	return first, nil
 }
+
+// answers reports whether a post is a reply, whoever it is archived for.
+func answers(p *post.Post) bool { return p.Ref(post.RepliedTo) != nil && p.Ref(post.Retweeted) == nil }
 
 // Mailbox returns the mail address of an account: the one that its id or its handle is
 // mapped to, or <handle>@x.invalid, in a domain that no mail ever reaches (RFC 2606). The

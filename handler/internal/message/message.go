@@ -6,6 +6,7 @@
 //	In-Reply-To, References          from the conversation, so that mail clients thread it
 //	X-Message-Class                  IPM.NOTE.Twitter.<kind>
 //	X-Twitter-Post-ID, -Author-ID, -Kind
+//	X-Twitter-Mentions-ID            only of another account's post: the account that it mentions and is archived for
 //	X-Twitter-Media-Missing          key of a media file that could not be had, and why
 //	X-Twitter-Media-Kept             key of a media file that is not the best copy, where it is from, and why
 //	X-Twitter-Text-Missing           id of a post of whose text X gave only a notice of its own, and that notice

@@ -14,8 +14,12 @@ const noticeLead = "X did not give this post's text; in its place it gave this n
 
 // subject says what a post is, in visible characters: its words; without words the title
 // or address that it links to, or what it shows; without any of that its kind and id. Of
-// a repost, quote or reply it also says whose post it repeats, quotes or answers.
+// a repost, quote or reply it also says whose post it repeats, quotes or answers; of
+// another account's post, whose it is and whom it mentions.
 func subject(p *post.Post) string {
+	if p.Kind() == post.Mentioning {
+		return "Mention of " + at(p.Mentions) + " by " + at(p.Author) + ": " + titleOf(p)
+	}
 	if r := p.Ref(post.Retweeted); r != nil && r.Post != nil {
 		return "Retweet of " + at(r.Post.Author) + ": " + titleOf(r.Post)
 	}
@@ -96,7 +100,7 @@ func headline(p *post.Post) string {
 // the subject does not say anyway.
 func words(p *post.Post) string {
 	var text strings.Builder
-	said, before := false, p.Kind() == post.Reply
+	said, before := false, answers(p)
 	for _, s := range p.Text.ShownSpans() {
 		switch link := s.Link; {
 		case link != nil && link.Kind == post.PlainURL:

@@ -11,9 +11,9 @@ import (
 
 // view is a post as a person reads it; text and HTML both show a view.
 type view struct {
-	Notice   []string // what a supplement is; nil for a post's own message
+	Notice   []string // what a supplement is, and that the post is another account's; nil for the message of an account's own post
 	Label    string   // what the post is to the one it is shown with; "" for the message's own
-	Kind     string   // Tweet, Retweet, Reply, Quote
+	Kind     string   // Tweet, Retweet, Reply, Quote, Mention
 	Author   string   // Name (@handle)
 	Name     string
 	Handle   string // @handle; "" if X did not give it
@@ -97,7 +97,7 @@ func (s Supplement) mediaView() absent {
 // one that is not in media absent tells what to say.
 func newView(p *post.Post, notice []string, absent absent, media shownMedia) view {
 	v := viewer{media, absent}.view(p, 0)
-	v.Notice = notice
+	v.Notice = append(mentionNotice(p), notice...)
 	return v
 }
 

@@ -77,6 +77,18 @@ func newHealth(s health.Standing, now time.Time) jobHealth {
 // many more as it states fewer.
 func (h jobHealth) GoneFromX() int { return h.Account.Stated.Gone + max(0, -h.Account.Stated.Missing) }
 
+// MentionsFrom is from when on what mentions the account is archived, as far as X gave it.
+func (h jobHealth) MentionsFrom() string {
+	switch covered := h.Mentioned.Covered; {
+	case len(covered) == 0:
+		return "–"
+	case covered[0].From.IsZero():
+		return "the beginning"
+	default:
+		return moment(covered[0].From)
+	}
+}
+
 // MissingPosts is how many posts X states that are not archived.
 func (h jobHealth) MissingPosts() int { return max(0, h.Account.Stated.Missing) }
 

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -250,5 +251,43 @@ func TestSilentStorage(t *testing.T) {
 		if d := <-left; d > 3*time.Second {
 			t.Errorf("%s gives up after %s", uri, d)
 		}
+	}
+}
+
+// TestMentionsOnPages: the status page and the account's say how far what mentions the
+// account is read, what keeps it and what is missing; where it is off, nothing.
+func TestMentionsOnPages(t *testing.T) {
+	w := newWorld(t)
+	now := w.Now().UTC()
+	w.Save(state.Job{ID: "j-1", AccountID: "77", AccountName: "Contoso", Handle: "contoso", CreatedAt: now.Add(-100 * time.Hour)})
+	w.account(state.Account{ID: "77", PostsTotal: 3, LastRun: now.Add(-time.Minute), Covered: state.Ranges{{To: now.Add(-time.Minute)}}})
+	b := w.browser()
+	b.signIn("/Status")
+	pages := []string{"/Status", "/Status/Account?job=j-1"}
+	for _, uri := range pages {
+		b.get(uri, 200)
+		if strings.Contains(b.page, "ention") && uri == "/Status" {
+			t.Errorf("%s speaks of mentions, which are off", uri)
+		}
+	}
+	w.serve(w.Access, w.Jobs, func(o *Options) { o.Health.Mentions = true })
+	for _, uri := range pages {
+		b.get(uri, 200, "Mentions: starting", "Mentions by others 0 archived")
+	}
+	from, to := now.Add(-48*time.Hour), now.Add(-2*time.Hour)
+	m := state.Mentions{AccountID: "77", Archived: 1234, Covered: state.Ranges{{From: from, To: to}}, LastRun: to,
+		Gaps:    []state.Gap{{Range: state.Range{To: from}, Why: state.BeyondReach, Noticed: to}},
+		Problem: state.NewProblem(errors.New("what may be read of X this month is needed for new posts"), now)}
+	if err := w.State.SaveMentions(t.Context(), &m); err != nil {
+		t.Fatal(err)
+	}
+	for _, uri := range pages {
+		b.get(uri, 200, "Mentions by others 1,234 archived", "Mentions read from "+moment(from), "Mentions read until "+moment(to),
+			"Mentions are not read", "its own posts do not", "is needed for new posts", "Older mentions are missing", "before "+moment(from))
+	}
+	w.serve(w.Access, w.Jobs)
+	b.get("/Status", 200, "1,234 archived; reading them is off")
+	if strings.Contains(b.page, "Older mentions are missing") {
+		t.Error("what is off is a finding")
 	}
 }

@@ -68,6 +68,9 @@ func Complete(doc Document, found Page) Document {
 	}
 	out := Document{ID: doc.ID, JSON: in.envelope(env.Data, words), Earlier: doc.Earlier}
 	out.Post, out.Err = Parse(out.JSON)
+	if env.Mentions != "" {
+		return out.AsMention(env.Mentions)
+	}
 	return out
 }
 

@@ -31,7 +31,9 @@ var (
 // byte for byte as it came, and of the includes and errors only what belongs to this
 // post. It is complete in itself. The vocabulary is the connector's word: in which
 // [Vocabulary] X sent the post. A document without it, as older releases wrote them,
-// is in TweetWords, or has no word that tells.
+// is in TweetWords, or has no word that tells. Another account's post that is archived
+// because it mentions an account has that account's id in a member `mentions`, also the
+// connector's word ([Document.AsMention]).
 type Document struct {
 	ID      string // of the post in data
 	JSON    []byte
@@ -83,7 +85,8 @@ type envelope struct {
 	Includes wireIncludes      `json:"includes"`
 	Errors   []json.RawMessage `json:"errors"`
 	Meta     *Meta             `json:"meta"`
-	Source   string            `json:"source"` // of a document: ExportSource, or ""
+	Source   string            `json:"source"`   // of a document: ExportSource, or ""
+	Mentions string            `json:"mentions"` // of a document: the connector's word
 }
 
 // SplitPage takes an answer apart, in either vocabulary. more are answers to look-ups

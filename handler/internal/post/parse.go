@@ -28,7 +28,11 @@ func Parse(document []byte) (*Post, error) {
 	}
 	in := newIncludes(e.Includes, nil)
 	in.problems = readProblems(e.Errors)
-	return in.post(p)
+	out, err := in.post(p)
+	if err == nil && e.Mentions != "" && e.Mentions != out.Author.ID {
+		out.Mentions = in.user(e.Mentions)
+	}
+	return out, err
 }
 
 // post makes a Post of what X sent and included.

@@ -29,18 +29,20 @@ import (
 	"time"
 )
 
-// Kind is what a post does. A reply that quotes is a Reply.
+// Kind is what a post does. A reply that quotes is a Reply. A Mentioning is another
+// account's post, whatever else it does; see [Document.AsMention].
 type Kind string
 
 const (
-	Tweet   Kind = "Tweet"
-	Retweet Kind = "Retweet"
-	Reply   Kind = "Reply"
-	Quote   Kind = "Quote"
+	Tweet      Kind = "Tweet"
+	Retweet    Kind = "Retweet"
+	Reply      Kind = "Reply"
+	Quote      Kind = "Quote"
+	Mentioning Kind = "Mention"
 )
 
 // Kinds returns every kind.
-func Kinds() []Kind { return []Kind{Tweet, Retweet, Reply, Quote} }
+func Kinds() []Kind { return []Kind{Tweet, Retweet, Reply, Quote, Mentioning} }
 
 // Post is one post as X described it.
 type Post struct {
@@ -66,6 +68,10 @@ type Post struct {
 	Likes          int
 	Sensitive      bool   // X marks it possibly sensitive
 	Withheld       string // what is withheld where and why, in words: "this account in India"; "" if nothing is
+
+	// Mentions is the account that the post mentions and is archived for, where that is
+	// not its author; the zero User of an account's own post.
+	Mentions User
 
 	// Notice reports that X put a notice of its own in place of the author's text,
 	// because of a policy, a copyright claim or a demand to withhold. Text is that
@@ -143,6 +149,8 @@ func (a *Article) Body() string {
 // Kind returns what the post does.
 func (p *Post) Kind() Kind {
 	switch {
+	case p.Mentions.ID != "":
+		return Mentioning
 	case p.Ref(Retweeted) != nil:
 		return Retweet
 	case p.Ref(RepliedTo) != nil:

@@ -10,6 +10,7 @@ import (
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/gone"
+	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
 )
@@ -201,8 +202,8 @@ func (w *work) day(ctx context.Context, of time.Time) error {
 			return err
 		}
 		after = e.Name
-		if e.Key != e.PostID || !e.Stored.Before(since) {
-			continue
+		if e.Key != e.PostID || e.Kind == post.Mentioning || !e.Stored.Before(since) {
+			continue // others' posts are not read, and paid, again
 		}
 		some = append(some, gone.Look{Entry: e, LastSeen: seen})
 		if len(some) == twitter.MaxLookup {

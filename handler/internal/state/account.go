@@ -229,14 +229,30 @@ func (a *Account) CountPost(created time.Time) {
 // AddGap records a time of which posts may be missing, and which is not covered for that.
 // It reports whether that is new: a run that is interrupted before it is checked
 // finds its gap again.
-func (a *Account) AddGap(g Gap) bool {
-	if slices.ContainsFunc(a.Gaps, func(x Gap) bool { return x.Why == g.Why && Ranges{x.Range}.Contains(g.Range) }) {
+func (a *Account) AddGap(g Gap) bool { return addGap(&a.Gaps, &a.Covered, g) }
+
+func addGap(gaps *[]Gap, covered *Ranges, g Gap) bool {
+	if slices.ContainsFunc(*gaps, func(x Gap) bool { return x.Why == g.Why && Ranges{x.Range}.Contains(g.Range) }) {
 		return false
 	}
-	a.Gaps = append(a.Gaps, g)
-	a.Covered = a.Covered.Without(g.Range)
-	slices.SortFunc(a.Gaps, func(x, y Gap) int { return cmp.Or(x.From.Compare(y.From), x.To.Compare(y.To)) })
+	*gaps = append(*gaps, g)
+	*covered = covered.Without(g.Range)
+	slices.SortFunc(*gaps, func(x, y Gap) int { return cmp.Or(x.From.Compare(y.From), x.To.Compare(y.To)) })
 	return true
+}
+
+// Decided returns the end of the time of which it is known whether it is covered: the
+// end of the covered time, or of a gap that follows it.
+func (a *Account) Decided() time.Time { return decided(a.Covered, a.Gaps) }
+
+func decided(covered Ranges, gaps []Gap) time.Time {
+	end := covered.End()
+	for _, g := range gaps { // in order
+		if !g.From.After(end) && g.To.After(end) {
+			end = g.To
+		}
+	}
+	return end
 }
 
 // Settled returns up to when whatever was archived is in the account's manifest for

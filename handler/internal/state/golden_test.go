@@ -89,12 +89,15 @@ var format = map[string]any{
 	"round":        state.Round{V: 1, At: now, After: "7", Done: true, Statement: "2026-10"},
 	"verification": state.Verification{V: 1, AccountID: "7", Pass: &pass, Last: &pass, Ended: now, Sound: now},
 	"gone": state.Gone{V: 1, AccountID: "7", More: 3, Posts: []state.GonePost{
-		{PostID: "1800", Name: "7/2026/11/26/1800.eml", Noticed: now, LastSeen: now, Why: "Not Found Error: Could not find it", Times: 2, Back: now, First: "1799"}}},
+		{PostID: "1800", Name: "7/2026/11/26/1800.eml", Noticed: now, LastSeen: now, Why: "Not Found Error: Could not find it", Times: 2, Back: now, First: "1799", Others: true}}},
 	"audit": state.Audit{V: 1, AccountID: "7", Days: map[string]time.Time{"2026-11-25": now}, Day: "2026-11-19", Began: now, After: "7/2026/11/19/1700.eml",
 		GoneAt: now, Looks: 120, Silent: 1, Until: now, LastLook: now, Problem: &problem},
 	"history": state.History{V: 1, AccountID: "7", JobID: "j", Asked: now, From: window.From, To: window.To, MaxReads: 5000, Made: now, Ended: now, Stopped: "r",
 		Months: []state.HistoryMonth{{Range: window, Counted: 120, Found: 119, New: 80, Oldest: now, Edge: []string{"1700"}, Done: true}}, Reads: 130, Counts: 1, Stated: 4000,
 		Until: now, Last: now, Problem: &problem},
+	"mentions": state.Mentions{V: 1, AccountID: "7", Cursor: "1800", Recent: []state.Seen{{ID: "1800", At: now, Sum: "AbC_"}}, Covered: state.Ranges{window}, Gaps: []state.Gap{gap},
+		Run:      &state.MentionsRun{SinceID: "1700", Began: now, LastPage: now, CoverTo: now, Asked: 200, Posts: 180, NewestID: "1900", OldestID: "1750", Oldest: now, Back: true},
+		Archived: 1234, LastRun: now, LastTurn: now, Until: now, Problem: &problem},
 	"change": state.Change{V: 1, AccountID: "7", PostID: "1800", At: now, What: "gone", Tries: 1, Next: now},
 }
 
@@ -105,7 +108,7 @@ var names = map[string]string{
 	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "signed-out": "signed-out/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json", "day": "day.json",
 	"round": "verify.json", "verification": "verified/7.json",
 	"ack":  "acknowledged/7/7f13fb16bb8fb468579f05e6a3839222.json",
-	"gone": "gone/7.json", "audit": "audits/7.json", "change": "changes/j/1800.json", "history": "histories/7.json",
+	"gone": "gone/7.json", "audit": "audits/7.json", "change": "changes/j/1800.json", "history": "histories/7.json", "mentions": "mentions/7.json",
 }
 
 // TestFormat: what is written does not change unnoticed.
@@ -211,6 +214,7 @@ func everything(t *testing.T, s *state.Store) map[string]error {
 	_, out["Verification"] = s.Verification(ctx, "7")
 	_, _, out["Round"] = s.Round(ctx)
 	out["PutVerification"] = s.PutVerification(ctx, state.Verification{AccountID: "7"})
+	_, out["Mentions"] = s.Mentions(ctx, "7")
 	_, out["Owner"] = s.Owner(ctx, "7", now)
 	_, out["LoadReads"] = s.LoadReads(ctx, "7")
 	_, out["AddTask"] = s.AddTask(ctx, state.Task{JobID: "j", TaskID: "t"})

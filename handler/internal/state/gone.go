@@ -32,6 +32,7 @@ type GonePost struct {
 	Times    int       `json:"times"`             // how often it was gone, this time included
 	Back     time.Time `json:"back,omitzero"`     // UTC; when X gave it again
 	First    string    `json:"first,omitempty"`   // of a later version of an edited post: the id of the first
+	Others   bool      `json:"others,omitempty"`  // it is another account's, which mentions this one
 }
 
 // goneKept is how many posts are listed.
@@ -63,11 +64,12 @@ func (g *Gone) Now() (n int) {
 }
 
 // Posted returns how many posts X does not give now as X counts posts: all versions of
-// an edited one are one. Those that are no longer listed are among them.
+// an edited one are one, and posts of others none. Those that are no longer listed are
+// among them.
 func (g *Gone) Posted() int {
 	posts := map[string]bool{}
 	for _, p := range g.Posts {
-		if p.Back.IsZero() {
+		if p.Back.IsZero() && !p.Others {
 			posts[cmp.Or(p.First, p.PostID)] = true
 		}
 	}

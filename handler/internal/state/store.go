@@ -15,6 +15,7 @@
 //	gone/<accountId>.json                Gone: archived posts that X no longer gave
 //	audits/<accountId>.json              Audit: which days' posts were looked at again
 //	histories/<accountId>.json           History: a read of X's whole archive that somebody asked for
+//	mentions/<accountId>.json            Mentions: how far the posts that mention an account are read
 //	changes/<jobId>/<postId>.json        Change: what the Import service is to be told of a post
 //	set-aside/…                          what could not be understood, byte for byte
 //	signins/<hash>.json                  SignIn

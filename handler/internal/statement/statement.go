@@ -29,6 +29,7 @@ import (
 type State interface {
 	AccountIDs(ctx context.Context) ([]string, error)
 	Account(ctx context.Context, id string) (state.Account, error)
+	Mentions(ctx context.Context, accountID string) (state.Mentions, error)
 	Verification(ctx context.Context, accountID string) (state.Verification, error)
 	Jobs(ctx context.Context) (list []state.Job, damaged []state.Damaged, err error)
 	NewestTasks(ctx context.Context, jobIDs []string) (list []state.Task, damaged []state.Damaged, err error)
@@ -55,7 +56,7 @@ type Maker struct {
 	Now       func() time.Time
 }
 
-// Kinds are the kinds of posts, in the order in which they are stated.
+// Kinds are the kinds of an account's posts, in the order in which they are stated.
 var Kinds = []post.Kind{post.Tweet, post.Retweet, post.Reply, post.Quote}
 
 // Month is a UTC month.
@@ -81,6 +82,16 @@ func (m Month) String() string { return m.Format("2006-01") }
 // last is the last instant of the month.
 func (m Month) last() time.Time { return m.AddDate(0, 1, 0).Add(-1) }
 
+// of returns the gaps that the month has a part in.
+func (m Month) of(gaps []state.Gap) (out []state.Gap) {
+	for _, g := range gaps {
+		if g.To.After(m.Time) && !g.From.After(m.last()) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
 // Statement is what is stated of a month.
 type Statement struct {
 	Month    Month
@@ -94,11 +105,13 @@ type Account struct {
 	NoRecord bool // the archive has messages of it, and the state knows nothing of it: no gap, and nothing of today, is known
 
 	// Of posts that were posted in the month.
-	Posts   map[post.Kind]int // archived
-	Further int               // further messages about them
-	Gone    int               // that X no longer gives
-	Gaps    []state.Gap       // of the month, in which posts may be missing
-	Foreign int               // blobs among the messages that are not the connector's
+	Posts       map[post.Kind]int // archived
+	Further     int               // further messages about them
+	Gone        int               // that X no longer gives
+	Gaps        []state.Gap       // of the month, in which posts may be missing
+	MentionGaps []state.Gap       // of the month, in which posts of others that mention the account may be missing
+	Mentions    int               // posts of others that mention the account
+	Foreign     int               // blobs among the messages that are not the connector's
 
 	// Of the time of archiving, by the manifest.
 	Listed  bool // the manifest says of all of the month what was archived
@@ -110,12 +123,13 @@ type Account struct {
 	Stated *state.Stated
 
 	// Today's.
-	Waiting   int // posts of which something is still asked for
-	SetAside  int // posts that could not be made into messages
-	Covered   time.Time
-	Verified  time.Time // what was archived before is as it was archived; zero if that is not known
-	Faults    int       // that the last reading found
-	Delivered time.Time // up to when the newest deliveries reach; zero if there is none
+	Waiting         int // posts of which something is still asked for
+	SetAside        int // posts that could not be made into messages
+	Covered         time.Time
+	MentionsCovered time.Time // up to when posts of others that mention the account are read; zero if they were never
+	Verified        time.Time // what was archived before is as it was archived; zero if that is not known
+	Faults          int       // that the last reading found
+	Delivered       time.Time // up to when the newest deliveries reach; zero if there is none
 }
 
 // Total is how many posts of the month are archived.
@@ -175,6 +189,8 @@ func (m Maker) account(ctx context.Context, month Month, id string, jobs []state
 			a.Foreign++
 		case err != nil:
 			return a, err
+		case e.Key == e.PostID && e.Kind == post.Mentioning:
+			a.Mentions++
 		case e.Key == e.PostID:
 			a.Posts[e.Kind]++
 		default:
@@ -184,11 +200,11 @@ func (m Maker) account(ctx context.Context, month Month, id string, jobs []state
 	if a.Gone, err = m.Archive.Gone(ctx, id, month.Time, month.last()); err != nil {
 		return a, err
 	}
-	for _, g := range record.Gaps {
-		if g.To.After(month.Time) && !g.From.After(month.last()) {
-			a.Gaps = append(a.Gaps, g)
-		}
+	mentions, err := m.State.Mentions(ctx, id)
+	if err != nil && !errors.Is(err, state.ErrDamaged) {
+		return a, err
 	}
+	a.Gaps, a.MentionGaps, a.MentionsCovered = month.of(record.Gaps), month.of(mentions.Gaps), mentions.Covered.End()
 	if err := m.archived(ctx, month, &a); err != nil {
 		return a, err
 	}
@@ -254,13 +270,18 @@ func (m Maker) archived(ctx context.Context, month Month, a *Account) error {
 	return nil
 }
 
-// gaps words the gaps.
+// gaps words the account's gaps.
 func (a Account) gaps() string {
 	if a.NoRecord {
 		return "not known"
 	}
+	return words(a.Gaps)
+}
+
+// words words gaps.
+func words(gaps []state.Gap) string {
 	var list []string
-	for _, g := range a.Gaps {
+	for _, g := range gaps {
 		list = append(list, moment(g.From)+" to "+moment(g.To)+" ("+string(g.Why)+")")
 	}
 	return strings.Join(list, "; ")
@@ -281,7 +302,7 @@ func (s Statement) CSV(w io.Writer) error {
 	for _, k := range Kinds {
 		head = append(head, strings.ToLower(string(k)))
 	}
-	head = append(head, "posts", "further_messages", "gone", "gaps", "not_the_connectors", "archived_in_month", "given_up_in_month", "waiting", "set_aside", "read_until", "verified_until", "faults", "delivered_until", "x_states_posts", "x_stated_on", "archived_then", "gone_then", "missing_then", "made")
+	head = append(head, "posts", "further_messages", "gone", "gaps", "not_the_connectors", "archived_in_month", "given_up_in_month", "waiting", "set_aside", "read_until", "verified_until", "faults", "delivered_until", "x_states_posts", "x_stated_on", "archived_then", "gone_then", "missing_then", "made", "mentions", "mention_gaps", "mentions_read_until")
 	if err := out.Write(head); err != nil {
 		return err
 	}
@@ -304,7 +325,7 @@ func (s Statement) CSV(w io.Writer) error {
 		}
 		line = append(line, strconv.Itoa(a.Total()), strconv.Itoa(a.Further), strconv.Itoa(a.Gone), a.gaps(), strconv.Itoa(a.Foreign), archived, givenUp,
 			waiting, aside, moment(a.Covered), moment(a.Verified), strconv.Itoa(a.Faults), moment(a.Delivered))
-		line = append(append(line, stated...), moment(s.Made))
+		line = append(append(line, stated...), moment(s.Made), strconv.Itoa(a.Mentions), words(a.MentionGaps), moment(a.MentionsCovered))
 		if err := out.Write(line); err != nil {
 			return err
 		}

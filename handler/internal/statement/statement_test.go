@@ -52,6 +52,9 @@ func TestStatement(t *testing.T) {
 	october := []manifest.Line{put("2", "2", day(10, 1), post.Tweet), put("3", "3", day(10, 2), post.Reply), put("4", "4", day(10, 31), post.Quote),
 		put("4.media", "4", day(10, 31), post.Quote), {Event: manifest.GivenUp, PostID: "3", Path: "x", Posted: day(10, 2), Media: []string{"3_1"}}}
 	late := []manifest.Line{put("5", "5", day(10, 31).Add(11*time.Hour+59*time.Minute), post.Retweet), october[0]}
+	put("9", "9", day(10, 7), post.Mentioning) // of somebody else
+	must(kept.SaveMentions(ctx, &state.Mentions{AccountID: "7", Archived: 1, Covered: state.Ranges{{From: day(10, 8), To: day(11, 5)}},
+		Gaps: []state.Gap{{Range: state.Range{To: day(10, 6)}, Why: state.BeyondReach}}}))
 	november := put("6", "6", day(11, 1).Add(-12*time.Hour), post.Tweet)
 	link := manifest.Link{}
 	for _, blob := range []struct {
@@ -97,7 +100,8 @@ func TestStatement(t *testing.T) {
 		"further_messages": "1", "gone": "1", "gaps": "2026-09-15T12:00:00Z to 2026-10-03T12:00:00Z (left_out)", "not_the_connectors": "0",
 		"archived_in_month": "4", "given_up_in_month": "1", "waiting": "0", "set_aside": "2", "read_until": "2026-11-05T12:00:00Z",
 		"verified_until": "2026-11-05T12:00:00Z", "faults": "0", "delivered_until": "",
-		"x_states_posts": "1230", "x_stated_on": "2026-11-05", "archived_then": "1227", "gone_then": "2", "missing_then": "5", "made": "2026-11-06T12:00:00Z"} {
+		"x_states_posts": "1230", "x_stated_on": "2026-11-05", "archived_then": "1227", "gone_then": "2", "missing_then": "5", "made": "2026-11-06T12:00:00Z",
+		"mentions": "1", "mention_gaps": " to 2026-10-06T12:00:00Z (beyond_reach)", "mentions_read_until": "2026-11-05T12:00:00Z"} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
 		}
@@ -142,7 +146,7 @@ func TestStatement(t *testing.T) {
 		}
 		out.Reset()
 		must(s.CSV(&out))
-		if !strings.Contains(out.String(), "\r\n2026-10,8,8,1,0,0,0,1,0,0,not known,0,,,,,,,0,,,,,,,2026-11-06T12:00:00Z\r\n") {
+		if !strings.Contains(out.String(), "\r\n2026-10,8,8,1,0,0,0,1,0,0,not known,0,,,,,,,0,,,,,,,2026-11-06T12:00:00Z,0,,\r\n") {
 			t.Errorf("the statement is %s", out.String())
 		}
 		out.Reset()

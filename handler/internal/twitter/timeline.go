@@ -46,8 +46,7 @@ type Query struct {
 // whole is [ErrIncomplete], one that X gives in words of its own [ErrChanged]. A page
 // token that X no longer takes, and a Size that it does not allow, are [ErrInvalid].
 func (c *Client) Timeline(ctx context.Context, accountID string, q Query) (Answer, error) {
-	what := "reading the timeline of account " + accountID
-	rec, page, err := c.ask(ctx, what, Posts, func(ctx context.Context, a asking) error {
+	return c.timeline(ctx, "reading the timeline of account "+accountID, Posts, accountID, func(ctx context.Context, a asking) error {
 		opts := gotwitter.UserTweetTimelineOpts{
 			Expansions: a.expansions, TweetFields: a.postFields, UserFields: a.userFields,
 			MediaFields: mediaFields, PollFields: pollFields, PlaceFields: placeFields,
@@ -56,7 +55,32 @@ func (c *Client) Timeline(ctx context.Context, accountID string, q Query) (Answe
 		}
 		_, err := c.api.UserTweetTimeline(ctx, accountID, opts)
 		return err
-	}, func(rec record, err error) (post.Page, error) {
+	})
+}
+
+// MentionsReach is how many posts back X gives those that mention an account, counted from
+// the newest at the time of the call, as [Reach] is.
+const MentionsReach = 800
+
+// Mentions reads one page of the posts that mention an account, its own among them,
+// newest first. What holds of [Client.Timeline] holds of it; what is read is counted as
+// [Mentions].
+func (c *Client) Mentions(ctx context.Context, accountID string, q Query) (Answer, error) {
+	return c.timeline(For(ctx, Mentions), "reading the mentions of account "+accountID, Mentions, accountID, func(ctx context.Context, a asking) error {
+		opts := gotwitter.UserMentionTimelineOpts{
+			Expansions: a.expansions, TweetFields: a.postFields, UserFields: a.userFields,
+			MediaFields: mediaFields, PollFields: pollFields, PlaceFields: placeFields,
+			MaxResults: cmp.Or(q.Size, PageSize), SinceID: q.SinceID, UntilID: q.UntilID,
+			EndTime: q.EndTime.UTC(), PaginationToken: q.PageFrom,
+		}
+		_, err := c.api.UserMentionTimeline(ctx, accountID, opts)
+		return err
+	})
+}
+
+// timeline reads one page of a timeline of an account.
+func (c *Client) timeline(ctx context.Context, what string, purpose Purpose, accountID string, send func(context.Context, asking) error) (Answer, error) {
+	rec, page, err := c.ask(ctx, what, purpose, send, func(rec record, err error) (post.Page, error) {
 		if err != nil {
 			return post.Page{}, err
 		}

@@ -18,6 +18,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,6 +93,13 @@ func (c *Corpus) Accounts() []string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return slices.Clone(c.accounts)
+}
+
+// Authors lists everybody who has posted something, in the order of their ids as text.
+func (c *Corpus) Authors() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Sorted(maps.Keys(c.byAuthor))
 }
 
 // Problems lists what in the corpus was passed over, in words: objects without

@@ -19,12 +19,13 @@ const windowLength = 15 * time.Minute
 // limits are requests a user and window.
 // https://docs.x.com/x-api/fundamentals/rate-limits
 var limits = map[string]int{
-	"GET /2/users/me":         75,
-	"GET /2/users/:id":        900,
-	"GET /2/usage/credits":    900, // not documented
-	"GET /2/users/:id/tweets": 900,
-	"GET /2/tweets":           5000,
-	"GET /2/tweets/:id":       900,
+	"GET /2/users/me":           75,
+	"GET /2/users/:id":          900,
+	"GET /2/usage/credits":      900, // not documented
+	"GET /2/users/:id/tweets":   900,
+	"GET /2/users/:id/mentions": 300,
+	"GET /2/tweets":             5000,
+	"GET /2/tweets/:id":         900,
 	// An app's own.
 	"GET /2/tweets/search/all": 300,
 	"GET /2/tweets/counts/all": 300,

@@ -82,7 +82,7 @@ func (s *Server) send(a *answer, res result, posts []corpus.Post, w wanted, user
 }
 
 // pageMark is what a page token stands for. It goes on only with the question it
-// was given for: since_id, until_id, start_time, end_time, exclude and account
+// was given for: endpoint, since_id, until_id, start_time, end_time, exclude and account
 // must be the same. Fields and max_results may change.
 type pageMark struct {
 	question string
@@ -92,7 +92,18 @@ type pageMark struct {
 
 // timeline answers GET /2/users/:id/tweets.
 func (s *Server) timeline(a *answer, r *http.Request, user string) {
-	q := s.readQuery(r, "GET /2/users/:id/tweets")
+	s.answerTimeline(a, r, user, "GET /2/users/:id/tweets", s.reachable)
+}
+
+// mentions answers GET /2/users/:id/mentions.
+func (s *Server) mentions(a *answer, r *http.Request, user string) {
+	s.answerTimeline(a, r, user, "GET /2/users/:id/mentions", func(account string, _ map[string]bool) []corpus.Post { return s.mentioning(account) })
+}
+
+// answerTimeline answers with a page of what an account's timeline has, newest first,
+// which must not be changed.
+func (s *Server) answerTimeline(a *answer, r *http.Request, user, endpoint string, all func(account string, exclude map[string]bool) []corpus.Post) {
+	q := s.readQuery(r, endpoint)
 	w := q.wanted()
 	account := strings.Split(r.URL.Path, "/")[3]
 	if !isID(account) {
@@ -111,7 +122,7 @@ func (s *Server) timeline(a *answer, r *http.Request, user string) {
 	case start.After(now):
 		q.fault("start_time", q.values.Get("start_time"), fmt.Sprintf("Invalid 'start_time':'%s'. 'start_time' must be before the request time.", q.values.Get("start_time")))
 	}
-	question := strings.Join([]string{account, since, until, start.String(), end.String(), fmt.Sprint(exclude)}, " ")
+	question := strings.Join([]string{endpoint, account, since, until, start.String(), end.String(), fmt.Sprint(exclude)}, " ")
 	var mark pageMark
 	if q.values.Has("pagination_token") {
 		token := q.values.Get("pagination_token")
@@ -131,7 +142,7 @@ func (s *Server) timeline(a *answer, r *http.Request, user string) {
 		a.result(result{errors: []partial{refused}})
 		return
 	}
-	posts := between(s.reachable(account, exclude), since, until)
+	posts := between(all(account, exclude), since, until)
 	if !start.IsZero() || !end.IsZero() || len(exclude) > 0 {
 		posts = slices.DeleteFunc(slices.Clone(posts), func(p corpus.Post) bool {
 			second := p.CreatedAt.Truncate(time.Second)

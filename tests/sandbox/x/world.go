@@ -50,7 +50,7 @@ func (s *Server) Post(account string, p corpus.Post) corpus.Post {
 	}
 	if p.Raw == nil {
 		p.AuthorID = account
-		p.Raw = composed(p)
+		p.Raw = s.composed(p)
 	}
 	added, err := s.opt.Corpus.Add(fmt.Appendf(nil, `{"data":[%s]}`, p.Raw))
 	if err != nil || len(added) != 1 || added[0].AuthorID != account {
@@ -64,7 +64,7 @@ func (s *Server) Post(account string, p corpus.Post) corpus.Post {
 // for. It panics if X has no such post.
 func (s *Server) Change(p corpus.Post) {
 	if p.Raw == nil {
-		p.Raw = composed(p)
+		p.Raw = s.composed(p)
 	}
 	if _, err := s.opt.Corpus.Replace(p.Raw); err != nil {
 		panic(err.Error())
@@ -76,7 +76,7 @@ func (s *Server) Change(p corpus.Post) {
 }
 
 // composed is a post's object. created_at has whole seconds, as X's has.
-func composed(p corpus.Post) json.RawMessage {
+func (s *Server) composed(p corpus.Post) json.RawMessage {
 	if p.EditHistory == nil {
 		p.EditHistory = []string{p.ID}
 	}
@@ -96,5 +96,6 @@ func composed(p corpus.Post) json.RawMessage {
 		History  []string            `json:"edit_history_tweet_ids"`
 		Refs     []map[string]string `json:"referenced_tweets,omitempty"`
 		Attached map[string][]string `json:"attachments,omitempty"`
-	}{p.ID, p.Text, p.AuthorID, p.CreatedAt.UTC().Truncate(time.Second).Format("2006-01-02T15:04:05.000Z"), p.EditHistory, refs, attached})
+		Entities json.RawMessage     `json:"entities,omitempty"`
+	}{p.ID, p.Text, p.AuthorID, p.CreatedAt.UTC().Truncate(time.Second).Format("2006-01-02T15:04:05.000Z"), p.EditHistory, refs, attached, s.entitiesOf(p.Text)})
 }

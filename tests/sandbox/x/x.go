@@ -45,6 +45,7 @@ type Options struct {
 	AppName        string           // shown on the sign-in page
 	Limits         map[string]int   // requests a window, by "GET /2/users/:id/tweets"; X's where not set
 	Reach          int              // posts back that a timeline reaches; X's 3,200 if 0, a quarter of it without replies
+	MentionsReach  int              // posts back that X gives those which mention an account; X's 800 if 0
 	PageSize       int              // most posts on a page, however many are asked for; 0 is as many
 	Now            func() time.Time // time.Now if nil
 	Skew           time.Duration    // how far X's clock is ahead of Now
@@ -68,6 +69,7 @@ type Server struct {
 	refusals   []time.Duration     // RefuseRate
 	hidden     hiding
 	shelves    map[string]shelf // by account
+	mentioned  map[string]shelf // by the account that is mentioned
 	revision   int              // changes with horizon and deleted
 	onCall     func(n int, endpoint string)
 	afterCall  func(n int, endpoint string)
@@ -104,11 +106,12 @@ func New(opt Options) *Server {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	opt.AppName, opt.Reach = cmp.Or(opt.AppName, "Archive connector"), cmp.Or(opt.Reach, maxTimeline)
+	opt.MentionsReach = cmp.Or(opt.MentionsReach, maxMentions)
 	return &Server{
 		opt: opt, requests: map[string]*signIn{}, tokens: map[string]*access{}, nonces: map[string]int64{}, pages: map[string]pageMark{},
 		windows: map[string]*window{}, media: map[string]*MediaFault{}, horizon: map[string]string{}, deleted: map[string]bool{},
 		protected: map[string]bool{}, suspended: map[string]bool{}, stats: Stats{ByPath: map[string]int{}}, billed: map[string]bool{},
-		hidden: newHiding(), shelves: map[string]shelf{}, specs: readSpecs(), understood: []Vocabulary{TweetWords, PostWords},
+		hidden: newHiding(), shelves: map[string]shelf{}, mentioned: map[string]shelf{}, specs: readSpecs(), understood: []Vocabulary{TweetWords, PostWords},
 		gone: map[string]bool{}, overcount: map[string]int{},
 	}
 }
@@ -131,8 +134,8 @@ func endpoint(r *http.Request) string {
 	path := r.URL.Path
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	switch {
-	case len(parts) == 4 && parts[0] == "2" && parts[1] == "users" && parts[3] == "tweets":
-		path = "/2/users/:id/tweets"
+	case len(parts) == 4 && parts[0] == "2" && parts[1] == "users" && (parts[3] == "tweets" || parts[3] == "mentions"):
+		path = "/2/users/:id/" + parts[3]
 	case len(parts) == 3 && parts[0] == "2" && parts[1] == "tweets":
 		path = "/2/tweets/:id"
 	case len(parts) == 3 && parts[0] == "2" && parts[1] == "users" && parts[2] != "me":
@@ -206,6 +209,8 @@ func (s *Server) route(a *answer, r *http.Request, name string) {
 		s.api(a, r, name, s.lookupUser)
 	case "GET /2/users/:id/tweets":
 		s.api(a, r, name, s.timeline)
+	case "GET /2/users/:id/mentions":
+		s.api(a, r, name, s.mentions)
 	case "GET /2/tweets":
 		s.api(a, r, name, s.lookup)
 	case "GET /2/tweets/:id":
@@ -252,6 +257,7 @@ func (s *Server) Protect(account string, protected bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.protected[account] = protected
+	s.revision++
 }
 
 // Suspend makes an account's posts visible to nobody, or to all again.
@@ -259,6 +265,7 @@ func (s *Server) Suspend(account string, suspended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.suspended[account] = suspended
+	s.revision++
 }
 
 // Leave takes an account off X, as its owner does, or brings it back. Its token still

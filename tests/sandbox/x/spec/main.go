@@ -17,7 +17,7 @@ import (
 )
 
 // calls are the paths of which the extract tells, all of them GET.
-var calls = []string{"/2/tweets", "/2/tweets/{id}", "/2/users/me", "/2/users/{id}", "/2/users/{id}/tweets", "/2/tweets/search/all", "/2/tweets/counts/all", "/2/usage/tweets"}
+var calls = []string{"/2/tweets", "/2/tweets/{id}", "/2/users/me", "/2/users/{id}", "/2/users/{id}/tweets", "/2/users/{id}/mentions", "/2/tweets/search/all", "/2/tweets/counts/all", "/2/usage/tweets"}
 
 type document struct {
 	Info struct {
