@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,25 @@ func TestEntraAdministrator(t *testing.T) {
 	for range 2 {
 		b.get("/Configure", 200, "Sign in with Microsoft")
 		w.instance()
+	}
+}
+
+// TestEntraAcknowledges: who acknowledges a loss is whom Entra names, whatever a form says.
+func TestEntraAcknowledges(t *testing.T) {
+	w := newEntraWorld(t)
+	now := w.Now()
+	w.Save(state.Job{ID: "j-1", TenantID: tenant, AccountID: "77", Handle: "contoso", CreatedAt: now.Add(-48 * time.Hour)})
+	w.account(state.Account{ID: "77", LastRun: now, Covered: state.Ranges{{To: now}}, Gaps: []state.Gap{{Range: state.Range{From: now.Add(-30 * time.Hour), To: now.Add(-29 * time.Hour)}, Why: state.LeftOut}}})
+	b := w.browser()
+	w.enter(b, "/Status", openid.Ada)
+	found := regexp.MustCompile(`name="finding" value="([^"]+)"`).FindStringSubmatch(b.page)
+	if found == nil || strings.Contains(b.page, "Your name") {
+		t.Fatalf("the page is %s", b.text())
+	}
+	b.post("/Status", 303, "do", "acknowledge", "job", "j-1", "finding", found[1], "by", "somebody else", "reason", "Counsel knows")
+	b.get("/Status", 200, "Acknowledged by Ada Admin (ada@contoso.example) on")
+	if strings.Contains(b.text(), "somebody else") {
+		t.Error("the form's name is shown")
 	}
 }
 
