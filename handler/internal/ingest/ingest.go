@@ -137,7 +137,7 @@ func (i *Ingest) Tick(ctx context.Context) error {
 		"accounts", captured.Accounts, "accountsSkipped", captured.Skipped, "accountsClaimed", captured.Claimed,
 		"accountsWaiting", waiting, "waitingFor", why, "posts", captured.Posts,
 		"tasks", delivered.Open, "tasksWaiting", delivered.Waiting, "tasksSkipped", delivered.Skipped, "tasksClaimed", delivered.Claimed,
-		"tasksEnded", delivered.Ended, "items", delivered.Items, "postsLookedAt", did.looked.Looked, "postsGone", did.looked.Gone, "postsBack", did.looked.Back, "postsOfHistory", did.history, "postsMentioning", did.mentions)
+		"tasksEnded", delivered.Ended, "items", delivered.Items, "postsLookedAt", did.looked.Looked, "postsGone", did.looked.Gone, "postsBack", did.looked.Back, "postsDiffering", did.looked.Differing, "postsOfHistory", did.history, "postsMentioning", did.mentions)
 	return errors.Join(captureErr, deliverErr, background)
 }
 

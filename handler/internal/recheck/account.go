@@ -286,6 +286,15 @@ func (w *work) look(ctx context.Context, some []gone.Look) error {
 	if err != nil {
 		return err
 	}
+	differing, err := w.visit.Differing(twitter.For(ctx, twitter.Audits), answer.Page, entries)
+	if err != nil && twitter.NotAnswered(err) { // it may never answer for these: the next look tries again
+		w.audit.opt.Log.WarnContext(ctx, "archived posts that X gives differently could not be read whole; the next look at them tries again", "job", w.job.ID, "account", w.job.AccountID, "reason", err.Error())
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	w.report.Differing += differing
 	w.record.Looks += len(ids)
 	w.record.LastLook = w.audit.opt.Now().UTC()
 	w.report.Looked, w.report.Gone, w.report.Back = w.report.Looked+len(ids), w.report.Gone+newlyGone, w.report.Back+back

@@ -1,5 +1,6 @@
 // Package recheck asks X again for posts that are archived, and has it noted which of them
-// X no longer gives, and which it gives again (package gone).
+// X no longer gives, and which it gives again (package gone). What X gives otherwise than it
+// is archived becomes a further message (package capture).
 //
 // A post is looked at late on its own day, which X does not bill again, then 7, 30, 90,
 // … days after, and a last time when it is as old as the audit reaches (schedule.go). So
@@ -61,6 +62,8 @@ type Report struct {
 	Looked int // posts that X was asked for
 	Gone   int // of them, those that are newly gone
 	Back   int // of them, those that were gone and are back
+
+	Differing int // of them, those that X gives otherwise than they were archived
 }
 
 const (

@@ -64,6 +64,7 @@ func (w *world) days(n int) (sum recheck.Report) {
 		time.Sleep(time.Until(at))
 		r := w.look()
 		sum.Looked, sum.Gone, sum.Back = sum.Looked+r.Looked, sum.Gone+r.Gone, sum.Back+r.Back
+		sum.Differing += r.Differing
 	}
 }
 
@@ -151,6 +152,47 @@ func TestGone(t *testing.T) {
 			t.Errorf("notes: %v", got)
 		}
 		w.verified(3)
+	})
+}
+
+// TestDiffers: what X gives otherwise than it was archived is archived as a further
+// message, once, by one more question that X does not bill.
+func TestDiffers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 30)
+		posts := w.Post(5)
+		time.Sleep(time.Minute)
+		w.look()
+		time.Sleep(time.Hour)
+		w.look()
+		own := slices.Clone(w.Read(posts[2].ID + ".eml"))
+		changed := posts[2]
+		changed.Raw, changed.Text = nil, "words that X gives now"
+		w.X.Change(changed)
+		billed := w.X.Stats().BilledReads
+		if got := w.days(1); got.Differing != 1 || got.Gone+got.Back != 0 {
+			t.Fatalf("after a day: %+v, want one post that differs", got)
+		}
+		if got := w.Names(".version.eml"); !slices.Equal(got, []string{posts[2].ID + ".version.eml"}) || !bytes.Contains(w.Read(got[0]), []byte(changed.Text)) {
+			t.Errorf("archived: %v", got)
+		}
+		if !bytes.Equal(own, w.Read(posts[2].ID+".eml")) {
+			t.Error("the message was changed")
+		}
+		if got := w.X.Stats().BilledReads - billed; got != 0 {
+			t.Errorf("X bills %d posts more on their own day", got)
+		}
+		w.verified(0)
+		answers := len(w.Names(".json.gz"))
+		if got := w.days(30); got.Looked < 10 || got.Differing != 0 {
+			t.Errorf("afterwards: %+v", got)
+		}
+		if got := len(w.Names(".json.gz")); got != answers {
+			t.Errorf("%d answers of X are kept more, of which nothing was made", got-answers)
+		}
+		if got := w.Record().PostsTotal; got != 5 {
+			t.Errorf("%d posts are counted, want 5", got)
+		}
 	})
 }
 
