@@ -257,3 +257,45 @@ func TestReason(t *testing.T) {
 		}
 	}
 }
+
+// TestMentions: each state of what mentions an account has its own level and words; what
+// keeps the account's own posts from being read is said once.
+func TestMentions(t *testing.T) {
+	problem := func(c fault.Cause) *state.Problem { return &state.Problem{Cause: c, Text: "inner"} }
+	read := state.Account{LastRun: ago(time.Minute)}
+	gap := []state.Gap{{Range: state.Range{From: ago(3 * time.Hour), To: ago(2 * time.Hour)}, Why: state.BeyondReach}}
+	for name, c := range map[string]struct {
+		account  state.Account
+		mentions state.Mentions
+		level    health.Level
+		title    string
+	}{
+		"up to date":                   {read, state.Mentions{Covered: covered(time.Minute)}, health.Well, ""},
+		"not begun":                    {read, state.Mentions{}, health.Working, "Mentions: starting"},
+		"the account comes first":      {state.Account{}, state.Mentions{}, health.Well, ""},
+		"reading what is there":        {read, state.Mentions{Run: &state.MentionsRun{Posts: 300}}, health.Working, "Mentions: reading what is there"},
+		"behind":                       {read, state.Mentions{Covered: covered(2 * time.Hour)}, health.Working, "Mentions are behind by 2 hours"},
+		"behind for long":              {read, state.Mentions{Covered: covered(7 * time.Hour)}, health.NeedsYou, "Mentions are behind by 7 hours"},
+		"behind, as the account is":    {state.Account{LastRun: ago(time.Hour), Problem: problem(fault.XUnavailable)}, state.Mentions{Covered: covered(7 * time.Hour)}, health.Well, ""},
+		"X is down for them":           {read, state.Mentions{Covered: covered(time.Minute), Problem: problem(fault.XUnavailable)}, health.Working, "Mentions are not read"},
+		"X is down for them for long":  {read, state.Mentions{Covered: covered(7 * time.Hour), Problem: problem(fault.XUnavailable)}, health.NeedsYou, "Mentions are not read"},
+		"X forbids them":               {read, state.Mentions{Covered: covered(time.Minute), Problem: problem(fault.XForbidden)}, health.NeedsYou, "Mentions are not read"},
+		"the month's reads are needed": {read, state.Mentions{Covered: covered(time.Hour), Problem: problem(fault.Other)}, health.Working, "Mentions are not read"},
+		"a gap":                        {read, state.Mentions{Covered: covered(time.Minute), Gaps: gap}, health.Lost, "A gap in mentions"},
+		"more than X gives":            {read, state.Mentions{Covered: covered(time.Minute), Gaps: []state.Gap{{Range: state.Range{To: ago(time.Hour)}}}}, health.Lost, "Older mentions are missing"},
+	} {
+		v := health.Mentions(c.account, c.mentions, nil, now)
+		title := ""
+		if len(v.Findings) > 0 {
+			title = v.Findings[0].Title
+		}
+		if v.Level() != c.level || title != c.title {
+			t.Errorf("%s: %s %q, want %s %q", name, v.Level(), title, c.level, c.title)
+		}
+	}
+	v := health.Mentions(read, state.Mentions{Covered: covered(time.Minute), Gaps: gap}, nil, now)
+	known := health.NewKnown([]state.Acknowledgement{{AccountID: "7", Losses: v.Findings[0].Losses, By: "Ada"}}, "7")
+	if v = health.Mentions(read, state.Mentions{Covered: covered(time.Minute), Gaps: gap}, known, now); v.Level() != health.Well || v.Findings[0].Known == nil {
+		t.Errorf("a gap that is known: %+v", v)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/state"
 )
 
@@ -19,7 +20,11 @@ func Mentions(a state.Account, m state.Mentions, known Known, now time.Time) Ver
 		if meaning.NeedsPerson || !v.Until.IsZero() && behind > tooLate {
 			level = NeedsYou
 		}
-		v.say(level, "Mentions are not read", "Posts of others that mention the account wait; its own posts do not. %s (%s)", meaning.Words(), m.Problem.Text)
+		words := meaning.Words()
+		if m.Problem.Cause == fault.Other { // the problem has better ones
+			words = "The reason: " + m.Problem.Text + "."
+		}
+		v.say(level, "Mentions are not read", "Posts of others that mention the account wait; its own posts do not. %s", words)
 	case a.LastRun.IsZero() || a.Problem != nil:
 		// The account's own posts come first, and what keeps them is said.
 	case v.Until.IsZero() && m.Run == nil:
