@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -92,5 +93,42 @@ func TestMentionsFail(t *testing.T) {
 	w.until("the task ends", func() bool { return w.ended(job, task) })
 	w.wantDelivered(job, task, importservice.Success, []corpus.Post{own})
 	w.wantLog("level=WARN", "an account's mentions wait; its own posts do not")
+	w.wantClean()
+}
+
+// TestMentionsStopBeforeTheLimit: of the reads that X_READS_PER_MONTH leaves, mentions take
+// what new posts do not need, and never more; those are read whatever it says.
+func TestMentionsStopBeforeTheLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 40
+	account := firstAccount
+	w := start(t, sandbox.Options{InMemory: true, Corpus: accounts(t, 2), Env: map[string]string{"INGEST_MENTIONS": "true", "X_READS_PER_MONTH": fmt.Sprint(limit)}})
+	w.connect(job, account)
+	now := time.Now()
+	var own []corpus.Post
+	for i := range 10 {
+		own = append(own, w.post(account, now.Add(time.Duration(i-60)*time.Minute)))
+	}
+	for i := range 60 {
+		w.X.Post("7770002", corpus.Post{Text: "@contoso" + account, CreatedAt: now.Add(time.Duration(i-600) * time.Second)})
+	}
+	for range 3 {
+		w.tick()
+	}
+	read := w.X.Stats().BilledReads
+	if got := len(w.messages(account)); read > limit || read != got || got <= len(own) {
+		t.Errorf("%d reads of %d that may be, %d messages; want some mentions besides the %d posts", read, limit, got, len(own))
+	}
+	w.wantLog("level=WARN", "an account's mentions wait; its own posts do not")
+	for i := range 5 {
+		own = append(own, w.post(account, now.Add(time.Duration(i-50)*time.Second)))
+	}
+	w.tick()
+	names := w.messages(account)
+	for _, p := range own {
+		if _, there := names[fmt.Sprintf("%s/%s/%s.eml", account, p.CreatedAt.UTC().Format("2006/01/02"), p.ID)]; !there {
+			t.Errorf("post %s is not archived", p.ID)
+		}
+	}
 	w.wantClean()
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -385,6 +387,53 @@ func TestTrouble(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPictureThatComesLater: a mention whose picture X does not give at once is archived
+// without it; the picture follows as a second message of the mention, which both say so.
+func TestPictureThatComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		for name, content := range map[string]string{
+			"accounts.json": `["7","8"]`,
+			"posts.json": `{"data":[],"includes":{"users":[{"id":"7","name":"Contoso 7","username":"contoso7"},{"id":"8","name":"Contoso 8","username":"contoso8"}],
+				"media":[{"media_key":"3_a","type":"photo","url":"https://pbs.twimg.com/media/a.png"}]}}`,
+			"media/a.png": "\x89PNG\r\n\x1a\n" + strings.Repeat("a", 100)} {
+			file := filepath.Join(dir, name)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(content), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, err := corpus.Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &world{}
+		w.World = capturetest.New(t, func(o *x.Options) { o.Corpus = c })
+		w.Post(1)
+		shown := w.X.Post(other, corpus.Post{Text: "@" + capturetest.Handle + " look", MediaKeys: []string{"3_a"}})
+		w.X.FailMedia("a.png", x.MediaFault{Status: 503})
+		time.Sleep(time.Minute)
+		w.tick()
+		if have := w.archived(); have[shown.ID] != 1 || have[shown.ID+".media"] != 0 {
+			t.Fatalf("archived: %v", have)
+		}
+		w.X.FailMedia("a.png", x.MediaFault{})
+		time.Sleep(time.Hour)
+		w.tick()
+		if have := w.archived(); have[shown.ID] != 1 || have[shown.ID+".media"] != 1 {
+			t.Fatalf("archived: %v", have)
+		}
+		for file, says := range map[string]string{shown.ID + ".eml": "X-Twitter-Media-Missing: 3_a", shown.ID + ".media.eml": "filename="} {
+			eml := string(w.Read(file))
+			if !strings.Contains(eml, says) || !strings.Contains(eml, "X-Twitter-Kind: Mention") || !strings.Contains(eml, "X-Twitter-Mentions-ID: 7") {
+				t.Errorf("%s does not say %q, or that it is a mention:\n%s", file, says, eml)
+			}
+		}
+		if a, m := w.Record(), w.mentions(); len(a.Waiting) != 0 || len(a.Lost) != 0 || a.PostsTotal != 1 || m.Archived != 1 {
+			t.Errorf("%+v; %+v", a, m)
+		}
+	})
 }
 
 // TestOff: without the setting X is not asked.
