@@ -65,18 +65,7 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 			say(false, what, sentence)
 		}
 	}
-	cfg, err := config.Load(func(name string) string {
-		value := getenv(name)
-		if name == "FUNCTIONS_CUSTOMHANDLER_PORT" && value == "" {
-			return "1" // the host's business, and nothing listens here
-		}
-		return value
-	})
-	var made *app
-	if err == nil {
-		nobody := slog.New(slog.DiscardHandler)
-		made, err = newApp(cfg, getenv, nobody, nobody, nil)
-	}
+	made, err := withoutHost(getenv, slog.New(slog.DiscardHandler))
 	judge("Settings", "They are complete and well-formed.", err)
 	says, faulty := telemetry.Check(getenv)
 	judge("Telemetry", says, faulty)
@@ -117,6 +106,22 @@ func check(ctx context.Context, w io.Writer, getenv func(string) string, address
 		fmt.Fprintf(w, "%s %-15s %s\n", mark, "Timer", sentence)
 	})
 	return well
+}
+
+// withoutHost puts the connector together for a command, which has all of its settings and
+// no Functions host.
+func withoutHost(getenv func(string) string, log *slog.Logger) (*app, error) {
+	cfg, err := config.Load(func(name string) string {
+		value := getenv(name)
+		if name == "FUNCTIONS_CUSTOMHANDLER_PORT" && value == "" {
+			return "1" // the host's business, and nothing listens here
+		}
+		return value
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newApp(cfg, getenv, log, log, nil)
 }
 
 // timer says how the timer is doing, unless the state container cannot be read: the

@@ -18,7 +18,7 @@ const usage = `This program is started by the Azure Functions host, without argu
 ` + statementUsage + `
   handler history --job ID [--from TIME] [--to TIME] [--max-reads N]
 ` + historyUsage + `
-  handler import FILE
+  handler import [--look-up N] FILE
 ` + importUsage + `
   handler version
     says which version of the connector this is.

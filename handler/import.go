@@ -20,7 +20,9 @@ import (
 	"xarchive/handler/internal/gone"
 	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/message"
+	"xarchive/handler/internal/reads"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/twitter"
 )
 
 const importUsage = `
@@ -36,13 +38,26 @@ const importUsage = `
     It needs the settings of the storage account, with the right to write to it, and the
     connector's own TENANT_ID, ARCHIVE_MAILBOX and AUTHOR_MAILBOXES, by which messages are
     addressed.
+
+    --look-up  asks X's API for so many of the imported posts afterwards, for what an export
+               lacks: descriptions of pictures, names, what a post quotes or answers. What X
+               gives is archived beside them. Each costs 0.005 US dollars, and each post that
+               it quotes or answers as much; without the flag it is said how many there are.
+               It needs all settings of the connector, as handler check does
 `
 
 // importCommand is `handler import`.
 func importCommand(ctx context.Context, args []string) int {
-	files, err := parseFlags(newFlags("import"), args, 1)
-	if err == nil && len(files) == 0 {
+	lookUp := 0
+	flags := newFlags("import")
+	flags.IntVar(&lookUp, "look-up", 0, "")
+	files, err := parseFlags(flags, args, 1)
+	switch {
+	case err != nil:
+	case len(files) == 0:
 		err = errors.New("FILE is missing: say which data export")
+	case lookUp < 0:
+		err = errors.New("--look-up is not a number of posts")
 	}
 	if err != nil {
 		return refused(err)
@@ -58,19 +73,54 @@ func importCommand(ctx context.Context, args []string) int {
 		return exitWrong
 	}
 	show := newProgress(os.Stderr)
-	report, err := importExport(ctx, files[0], cfg, kept, show)
-	show.end()
-	if err != nil {
+	failed := func(what string, err error) int {
+		show.end()
 		if ctx.Err() != nil {
 			err = errInterrupted
 		}
-		fmt.Fprintf(os.Stderr, "The import is not complete: %v.\n%s\n", err, importAdvice(err))
+		fmt.Fprintf(os.Stderr, "The %s is not complete: %v.\n%s\n", what, err, importAdvice(err))
 		return exitWrong
 	}
+	report, err := importExport(ctx, files[0], cfg, kept, show)
+	if err != nil {
+		return failed("import", err)
+	}
+	show.end()
+	exit := exitWell
 	if !sayImported(os.Stdout, report) {
-		return exitWrong
+		exit = exitWrong
 	}
-	return exitWell
+	if lookUp == 0 {
+		sayLacking(os.Stdout, report.Lacking)
+		return exit
+	}
+	looked, err := lookUpImported(ctx, report.Job, lookUp, kept, show)
+	show.end()
+	fmt.Printf("X was asked for %s: it gives %d, whose messages now have another one beside them, and has %d no longer. %d may still be looked up.\n", count(looked.Asked, "post"), looked.Given, looked.Gone, looked.Left)
+	if err != nil {
+		return failed("look-up", err)
+	}
+	return exit
+}
+
+// sayLacking says what may be looked up, and what that costs.
+func sayLacking(w io.Writer, posts int) {
+	if posts > 0 {
+		fmt.Fprintf(w, "X's API may have more of %s. To look them up, add --look-up %d: that costs up to %.2f US dollars, and as much again at most for what they quote or answer.\n",
+			count(posts, "post"), posts, float64(posts)*reads.Price(string(twitter.LookUps)))
+	}
+}
+
+// lookUpImported asks X for posts that were imported.
+func lookUpImported(ctx context.Context, job state.Job, most int, kept kept, show *progress) (backfill.LookedUp, error) {
+	made, err := withoutHost(os.Getenv, slog.New(slog.NewTextHandler(lines{show}, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		return backfill.LookedUp{}, err
+	}
+	return backfill.LookUps{State: state.New(kept.state), Manifest: manifest.New(kept.archive), Capture: made.capture, Budget: made.reads,
+		Show: func(done, all int) {
+			show.show(done, func() string { return fmt.Sprintf("%d of %s looked up", done, count(all, "post")) })
+		}}.Run(ctx, job, most)
 }
 
 // importExport imports the data export in a file.

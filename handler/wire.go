@@ -52,6 +52,8 @@ type app struct {
 	checker *connection.Checker
 	guard   *access.Access
 	ticks   health.Ticks
+	capture *capture.Capture
+	reads   *reads.Meter
 }
 
 func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.Logger, report *telemetry.Telemetry) (*app, error) {
@@ -141,6 +143,8 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 		front:   route(calls, people),
 		checker: checker,
 		guard:   guard,
+		capture: captured,
+		reads:   meter,
 		ticks:   store,
 		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered,
 			Audit:    recheck.New(recheck.Options{State: store, Archive: mail, Capture: captured, Gone: goneOnes, Budget: meter, Days: cfg.AuditDays, Now: time.Now, Log: log}),

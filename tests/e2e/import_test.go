@@ -24,8 +24,8 @@ import (
 )
 
 // importing is `handler import` of a file, as a person at a terminal runs it.
-func (w *world) importing(ctx context.Context, file string) (*exec.Cmd, *bytes.Buffer) {
-	c := w.terminal(ctx, "import", file)
+func (w *world) importing(ctx context.Context, file string, flags ...string) (*exec.Cmd, *bytes.Buffer) {
+	c := w.terminal(ctx, append([]string{"import", file}, flags...)...)
 	c.Env = append(c.Env, "TENANT_ID="+sandbox.TenantID, "ARCHIVE_MAILBOX="+sandbox.ArchiveMailbox)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
@@ -35,11 +35,7 @@ func (w *world) importing(ctx context.Context, file string) (*exec.Cmd, *bytes.B
 // imports imports a file and wants it to end so, with these words.
 func (w *world) imports(content []byte, exit int, words ...string) {
 	w.t.Helper()
-	file := filepath.Join(w.t.TempDir(), "twitter-2026-01-02-abc.zip")
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		w.t.Fatal(err)
-	}
-	c, out := w.importing(w.t.Context(), file)
+	c, out := w.importing(w.t.Context(), write(w.t, content))
 	err := c.Run()
 	if is := new(exec.ExitError); err != nil && !errors.As(err, &is) {
 		w.t.Fatal(err)
@@ -165,16 +161,45 @@ func TestImport(t *testing.T) {
 	w.request(importservice.Task{JobID: job, TaskID: "all", Start: beginning, End: now.Add(-2 * time.Minute)})
 	w.until("the third task ends", func() bool { return w.ended(job, "all") })
 	w.wantEnded(job, "all", importservice.PermanentFailure, len(all))
+
+	// X still has one of the imported posts, and not the others.
+	w.X.Post(account, corpus.Post{ID: old[0].ID, CreatedAt: old[0].At, Text: old[0].Text})
+	reads = w.X.Stats().PostReads
+	w.imports(zip, 0, fmt.Sprintf("add --look-up %d: that costs up to 0.04 US dollars", len(old)-1))
+	if got := w.X.Stats().PostReads; got != reads {
+		t.Errorf("saying what it costs read %d posts of X", got-reads)
+	}
+	c, out := w.importing(t.Context(), write(t, zip), "--look-up", "100")
+	for name, value := range w.Settings(sandbox.Options{}) {
+		c.Env = append(c.Env, name+"="+value)
+	}
+	if err := c.Run(); err != nil || !strings.Contains(out.String(), fmt.Sprintf("X was asked for %d posts: it gives 1,", len(old)-1)) {
+		t.Errorf("%v: %s", err, out)
+	}
+	eml := w.read(w.container("archive"), fmt.Sprintf("%s/%s/%s.version.eml", account, old[0].At.Format("2006/01/02"), old[0].ID))
+	if got := w.X.Stats().PostReads; got != reads+1 || strings.Contains(string(eml), "X-Twitter-Source") {
+		t.Errorf("%d posts were read of X; what it gave:\n%.600s", got-reads, eml)
+	}
+	if exit, says := w.command("verify", "--account", account); exit != 0 {
+		t.Errorf("it does not verify: %d %s", exit, says)
+	}
 	w.wantClean()
+}
+
+// write writes a zip as a file.
+func write(t *testing.T, zip []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "twitter-2026-01-02-abc.zip")
+	if err := os.WriteFile(file, zip, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // killedImport begins to import a zip and kills the process in the middle.
 func (w *world) killedImport(zip []byte) {
 	w.t.Helper()
-	file := filepath.Join(w.t.TempDir(), "twitter.zip")
-	if err := os.WriteFile(file, zip, 0o600); err != nil {
-		w.t.Fatal(err)
-	}
+	file := write(w.t, zip)
 	reached, release := w.hold(w.Memory, 4, isMessage)
 	c, out := w.importing(w.t.Context(), file)
 	if err := c.Start(); err != nil {

@@ -47,6 +47,9 @@ type Report struct {
 	Others int // posts that were archived already: by X's API, or of another export
 	Fuller int // of them, those of which the export had a text that the archive had not
 	Aside  int // posts that could not be made into messages: they are set aside
+
+	Job     state.Job
+	Lacking int // posts of the account of which X's API may have more, see Lacking
 }
 
 // Whole reports whether each post of the export is in the archive, or set aside.
@@ -138,6 +141,7 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 			}
 		}
 	}
+	r.Job = job
 	if r.Contents, err = o.Export.Look(ctx, show("looked through")); err != nil {
 		return r, err
 	}
@@ -160,11 +164,16 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 	}
 	r.Others, r.Fuller, r.Aside = r.Others+b.done.Before, b.done.Fuller, b.done.Aside
 	after, err := listed(ctx, o, job.AccountID)
+	if err != nil {
+		return r, err
+	}
 	for _, of := range after {
 		if of == o.SHA256 {
 			r.Taken++
 		}
 	}
+	lacking, err := Lacking(ctx, o.Manifest, o.State, job.AccountID)
+	r.Lacking = len(lacking)
 	return r, err
 }
 
@@ -177,27 +186,35 @@ func number(id string) uint64 {
 // listed returns of which export each post was taken that the account's manifest lists as
 // taken from one.
 func listed(ctx context.Context, o Options, accountID string) (map[uint64]string, error) {
-	parts, err := o.Manifest.Parts(ctx, accountID)
-	if err != nil {
-		return nil, fmt.Errorf("reading the manifest: %w", err)
-	}
 	all, exports := map[uint64]string{}, map[string]string{}
+	err := eachLine(ctx, o.Manifest, accountID, func(line manifest.Line) {
+		if line.Export == "" || line.Key != line.PostID || line.Event != "" {
+			return
+		}
+		if exports[line.Export] == "" {
+			exports[line.Export] = line.Export // one string for all of its posts
+		}
+		all[number(line.PostID)] = exports[line.Export]
+	})
+	return all, err
+}
+
+// eachLine calls do with each line of an account's manifest.
+func eachLine(ctx context.Context, lists *manifest.Store, accountID string, do func(manifest.Line)) error {
+	parts, err := lists.Parts(ctx, accountID)
+	if err != nil {
+		return fmt.Errorf("reading the manifest: %w", err)
+	}
 	for _, p := range parts {
-		blob, err := o.Manifest.Blob(ctx, accountID, p.N)
+		blob, err := lists.Blob(ctx, accountID, p.N)
 		if err != nil {
-			return nil, fmt.Errorf("reading the manifest: %w", err)
+			return fmt.Errorf("reading the manifest: %w", err)
 		}
 		for _, line := range blob.Lines {
-			if line.Export == "" || line.Key != line.PostID || line.Event != "" {
-				continue
-			}
-			if exports[line.Export] == "" {
-				exports[line.Export] = line.Export // one string for all of its posts
-			}
-			all[number(line.PostID)] = exports[line.Export]
+			do(line)
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // batch are posts that are archived together.

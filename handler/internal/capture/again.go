@@ -28,10 +28,11 @@ import (
 // archivedBefore looks again at a post that has its message: whether that lacks media,
 // whether X now gives the post differently, and whether its text is waited for. A post of
 // the timeline that has its message's digest, and no media, is not compared: it is met
-// again because a run was interrupted. A post that was looked up is compared closely.
+// again because a run was interrupted. A post that was looked up is compared closely, and
+// one whose message is from X's data export, which has less of it.
 func (t *turn) archivedBefore(ctx context.Context, doc post.Document, e archive.Entry, slow int, waiting map[string]state.Waiting) (outcome, error) {
 	out := outcome{post: doc.Post, before: true, entries: []archive.Entry{e}}
-	if !t.closely && e.Digest == doc.Post.Digest() && len(doc.Post.Shown()) == 0 {
+	if !t.closely && e.Export == "" && e.Digest == doc.Post.Digest() && len(doc.Post.Shown()) == 0 {
 		if w, waits := waitingForText(doc.Post, e.Name, waiting); waits {
 			out.waiting = append(out.waiting, w)
 		}

@@ -11,9 +11,10 @@ import (
 )
 
 // list notes a message for the account's manifest, also one that was there already:
-// the run that archived it may have been stopped before it could list it.
+// the run that archived it may have been stopped before it could list it. Those that are
+// made of X's data export are for an import to list: no answer of X has them.
 func (t *turn) list(e archive.Entry) {
-	if e.Name == "" {
+	if e.Name == "" || e.Export != "" && t.export.SHA256 == "" {
 		return
 	}
 	o := t.origins[e.PostID]

@@ -96,6 +96,7 @@ var changeWords = map[post.Change]string{
 	post.TextWithdrawn:      "a notice in place of the text",
 	post.ChangedMedia:       "the media",
 	post.ChangedWithholding: "what it withholds where",
+	post.GivenByAPI:         "all that its API has of it, where before there was only its data export",
 	post.ReferenceGiven:     "more of a post that this one repeats, quotes or answers",
 }
 

@@ -19,6 +19,7 @@ const (
 	TextWithdrawn      Change = "text-withdrawn" // now X gives a notice in place of the author's text
 	ChangedMedia       Change = "media"
 	ChangedWithholding Change = "withholding"
+	GivenByAPI         Change = "api"       // before, the post was from X's data export, which has less of it
 	ReferenceGiven     Change = "reference" // of a post that it refers to X now gives what it did not give before
 )
 
@@ -63,6 +64,9 @@ func (p *Post) within(id string, levels int) bool {
 // post it repeats; its text only begins with that one's.
 func (p *Post) ownChanges(before *Post) (out []Change) {
 	repost := p.Ref(Retweeted) != nil
+	if before.Export != nil && p.Export == nil {
+		out = append(out, GivenByAPI)
+	}
 	switch {
 	case repost && p.repeats() != before.repeats():
 	case before.Notice && !p.Notice:
