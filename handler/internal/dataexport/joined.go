@@ -127,8 +127,10 @@ func (j *joined) readArticles(list func(file, member string, do func(json.RawMes
 }
 
 // match notes what may belong to a post.
-func (j *joined) match(e element) {
-	id := post.ExportID(e.raw)
+func (j *joined) match(e element, id string) {
+	if len(j.notes) == 0 && len(j.byTweet) == 0 {
+		return
+	}
 	if at := post.ExportTime(e.raw); !at.IsZero() {
 		for second := at.Unix() - 1; second <= at.Unix()+1; second++ {
 			for _, i := range j.byTime[second] {

@@ -62,7 +62,7 @@ func (x *Export) Look(ctx context.Context, show func(Status)) (c Contents, err e
 		}
 		ids[n] = true
 		c.Posts++
-		x.joined.match(e)
+		x.joined.match(e, strconv.FormatUint(n, 10))
 		if e.deleted {
 			c.Deleted++
 		}

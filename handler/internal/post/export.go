@@ -102,7 +102,7 @@ type exportEnvelope struct {
 // ExportID returns the id of a post's object in X's data export; "" if it has none that
 // can be used.
 func ExportID(tweet []byte) string {
-	id := readObject[exportTweet](tweet).value.id()
+	id := readObject[exportHead](tweet).value.id()
 	if CheckID(id) != nil {
 		return ""
 	}
@@ -205,7 +205,7 @@ func (p *Post) exportTime(name, text string) time.Time {
 // ExportTime reads the time of a post's object in X's data export, or the one that is in
 // its id; zero if it has neither.
 func ExportTime(tweet []byte) time.Time {
-	w, p := readObject[exportTweet](tweet).value, &Post{}
+	w, p := readObject[exportHead](tweet).value, &Post{}
 	at := p.exportTime("", w.CreatedAt)
 	if at.IsZero() {
 		at, _ = IDTime(w.id())

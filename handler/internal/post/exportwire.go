@@ -19,25 +19,32 @@ import (
 // numbers are strings in it.
 // https://developer.x.com/en/docs/x-api/v1/data-dictionary/object-model/tweet
 
+// exportHead is what tells one post from another.
+type exportHead struct {
+	IDStr     string          `json:"id_str"`
+	ID        json.RawMessage `json:"id"` // a string, in older exports a number
+	CreatedAt string          `json:"created_at"`
+}
+
+func (w exportHead) id() string { return cmp.Or(w.IDStr, string(bytes.Trim(w.ID, `" `))) }
+
 // exportTweet is a post: the member tweet of an element of data/tweets.js.
 type exportTweet struct {
-	IDStr       string          `json:"id_str"`
-	ID          json.RawMessage `json:"id"` // a string, in older exports a number
-	FullText    string          `json:"full_text"`
-	Text        string          `json:"text"` // of older exports
-	Truncated   bool            `json:"truncated"`
-	CreatedAt   string          `json:"created_at"`
-	DeletedAt   string          `json:"deleted_at"`
-	Language    string          `json:"lang"`
-	Source      string          `json:"source"`
-	Sensitive   bool            `json:"possibly_sensitive"`
-	Likes       looseInt        `json:"favorite_count"`
-	ReplyTo     string          `json:"in_reply_to_status_id_str"`
-	ReplyToUser string          `json:"in_reply_to_user_id_str"`
-	ReplyToName string          `json:"in_reply_to_screen_name"`
-	Quoted      string          `json:"quoted_status_id_str"`
-	CommunityID string          `json:"community_id_str"`
-	Entities    exportEntities  `json:"entities"`
+	exportHead
+	FullText    string         `json:"full_text"`
+	Text        string         `json:"text"` // of older exports
+	Truncated   bool           `json:"truncated"`
+	DeletedAt   string         `json:"deleted_at"`
+	Language    string         `json:"lang"`
+	Source      string         `json:"source"`
+	Sensitive   bool           `json:"possibly_sensitive"`
+	Likes       looseInt       `json:"favorite_count"`
+	ReplyTo     string         `json:"in_reply_to_status_id_str"`
+	ReplyToUser string         `json:"in_reply_to_user_id_str"`
+	ReplyToName string         `json:"in_reply_to_screen_name"`
+	Quoted      string         `json:"quoted_status_id_str"`
+	CommunityID string         `json:"community_id_str"`
+	Entities    exportEntities `json:"entities"`
 	Extended    struct {
 		Media []exportMedia `json:"media"`
 	} `json:"extended_entities"`
@@ -49,8 +56,6 @@ type exportTweet struct {
 		Coordinates []json.Number `json:"coordinates"` // longitude, latitude
 	} `json:"coordinates"`
 }
-
-func (w exportTweet) id() string { return cmp.Or(w.IDStr, string(bytes.Trim(w.ID, `" `))) }
 
 // media are the post's media: all of them are in extended_entities only.
 func (w exportTweet) media() []exportMedia {
