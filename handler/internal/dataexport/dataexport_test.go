@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -109,6 +110,10 @@ func TestEverything(t *testing.T) {
 			again, err := post.Parse(d.JSON)
 			if err != nil || !reflect.DeepEqual(again, d.Post) || bytes.Contains(d.JSON, []byte(xexport.Secret)) {
 				t.Errorf("%s: the document of post %d does not hold it, %v", form.name, n, err)
+			}
+			var members map[string]json.RawMessage
+			if err := json.Unmarshal(d.JSON, &members); err != nil || members["data"] != nil || string(members["source"]) != `"export"` {
+				t.Errorf("%s: versions that know no exports take post %d for one of the API: %v", form.name, n, err)
 			}
 			return d.Post
 		}

@@ -174,7 +174,7 @@ for name in sys.argv[1:]:
             p.get_content()
             assert not p.defects, (name, p.defects)
     doc = json.loads([p for p in m.walk() if p.get_filename() == "post.json"][0].get_payload(decode=True))
-    post = doc["data"]
+    post = doc["tweet" if doc.get("source") == "export" else "data"]
     created = post["created_at"][:19]
     if doc.get("source") == "export":
         created = datetime.datetime.strptime(post["created_at"], "%a %b %d %H:%M:%S %z %Y").isoformat()[:19]

@@ -45,10 +45,11 @@ type Exported struct {
 
 // Document returns the post's document:
 //
-//	{"source":"export","file":…,"data":{…},"note":{…},"article":{…},"account":{…},…}
+//	{"source":"export","file":…,"tweet":{…},"note":{…},"article":{…},"account":{…},…}
 //
-// data, note, article and articleMetadata are the export's own bytes; the rest is the
-// connector's word for where they stand in it.
+// tweet, note, article and articleMetadata are the export's own bytes; the rest is the
+// connector's word for where they stand in it. It has no member data: versions of the
+// connector that know no exports refuse it, and do not take it for a post without text.
 func (x Exported) Document() Document {
 	var b bytes.Buffer
 	b.WriteString(`{"source":` + string(quoted(ExportSource)) + `,"file":` + string(quoted(x.File)))
@@ -62,7 +63,7 @@ func (x Exported) Document() Document {
 			raw(name, text)
 		}
 	}
-	raw("data", x.Tweet)
+	raw("tweet", x.Tweet)
 	raw("note", x.Note)
 	raw("article", x.Article)
 	raw("articleMetadata", x.ArticleMetadata)
@@ -87,7 +88,7 @@ type exportAccount struct {
 // exportEnvelope is the outermost object of a document from X's data export.
 type exportEnvelope struct {
 	File            string          `json:"file"`
-	Data            json.RawMessage `json:"data"`
+	Tweet           json.RawMessage `json:"tweet"`
 	Note            json.RawMessage `json:"note"`
 	Article         json.RawMessage `json:"article"`
 	ArticleMetadata json.RawMessage `json:"articleMetadata"`
@@ -126,7 +127,7 @@ func parseExport(document []byte) (*Post, error) {
 	if err := json.Unmarshal(document, &e); err != nil {
 		return nil, fmt.Errorf("reading a post's document: %w", err)
 	}
-	o := readObject[exportTweet](e.Data)
+	o := readObject[exportTweet](e.Tweet)
 	w := o.value
 	if err := CheckID(w.id()); err != nil {
 		return nil, fmt.Errorf("reading a post's document: %w", err)
