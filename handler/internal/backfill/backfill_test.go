@@ -115,8 +115,10 @@ func TestKilledAnywhere(t *testing.T) {
 					}
 				}
 			}
-			if got := w.Names(".gone.json"); len(got) != 1 {
-				t.Errorf("killed after %d calls: notes %v", n, got)
+			gone, err := w.State.Gone(t.Context(), capturetest.Account)
+			w.Must(err)
+			if got := w.Names(".gone.json"); len(got) != 1 || gone.Now() != 1 || len(lines[posts[1].ID+".gone"]) == 0 {
+				t.Errorf("killed after %d calls: notes %v, %d listed", n, got, gone.Now())
 			}
 		})
 		if through {

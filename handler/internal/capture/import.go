@@ -199,7 +199,9 @@ func (t *turn) tryListing(ctx context.Context, outs []imported) (done Imported, 
 	defer record.Release()
 	under := newTurn(t.capture, t.job, record, nil)
 	under.export = t.export
-	var looks []gone.Look
+	if err := under.noteDeleted(claimed, outs); err != nil {
+		return done, err
+	}
 	for _, out := range outs {
 		switch {
 		case out.aside != nil:
@@ -221,23 +223,33 @@ func (t *turn) tryListing(ctx context.Context, outs []imported) (done Imported, 
 		if len(out.further) > 0 {
 			done.Fuller++
 		}
-		if x := out.post.Export; x.Deleted {
-			looks = append(looks, gone.Look{Entry: out.own, Problem: deleted(x)})
-		}
 	}
 	if err := under.countAside(claimed); err != nil {
 		return done, err
-	}
-	if t.capture.opt.Gone != nil && len(looks) > 0 {
-		if _, _, err := t.capture.opt.Gone.Note(claimed, t.job.ID, t.account.ID, gone.ByExport, looks, under.listNow); err != nil {
-			return done, fmt.Errorf("noting which posts are deleted: %w", err)
-		}
 	}
 	err = under.save(claimed)
 	if lost := record.Lost(); lost != nil {
 		return done, fmt.Errorf("listing what was archived: %w", state.ErrLost)
 	}
 	return done, err
+}
+
+// noteDeleted notes which posts the export has among the deleted ones. It comes before
+// they are listed: what is listed is not imported again.
+func (t *turn) noteDeleted(ctx context.Context, outs []imported) error {
+	var looks []gone.Look
+	for _, out := range outs {
+		if out.post != nil && out.post.Export.Deleted {
+			looks = append(looks, gone.Look{Entry: out.own, Problem: deleted(out.post.Export)})
+		}
+	}
+	if t.capture.opt.Gone == nil || len(looks) == 0 {
+		return nil
+	}
+	if _, _, err := t.capture.opt.Gone.Note(ctx, t.job.ID, t.account.ID, gone.ByExport, looks, t.listNow); err != nil {
+		return fmt.Errorf("noting which posts are deleted: %w", err)
+	}
+	return nil
 }
 
 // countImported counts a post of the export that has its message now.
