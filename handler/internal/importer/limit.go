@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 
+	_ "golang.org/x/image/webp" // pictures that X or its users made as WebP, too
+
 	"xarchive/handler/internal/message"
 )
 
@@ -163,13 +165,20 @@ func (i *Items) addPreviews(m Source, without []leftOut, room int64) error {
 		}
 		i.preview.Lock()
 		defer i.preview.Unlock()
-		small, err := preview(part.Body)
-		if err != nil || small == nil {
+		small, whyNot, err := preview(part.Body)
+		if err != nil {
 			return err
 		}
-		if room -= int64(base64.StdEncoding.EncodedLen(len(small))) + 1<<10; room >= 0 {
-			without[left].preview, without[left].previewName = small, strings.TrimSuffix(part.Name, path.Ext(part.Name))+"-preview.jpg"
+		if small != nil {
+			if room -= int64(base64.StdEncoding.EncodedLen(len(small))) + 1<<10; room < 0 {
+				small, whyNot = nil, "there is no room for a smaller copy"
+			}
 		}
+		if small == nil {
+			without[left].why += "; " + whyNot
+			return nil
+		}
+		without[left].preview, without[left].previewName = small, strings.TrimSuffix(part.Name, path.Ext(part.Name))+"-preview.jpg"
 		return nil
 	})
 }
@@ -182,24 +191,28 @@ const (
 	previewPixels = 40_000_000
 )
 
-// preview returns a smaller copy of a picture, nil where none can be made. Its error is
-// one of reading.
-func preview(body io.Reader) ([]byte, error) {
+// preview returns a smaller copy of a picture; nil, and why not, where none can be made. Its
+// error is one of reading.
+func preview(body io.Reader) (small []byte, whyNot string, err error) {
+	const unknown = "no smaller copy can be made of a file in this form"
 	var head bytes.Buffer
 	watched := &watch{r: body}
 	size, _, err := image.DecodeConfig(io.TeeReader(watched, &head))
-	if err != nil || size.Width*size.Height > previewPixels {
-		return nil, watched.err
+	switch {
+	case err != nil:
+		return nil, unknown, watched.err
+	case size.Width > previewPixels/max(1, size.Height):
+		return nil, fmt.Sprintf("no smaller copy is made of a picture with more than %d million pixels (%d × %d)", previewPixels/1_000_000, size.Width, size.Height), watched.err
 	}
 	picture, _, err := image.Decode(io.MultiReader(&head, watched))
 	if err != nil {
-		return nil, watched.err
+		return nil, unknown, watched.err
 	}
 	var out bytes.Buffer
 	if err := jpeg.Encode(&out, shrunk(picture), &jpeg.Options{Quality: 80}); err != nil {
-		return nil, nil // a picture of no size, for instance
+		return nil, unknown, nil // a picture of no size, for instance
 	}
-	return out.Bytes(), nil
+	return out.Bytes(), "", nil
 }
 
 // watch takes note of a failure to read.

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/png"
@@ -102,7 +104,7 @@ func TestItemLimit(t *testing.T) {
 	}
 	for key, name := range map[string]string{"3_1": "large.png", "3_3": "odd.png", "7_4": "film.mp4"} {
 		sum := sha256.Sum256([]byte(bodies[key]))
-		if want := fmt.Sprintf(": %s, <strong>not in this item, which may have 0.2 MB at most: %d bytes, SHA-256 %s, in the archive in the message %s</strong>", name, len(bodies[key]), hex.EncodeToString(sum[:]), path); !strings.Contains(item.Content, want) {
+		if want := fmt.Sprintf(": %s, <strong>not in this item, which may have 0.2 MB at most: %d bytes, SHA-256 %s, in the archive in the message %s%s</strong>", name, len(bodies[key]), hex.EncodeToString(sum[:]), path, map[string]string{"3_3": "; no smaller copy can be made of a file in this form"}[key]); !strings.Contains(item.Content, want) {
 			t.Errorf("the text lacks %q:\n%s", want, item.Content)
 		}
 	}
@@ -110,6 +112,48 @@ func TestItemLimit(t *testing.T) {
 	var whole, plain bytes.Buffer
 	if err := errors.Join(importer.NewItems(nil, 10_000_000).Write(&whole, source), importer.FromMessage(&plain, bytes.NewReader(raw), nil)); err != nil || !bytes.Equal(whole.Bytes(), plain.Bytes()) {
 		t.Errorf("an item that is not too large differs, %v", err)
+	}
+}
+
+// TestPreviews: a WebP picture has a smaller copy, too; of one that would take too much
+// memory the item says that it has none, and why.
+func TestPreviews(t *testing.T) {
+	webp, err := base64.StdEncoding.DecodeString("UklGRh4AAABXRUJQVlA4TBEAAAAvAAAAAAfQ//73v/+BiOh/AAA=") // one pixel
+	if err != nil {
+		t.Fatal(err)
+	}
+	filler := strings.Repeat("filler", 30_000)
+	header := "\x00\x00\x00\rIHDR\x00\x00\x4e\x20\x00\x00\x07\xd1\x08\x02\x00\x00\x00" // 20,000 × 2001
+	sum := binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(header[4:])))
+	raw, err := io.ReadAll(eml(t, strings.NewReplacer("large.png", "large.webp", "odd.png", "huge.png").Replace(largeDocument),
+		map[string]string{"3_1": string(webp) + filler, "3_3": "\x89PNG\r\n\x1a\n" + header + string(sum) + filler}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	open := 0
+	err = importer.NewItems(nil, 200_000).Write(&out, importer.Source{Path: "7/1.eml", Size: int64(len(raw)), Open: func() (io.ReadCloser, error) {
+		return closing{bytes.NewReader(raw), &open}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var item struct {
+		Content            string
+		ContentAttachments []struct{ AttachmentFileName, Content string }
+	}
+	if err := json.Unmarshal(out.Bytes(), &item); err != nil {
+		t.Fatal(err)
+	}
+	if a := item.ContentAttachments; len(a) != 1 || a[0].AttachmentFileName != "large-preview.jpg" {
+		t.Fatalf("attachments %v", a)
+	}
+	small, err := base64.StdEncoding.DecodeString(item.ContentAttachments[0].Content)
+	if _, kind, decodeErr := image.Decode(bytes.NewReader(small)); err != nil || decodeErr != nil || kind != "jpeg" {
+		t.Errorf("the smaller copy is %s, %v, %v", kind, err, decodeErr)
+	}
+	if want := "no smaller copy is made of a picture with more than 40 million pixels (20000 × 2001)"; !strings.Contains(item.Content, want) {
+		t.Errorf("the text lacks %q:\n%s", want, item.Content)
 	}
 }
 
