@@ -37,7 +37,7 @@ func TestMoney(t *testing.T) {
 	read("77", twitter.Posts, 0, 70)
 	read("77", twitter.LookUps, 1, 10)
 	read("77", twitter.Users, 0, 1)
-	b.get("/Status", 200, "Reads of X this month", "New posts", "Look-ups", "Accounts", "Contoso (@contoso) 70 10 1 $0.41")
+	b.get("/Status", 200, "Reads of X this month", "New posts", "Look-ups", "Accounts", "Contoso (@contoso) New posts 70 Look-ups 10 Accounts 1 Cost $0.41")
 	if strings.Contains(b.page, "History") || strings.Contains(b.page, "All accounts") || strings.Contains(b.page, "X_READS_PER_MONTH") {
 		t.Error("columns without reads, a sum of one account, or a limit that is not set are shown")
 	}
@@ -48,6 +48,6 @@ func TestMoney(t *testing.T) {
 		126: "100 of 126 posts (79 %)", 125: "The month's limit on reads is near. 100 of 125 posts (80 %)", 90: "The month's limit on reads is passed. 100 of 90 posts (111 %)",
 	} {
 		w.serve(w.Access, w.Jobs, func(o *Options) { o.ReadsLimit = limit })
-		b.get("/Status", 200, want, "Account 88 0 0 20 0 $0.10", "All accounts 70 10 20 1 $0.51")
+		b.get("/Status", 200, want, "Account 88 New posts 0 Look-ups 0 History 20 Accounts 0 Cost $0.10", "All accounts New posts 70 Look-ups 10 History 20 Accounts 1 Cost $0.51")
 	}
 }
