@@ -24,6 +24,13 @@ type Visit struct {
 	changed bool // there is something to be saved
 }
 
+// Budget says how much visitors may read of X, whose work is not new posts; *reads.Meter.
+type Budget interface {
+	// Ask says how many of so many posts may be read now. done is called when they are
+	// read, or are not going to be.
+	Ask(ctx context.Context, want int) (granted int, done func(), err error)
+}
+
 // Visit claims a job's account and calls do, whose context ends when the claim is lost.
 // The account is saved afterwards. It returns ErrBusy, having done nothing, if new
 // posts are still to be read.

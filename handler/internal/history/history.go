@@ -30,20 +30,13 @@ type X interface {
 	Owner(ctx context.Context, id string) (twitter.Owner, error)
 }
 
-// Budget says how much may be read of X for what is not a new post.
-type Budget interface {
-	// Ask says how many of so many posts may be read now. done is called when they are
-	// read, or are not going to be.
-	Ask(ctx context.Context, want int) (granted int, done func(), err error)
-}
-
 // Options is what a Reader needs.
 type Options struct {
 	State   *state.Store
 	Capture *capture.Capture
 	// Open opens X in the app's name, for an account: what is read is counted as its.
 	Open   func(ctx context.Context, accountID string) (X, error)
-	Budget Budget // nil: no limit
+	Budget capture.Budget // nil: no limit
 	Now    func() time.Time
 	Log    *slog.Logger
 }

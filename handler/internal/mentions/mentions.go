@@ -29,13 +29,6 @@ import (
 	"xarchive/handler/internal/twitter"
 )
 
-// Budget says how much may be read of X for what is not a new post.
-type Budget interface {
-	// Ask says how many of so many posts may be read now. done is called when they are
-	// read, or are not going to be.
-	Ask(ctx context.Context, want int) (granted int, done func(), err error)
-}
-
 // Report is told of gaps; *telemetry.Telemetry.
 type Report interface {
 	Gap(ctx context.Context, accountID string)
@@ -45,8 +38,8 @@ type Report interface {
 type Options struct {
 	State   *state.Store
 	Capture *capture.Capture
-	On      bool   // INGEST_MENTIONS; else nothing is read
-	Budget  Budget // nil: no limit
+	On      bool           // INGEST_MENTIONS; else nothing is read
+	Budget  capture.Budget // nil: no limit
 	Report  Report
 	Now     func() time.Time
 	Log     *slog.Logger

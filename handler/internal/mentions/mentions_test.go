@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/capture/capturetest"
 	"xarchive/handler/internal/mentions"
 	"xarchive/handler/internal/post"
@@ -31,7 +32,7 @@ type world struct {
 	*capturetest.World
 	said   []corpus.Post // by the other, oldest first
 	gaps   atomic.Int32  // reported
-	budget mentions.Budget
+	budget capture.Budget
 	reach  int
 	page   int // posts a page; 0 for as many as X gives
 }

@@ -27,21 +27,14 @@ import (
 	"xarchive/handler/internal/state"
 )
 
-// Budget says how much may be read of X for what is not a new post.
-type Budget interface {
-	// Ask says how many of so many posts may be read now. done is called when they are
-	// read, or are not going to be.
-	Ask(ctx context.Context, want int) (granted int, done func(), err error)
-}
-
 // Options is what an Audit needs.
 type Options struct {
 	State   *state.Store
 	Archive *archive.Archive
 	Capture *capture.Capture
 	Gone    *gone.Register
-	Budget  Budget // nil: no limit
-	Days    int    // how old the posts are that are looked at, at most; 0: none
+	Budget  capture.Budget // nil: no limit
+	Days    int            // how old the posts are that are looked at, at most; 0: none
 	Now     func() time.Time
 	Log     *slog.Logger
 }
