@@ -52,6 +52,9 @@ func (p *progress) update(s export.Status) {
 func (p *progress) show(done int, text func() string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if done < p.last { // the next step
+		p.last = 0
+	}
 	now := p.now()
 	since := now.Sub(p.shown)
 	if p.terminal && since < terminalEvery || !p.terminal && since < lineEvery && done-p.last < linePer {

@@ -27,6 +27,14 @@ func TestProgress(t *testing.T) {
 		p.end()
 		return out.String()
 	}
+	var out bytes.Buffer
+	steps := &progress{w: &out, now: time.Now, shown: time.Now()}
+	for _, done := range []int{1, 5000, 1, 1500} { // the next step begins anew
+		steps.show(done, func() string { return fmt.Sprint(done) })
+	}
+	if out.String() != "5000\n1500\n" {
+		t.Errorf("two steps: %q", out.String())
+	}
 	plain := show(false)
 	want := fmt.Sprintln("1000 messages, 1.5 MB, up to 2023-05-06") + fmt.Sprintln("left out: a") + fmt.Sprintln("2000 messages, 3 MB, up to 2023-05-06")
 	if plain != want {
