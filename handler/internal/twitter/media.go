@@ -183,7 +183,7 @@ func (t temporary) Unwrap() error { return t.cause }
 func (d *download) request() (*connection, error) {
 	c, ctx := newConnection(d.ctx)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.address, nil)
-	if err != nil {
+	if err != nil || req.URL.Host == "" { // such as a path in X's data export
 		c.Close()
 		return nil, fmt.Errorf("%w: %s is no address", ErrNotFound, d.address)
 	}

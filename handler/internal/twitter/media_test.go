@@ -428,7 +428,7 @@ func TestMediaRedirect(t *testing.T) {
 	server := httptest.NewServer(http.RedirectHandler("http://pbs.twimg.com.example/", http.StatusFound))
 	defer server.Close()
 	m := Media{HTTP: outbound.AllowHosts(&http.Client{Transport: &http.Transport{}}, server.URL)}
-	for _, address := range []string{server.URL, "http://other.example/", "http://bad host/", "://"} {
+	for _, address := range []string{server.URL, "http://other.example/", "http://bad host/", "://", "data/tweets_media/1-a.jpg"} {
 		if _, err := m.Open(t.Context(), address); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: want an address that is not asked again, got %v", address, err)
 		}
