@@ -145,16 +145,22 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 	if r.Contents, err = o.Export.Look(ctx, show("looked through")); err != nil {
 		return r, err
 	}
-	before, err := listed(ctx, o, job.AccountID)
+	before, fuller, err := listed(ctx, o, job.AccountID)
 	if err != nil {
 		return r, err
 	}
 	b := batch{o: o, job: job}
 	err = o.Export.Posts(ctx, show("archived"), func(d post.Document) error {
-		if of, done := before[number(d.ID)]; done && d.ID != "" {
-			if of != o.SHA256 {
-				r.Others++
-			}
+		of, done := before[number(d.ID)]
+		switch {
+		case d.ID == "":
+		case done && of == o.SHA256:
+			return nil
+		case done:
+			r.Others++
+			return nil
+		case fuller[number(d.ID)]:
+			r.Others, r.Fuller = r.Others+1, r.Fuller+1
 			return nil
 		}
 		return b.add(ctx, d)
@@ -162,8 +168,8 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 	if err = errors.Join(err, b.flush(ctx, err)); err != nil {
 		return r, err
 	}
-	r.Others, r.Fuller, r.Aside = r.Others+b.done.Before, b.done.Fuller, b.done.Aside
-	after, err := listed(ctx, o, job.AccountID)
+	r.Others, r.Fuller, r.Aside = r.Others+b.done.Before, r.Fuller+b.done.Fuller, b.done.Aside
+	after, _, err := listed(ctx, o, job.AccountID)
 	if err != nil {
 		return r, err
 	}
@@ -184,11 +190,17 @@ func number(id string) uint64 {
 }
 
 // listed returns of which export each post was taken that the account's manifest lists as
-// taken from one.
-func listed(ctx context.Context, o Options, accountID string) (map[uint64]string, error) {
-	all, exports := map[uint64]string{}, map[string]string{}
-	err := eachLine(ctx, o.Manifest, accountID, func(line manifest.Line) {
-		if line.Export == "" || line.Key != line.PostID || line.Event != "" {
+// taken from one; and the posts of which a text of an export stands beside the message that
+// X's API gave.
+func listed(ctx context.Context, o Options, accountID string) (all map[uint64]string, fuller map[uint64]bool, err error) {
+	all, fuller = map[uint64]string{}, map[uint64]bool{}
+	exports := map[string]string{}
+	err = eachLine(ctx, o.Manifest, accountID, func(line manifest.Line) {
+		if line.Export == "" || line.Event != "" {
+			return
+		}
+		if line.Key != line.PostID {
+			fuller[number(line.PostID)] = true
 			return
 		}
 		if exports[line.Export] == "" {
@@ -196,7 +208,7 @@ func listed(ctx context.Context, o Options, accountID string) (map[uint64]string
 		}
 		all[number(line.PostID)] = exports[line.Export]
 	})
-	return all, err
+	return all, fuller, err
 }
 
 // eachLine calls do with each line of an account's manifest.

@@ -11,6 +11,7 @@ import (
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/message"
+	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
 )
@@ -51,7 +52,9 @@ func Lacking(ctx context.Context, lists *manifest.Store, store *state.Store, acc
 		switch n := number(line.PostID); {
 		case line.Event != "":
 		case line.Export != "" && line.Key == line.PostID:
-			have[n] = have[n] // there from now on
+			if _, there := have[n]; !there {
+				have[n] = false
+			}
 		case line.Export == "" && (line.Key == line.PostID || isVersion(line)):
 			have[n] = true
 		}
@@ -69,14 +72,7 @@ func Lacking(ctx context.Context, lists *manifest.Store, store *state.Store, acc
 			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(ids, func(a, b string) int {
-		if x, y := number(a), number(b); x < y {
-			return 1
-		} else if x > y {
-			return -1
-		}
-		return 0
-	})
+	slices.SortFunc(ids, func(a, b string) int { return post.CompareIDs(b, a) })
 	return ids, nil
 }
 
