@@ -16,7 +16,7 @@ func TestEveryAccountHasItsTurn(t *testing.T) {
 	t.Parallel()
 	const many = 8
 	c := accounts(t, 12)
-	w := start(t, sandbox.Options{InMemory: true, Corpus: c, Env: map[string]string{"AzureFunctionsJobHost__functionTimeout": "00:00:05"}})
+	w := start(t, sandbox.Options{InMemory: true, Corpus: c, Env: map[string]string{"AzureFunctionsJobHost__functionTimeout": "00:00:20"}})
 	now := time.Now()
 	few := map[string][]corpus.Post{}
 	for i, account := range c.Accounts() {
@@ -32,7 +32,7 @@ func TestEveryAccountHasItsTurn(t *testing.T) {
 			}
 		}
 	}
-	w.Memory.SetLatency(50 * time.Millisecond)
+	w.Memory.SetLatency(200 * time.Millisecond)
 	archived := func() bool {
 		for account, posts := range few {
 			if len(w.messages(account)) < len(posts) {

@@ -142,9 +142,15 @@ func (w *work) ask(ctx context.Context, q twitter.Query) (answer twitter.Answer,
 // then takes out what it does not show.
 const emptyPages = 20
 
-// page reads the run's next page and has it archived. more says that X has further ones.
+// page reads the run's next page and has it archived. more says that X has further ones. After
+// an error the run is where it was, since X is asked for the same page again.
 func (w *work) page(ctx context.Context) (more bool, err error) {
-	run := w.m.Run
+	run, before := w.m.Run, *w.m.Run
+	defer func() {
+		if err != nil {
+			*run = before
+		}
+	}()
 	q := twitter.Query{SinceID: run.SinceID, UntilID: run.OldestID, Size: w.reader.opt.PageSize}
 	for range emptyPages {
 		answer, size, err := w.ask(ctx, q)

@@ -140,14 +140,19 @@ func (t recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // call makes one API call and judges it by the status that came over the wire.
-// The record is that of an answer, whatever its status.
+// The record is that of an answer, whatever its status. An answer that arrives after ctx
+// has ended is returned all the same, since X bills it; see seenThrough.
 func call(ctx context.Context, what string, do func(context.Context) error) (record, error) {
-	var rec record
-	err := do(context.WithValue(ctx, recordKey{}, &rec))
 	if ctx.Err() != nil {
 		return record{}, context.Cause(ctx)
 	}
+	through, end := seenThrough(ctx)
+	defer end()
+	var rec record
+	err := do(context.WithValue(through, recordKey{}, &rec))
 	switch {
+	case rec.status == 0 && ctx.Err() != nil:
+		return record{}, context.Cause(ctx)
 	case rec.status == 0 && errors.Is(err, gotwitter.ErrParameter):
 		return record{}, fmt.Errorf("%s: %w: %w", what, ErrInvalid, err)
 	case rec.status == 0:
@@ -156,6 +161,27 @@ func call(ctx context.Context, what string, do func(context.Context) error) (rec
 		return rec, nil
 	}
 	return rec, fmt.Errorf("%s: %w", what, statusError(rec, time.Now()))
+}
+
+// seeingThrough is how long after its context has ended a request is waited for that X has
+// got, and how long what the answer had may take to be counted.
+const seeingThrough = 5 * time.Second
+
+// seenThrough returns a context that ends some time after ctx: X bills what it sends, and a
+// request that is broken off in the meantime would be paid and not counted.
+func seenThrough(ctx context.Context) (context.Context, context.CancelFunc) {
+	through, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-through.Done():
+		case <-time.After(seeingThrough):
+			cancel(context.Cause(ctx))
+		}
+	})
+	return through, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // withoutURL returns what an error of net/http says, without the request's URL: that

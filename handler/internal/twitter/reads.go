@@ -80,6 +80,8 @@ func (c *Client) counted(ctx context.Context, rec record, p Purpose, ids []strin
 	if r.At.IsZero() {
 		r.At = time.Now().UTC()
 	}
+	ctx, end := seenThrough(ctx)
+	defer end()
 	return c.count(ctx, r)
 }
 

@@ -3,6 +3,7 @@ package twitter
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"testing"
 
@@ -63,5 +64,32 @@ func TestReads(t *testing.T) {
 		if _, err := c.User(ctx, corpus.PressAccount); !errors.Is(err, full) {
 			t.Errorf("a user that could not be counted: %v", err)
 		}
+	}
+}
+
+// TestReadsAtTheEnd: X has sent and bills an answer that arrives when its caller's time is
+// over; it is counted, and may be used. Nothing is sent after that.
+func TestReadsAtTheEnd(t *testing.T) {
+	w := newWorld(t)
+	ctx, end := context.WithCancel(t.Context())
+	sent := 0
+	w.x.Fail(func(*http.Request) x.Fault {
+		sent++
+		end() // while X makes its answer
+		return x.Fault{}
+	})
+	counted := 0
+	c := w.client.Counting(func(ctx context.Context, r Reads) error {
+		counted += len(r.IDs)
+		return ctx.Err()
+	})
+	if a, err := c.Timeline(ctx, corpus.PressAccount, Query{}); err != nil || a.Page.Count == 0 || counted != a.Page.Count {
+		t.Errorf("%d posts, %v; %d are counted", a.Page.Count, err, counted)
+	}
+	if bill := len(w.x.Billed()); counted != bill || bill == 0 {
+		t.Errorf("%d reads are counted, X bills %d", counted, bill)
+	}
+	if _, err := c.Timeline(ctx, corpus.PressAccount, Query{}); !errors.Is(err, context.Canceled) || sent != 1 {
+		t.Errorf("after the end: %v, %d requests", err, sent)
 	}
 }
