@@ -203,7 +203,7 @@ func (s *Server) rewrite(r *http.Response) error {
 		return err
 	}
 	text, _ := answer["id_token"].(string)
-	signed, err := jose.ParseSigned(text, []jose.SignatureAlgorithm{jose.RS256})
+	signed, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.RS256})
 	if err != nil {
 		return err
 	}
