@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/activity"
 	"xarchive/handler/internal/api"
 	"xarchive/handler/internal/archive"
 	"xarchive/handler/internal/audit"
@@ -83,7 +84,9 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 	keys, words := jobs.NewKeys(vault), new(twitter.Words)
 	meter := reads.New(reads.Options{Store: store, Limit: cfg.XReadsPerMonth, Report: report, Now: time.Now, Log: log})
 	goneOnes := &gone.Register{State: store, Archive: mail, Now: time.Now, Log: log}
+	var keeper *activity.Keeper // it works on accounts as capture does, and says which come first
 	captured := capture.New(capture.Options{
+		First: func(ctx context.Context) map[string]bool { return keeper.First(ctx) },
 		State: store, Archive: mail, Manifest: manifest.New(account.Container(cfg.ArchiveContainer)), Now: time.Now, Log: log, Telemetry: report, Version: build,
 		Gone:   goneOnes,
 		Media:  twitter.Media{HTTP: toX},
@@ -104,6 +107,17 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 			return words.Client(toX, cfg.XAPIURL, app, account.Token).Counting(meter.Counter(job.AccountID)), nil
 		},
 	})
+	inAppsName := func(ctx context.Context, accountID string) (*twitter.AppClient, error) {
+		app, err := keys.App(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return words.App(toX, cfg.XAPIURL, app).Counting(meter.Counter(accountID)), nil
+	}
+	public := pages.PublicURL(getenv("WEBSITE_HOSTNAME"))
+	keeper = activity.NewKeeper(activity.KeeperOptions{On: cfg.Activity, Address: public + activity.Path, State: store, Archive: mail, Capture: captured, Gone: goneOnes,
+		Open:   func(ctx context.Context) (activity.X, error) { return inAppsName(ctx, "") },
+		Budget: meter, Telemetry: report, Now: time.Now, Log: log})
 	events := importer.NewEvents(importer.EventsOptions{
 		BaseURL: cfg.ImportEventURL, AuthorityURL: cfg.AADAuthorityURL, TenantID: cfg.TenantID, HTTP: report.Outbound(direct), Secrets: vault})
 	delivered := &deliver.Deliver{
@@ -131,16 +145,22 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 		Reach: func(ctx context.Context) error {
 			return errors.Join(account.Container(cfg.StateContainer).Reach(ctx), account.Container(cfg.ArchiveContainer).Reach(ctx))
 		},
+		Events: checkEvents(cfg.Activity, keeper),
 	})
-	judge := health.Judge{Records: store, Settings: work.Settings, Mentions: cfg.Mentions, Now: time.Now}
+	judge := health.Judge{Records: store, Settings: work.Settings, Mentions: cfg.Mentions, Activity: cfg.Activity, Now: time.Now}
 	calls := api.New(api.Options{TenantID: cfg.TenantID, Access: guard, Jobs: work, Health: judge, Now: time.Now, Log: log, Strangers: strangers})
+	door := activity.NewDoor(activity.DoorOptions{On: cfg.Activity, State: store, Now: time.Now, Log: log, Strangers: strangers, Refuse: calls.Refuse,
+		Secret: func(ctx context.Context) (string, error) {
+			app, err := keys.App(ctx)
+			return app.Secret, err
+		}})
 	people := pages.New(pages.Options{
-		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: pages.PublicURL(getenv("WEBSITE_HOSTNAME")),
+		TenantID: cfg.TenantID, XAPIURL: cfg.XAPIURL, PublicURL: public,
 		Access: guard, Changes: changes, Jobs: work, Health: judge, Records: store, ReadsLimit: cfg.XReadsPerMonth, Connections: checker.Tests, Version: release, Now: time.Now, Log: log, Strangers: strangers,
 		Archive:   browse.Browser{Archive: mail, Manifests: manifest.New(account.Container(cfg.ArchiveContainer)), Version: build, Now: time.Now},
 		Statement: states.Make})
 	return &app{
-		front:   route(calls, people),
+		front:   route(calls, people, door),
 		checker: checker,
 		guard:   guard,
 		capture: captured,
@@ -148,16 +168,11 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 		ticks:   store,
 		ingest: &ingest.Ingest{Capture: captured, Deliver: delivered,
 			Audit:    recheck.New(recheck.Options{State: store, Archive: mail, Capture: captured, Gone: goneOnes, Budget: meter, Days: cfg.AuditDays, Now: time.Now, Log: log}),
+			Activity: keeper,
 			Mentions: mentions.New(mentions.Options{State: store, Capture: captured, On: cfg.Mentions, Budget: meter, Report: report, Now: time.Now, Log: log}),
 			History: history.New(history.Options{State: store, Capture: captured, Now: time.Now, Log: log,
 				Budget: meter,
-				Open: func(ctx context.Context, accountID string) (history.X, error) {
-					app, err := keys.App(ctx)
-					if err != nil {
-						return nil, err
-					}
-					return words.App(toX, cfg.XAPIURL, app).Counting(meter.Counter(accountID)), nil
-				}}),
+				Open:   func(ctx context.Context, accountID string) (history.X, error) { return inAppsName(ctx, accountID) }}),
 			Sweep: store, Daily: days, Ticks: store, Now: time.Now, Log: log,
 			ReportEnds: func(ctx context.Context) error {
 				known, err := vault.Describe(ctx, secrets.AADApplicationSecret)
@@ -170,9 +185,9 @@ func newApp(cfg config.Config, getenv func(string) string, log, strangers *slog.
 	}, nil
 }
 
-// route puts the calls and the pages behind one router. What no route takes is
+// route puts the calls, the pages and the door for X's events behind one router. What no route takes is
 // answered with a page for a browser and with JSON for everybody else.
-func route(calls *api.API, people *pages.Pages) *web.Mux {
+func route(calls *api.API, people *pages.Pages, events *activity.Door) *web.Mux {
 	mux := web.New(func(w http.ResponseWriter, r *http.Request, status int) {
 		if strings.Contains(r.Header.Get("Accept"), "text/html") {
 			people.Refuse(w, r, status)
@@ -182,7 +197,16 @@ func route(calls *api.API, people *pages.Pages) *web.Mux {
 	})
 	calls.Register(mux)
 	people.Register(mux)
+	events.Register(mux)
 	return mux
+}
+
+// checkEvents asks X whether it sends its events here; nil if it is not to.
+func checkEvents(on bool, keeper *activity.Keeper) func(context.Context) error {
+	if !on {
+		return nil
+	}
+	return keeper.Check
 }
 
 // stamping asks the time-stamping authority; nil if there is none.

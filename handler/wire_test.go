@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/access"
+	"xarchive/handler/internal/activity"
 	"xarchive/handler/internal/api"
 	"xarchive/handler/internal/jobs"
 	"xarchive/handler/internal/pages"
@@ -24,7 +25,7 @@ func TestWhatNoRouteTakes(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	guard, work := access.New(access.Options{Now: time.Now}), jobs.New(jobs.Options{Now: time.Now, Log: log})
 	handler := route(api.New(api.Options{Access: guard, Jobs: work, Now: time.Now, Log: log}),
-		pages.New(pages.Options{Access: guard, Jobs: work, Now: time.Now, Log: log}))
+		pages.New(pages.Options{Access: guard, Jobs: work, Now: time.Now, Log: log}), activity.NewDoor(activity.DoorOptions{}))
 	for _, c := range []struct {
 		method, path, accept string
 		status               int
@@ -83,7 +84,7 @@ func TestTheHostForwardsEveryRoute(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	guard, work := access.New(access.Options{Now: time.Now}), jobs.New(jobs.Options{Now: time.Now, Log: log})
 	routes := route(api.New(api.Options{Access: guard, Jobs: work, Now: time.Now, Log: log}),
-		pages.New(pages.Options{Access: guard, Jobs: work, Now: time.Now, Log: log})).Routes()
+		pages.New(pages.Options{Access: guard, Jobs: work, Now: time.Now, Log: log}), activity.NewDoor(activity.DoorOptions{})).Routes()
 	for _, pattern := range routes {
 		method, path, _ := strings.Cut(pattern, " ")
 		passes := slices.Contains(trigger.Methods, strings.ToLower(method))

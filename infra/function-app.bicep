@@ -36,6 +36,7 @@ param timestampUrl string
 param importItemLimit int
 param xAuditDays int
 param ingestMentions string
+param xActivity string
 param xReadsPerMonth string
 param logLevel string
 
@@ -118,6 +119,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       TIMESTAMP_URL: timestampUrl
       X_AUDIT_DAYS: string(xAuditDays)
       INGEST_MENTIONS: ingestMentions
+      X_ACTIVITY: xActivity
       X_READS_PER_MONTH: xReadsPerMonth
       LOG_LEVEL: logLevel
     }

@@ -66,6 +66,10 @@ param xAuditDays int = 30
 @description('true: what others write that mentions an account is archived, too. X bills each post.')
 param ingestMentions string = 'false'
 
+@allowed(['true', 'false'])
+@description('true: X sends the connector events of posts that were made or deleted (Activity API).')
+param xActivity string = 'false'
+
 @description('Posts that may be read of X in a month; empty is no limit. New posts are read all the same.')
 param xReadsPerMonth string = ''
 
@@ -272,6 +276,7 @@ module connector 'function-app.bicep' = {
     importItemLimit: importItemLimit
     xAuditDays: xAuditDays
     ingestMentions: ingestMentions
+    xActivity: xActivity
     xReadsPerMonth: xReadsPerMonth
     logLevel: logLevel
   }

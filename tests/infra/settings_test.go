@@ -174,8 +174,8 @@ func TestSettingsHaveTheDocumentedDefaults(t *testing.T) {
 		}
 	}
 	// Those of both containers, both APIs, the schedule, an item's size and the log level.
-	if compared != 9 {
-		t.Errorf("want 9 defaults compared, got %d", compared)
+	if compared != 10 {
+		t.Errorf("want 10 defaults compared, got %d", compared)
 	}
 }
 

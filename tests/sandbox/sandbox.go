@@ -244,7 +244,7 @@ func (s *Sandbox) startMemory(o Options) error {
 
 func (s *Sandbox) startX(ctx context.Context, o Options) (err error) {
 	s.X = x.New(x.Options{Corpus: s.Corpus, ConsumerKey: xKey, ConsumerSecret: xSecret, AppName: "Contoso archive",
-		CallbackURLs: []string{CallbackURL}, Log: o.Log})
+		CallbackURLs: []string{CallbackURL}, Log: o.Log, Webhooks: toConnector{s}})
 	for port := range hostPorts { // whichever Host.LocalHttpPort a developer takes
 		s.X.Register(callbackAt(FixedPorts.Host + port))
 	}
@@ -257,6 +257,20 @@ func (s *Sandbox) startX(ctx context.Context, o Options) (err error) {
 		s.ending(s.Media.Stop)
 	}
 	return err
+}
+
+// toConnector is how X reaches the connector, whatever its address on the internet is.
+type toConnector struct{ s *Sandbox }
+
+// RoundTrip implements http.RoundTripper.
+func (t toConnector) RoundTrip(r *http.Request) (*http.Response, error) {
+	here, err := url.Parse(t.s.HostURL)
+	if err != nil || t.s.HostURL == "" {
+		return nil, errors.New("the connector is not there yet")
+	}
+	r = r.Clone(r.Context())
+	r.Host, r.URL.Scheme, r.URL.Host = r.URL.Host, here.Scheme, here.Host
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 // Where X and Entra send people back to, below the connector's address.

@@ -37,6 +37,7 @@ type standing struct {
 type standings struct {
 	standing
 	LastTick finding       `json:"timer"`
+	Events   *finding      `json:"events,omitempty"` // how X sends its events; absent if it is not to
 	Settings []finding     `json:"settings"`
 	Damaged  []string      `json:"damaged"`
 	Jobs     []jobStanding `json:"jobs"`
@@ -107,6 +108,10 @@ func (a *API) health(w http.ResponseWriter, r *http.Request) {
 	}
 	status, said, report := a.judge(r.Context())
 	all := standings{standing: said, LastTick: newFinding(report.Timer), Settings: findings(report.Settings), Damaged: append([]string{}, report.Damaged...), Jobs: []jobStanding{}}
+	if report.Events != nil {
+		f := newFinding(*report.Events)
+		all.Events = &f
+	}
 	for _, j := range report.Jobs {
 		all.Jobs = append(all.Jobs, jobStanding{j.Job.ID, j.Job.AccountID, j.Name(), j.Level().Word(), newVerdict(j.Read), newVerdict(j.Deliver), mentions(j)})
 	}

@@ -98,6 +98,9 @@ type Options struct {
 	Log     *slog.Logger
 	Version string // of the connector; posts that were set aside by another are tried again
 
+	// First returns the accounts whose turns come first; nil: nobody's do.
+	First func(ctx context.Context) map[string]bool
+
 	Telemetry *telemetry.Telemetry // nil: none
 
 	PageSize int // posts a page; 0 for X's maximum
@@ -280,7 +283,17 @@ func (c *Capture) turns(ctx context.Context, jobs []state.Job, asking map[string
 		})
 	}
 	_ = group.Wait() // failures are collected one by one
+	var first map[string]bool
+	if c.opt.First != nil {
+		first = c.opt.First(ctx)
+	}
 	slices.SortFunc(turns, func(a, b *turn) int {
+		if x, y := first[a.account.ID], first[b.account.ID]; x != y {
+			if x {
+				return -1
+			}
+			return 1
+		}
 		if d := a.account.TriedAt.Compare(b.account.TriedAt); d != 0 {
 			return d
 		}

@@ -50,6 +50,8 @@ type Config struct {
 
 	Mentions bool // INGEST_MENTIONS: posts of others that mention an account are archived, too
 
+	Activity bool // X_ACTIVITY: X sends events of what happens with posts
+
 	AuditDays int // X_AUDIT_DAYS: how old posts are that are looked at again, at most; 0: none
 
 	LogLevel slog.Level // LOG_LEVEL
@@ -89,6 +91,7 @@ func Load(getenv func(string) string) (Config, error) {
 		ImportItemLimit: s.itemLimit("IMPORT_ITEM_LIMIT"),
 		AuditDays:       s.days("X_AUDIT_DAYS", 30),
 		Mentions:        s.onOff("INGEST_MENTIONS"),
+		Activity:        s.onOff("X_ACTIVITY"),
 		XReadsPerMonth:  s.count("X_READS_PER_MONTH"),
 		FunctionTimeout: s.functionTimeout(),
 	}

@@ -65,7 +65,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"AAD_AUTHORITY_URL", "https://localhost:8083",
 		"ARCHIVE_MAILBOX", "archive@contoso.com",
 		"AUTHOR_MAILBOXES", "Contoso=press@contoso.com, @contoso_help = help@contoso.com, id:2244994945=dev@contoso.com,",
-		"X_AUDIT_DAYS", "7", "INGEST_MENTIONS", "True", "LOG_LEVEL", "Debug", "X_READS_PER_MONTH", " 250000 ",
+		"X_AUDIT_DAYS", "7", "INGEST_MENTIONS", "True", "X_ACTIVITY", "true", "LOG_LEVEL", "Debug", "X_READS_PER_MONTH", " 250000 ",
 	))
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	if c.KeyVaultURL != "https://contoso.vault.azure.net" || c.StorageConnectionString != "UseDevelopmentStorage=true" ||
 		c.ArchiveContainer != "mail-2026" || c.StateContainer != "abc" || c.XAPIURL != "http://127.0.0.1:8081" ||
 		c.ImportEventURL != "http://localhost:8082/base" || c.AADAuthorityURL != "https://localhost:8083" ||
-		c.ArchiveMailbox != "archive@contoso.com" || c.LogLevel != slog.LevelDebug || c.AuditDays != 7 || !c.Mentions || c.XReadsPerMonth != 250_000 {
+		c.ArchiveMailbox != "archive@contoso.com" || c.LogLevel != slog.LevelDebug || c.AuditDays != 7 || !c.Mentions || !c.Activity || c.XReadsPerMonth != 250_000 {
 		t.Errorf("%+v", c)
 	}
 	if len(c.AuthorMailboxes) != 3 || c.AuthorMailboxes["id:2244994945"] != "dev@contoso.com" || c.AuthorMailboxes["contoso"] != "press@contoso.com" || c.AuthorMailboxes["contoso_help"] != "help@contoso.com" {
@@ -108,6 +108,7 @@ func TestFaults(t *testing.T) {
 		{[]string{"TENANT_ID", "{" + tenant + "}"}, "TENANT_ID"},
 		{[]string{"X_AUDIT_DAYS", "0"}, ""},
 		{[]string{"INGEST_MENTIONS", "false"}, ""},
+		{[]string{"X_ACTIVITY", "1"}, "X_ACTIVITY"},
 		{[]string{"INGEST_MENTIONS", "yes"}, "INGEST_MENTIONS"},
 		{[]string{"X_AUDIT_DAYS", "-1"}, "X_AUDIT_DAYS"},
 		{[]string{"X_AUDIT_DAYS", "a month"}, "X_AUDIT_DAYS"},

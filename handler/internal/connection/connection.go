@@ -41,6 +41,8 @@ type Options struct {
 	Secrets      Secrets
 	// Reach tries both containers.
 	Reach func(ctx context.Context) error
+	// Events asks X whether it sends its events here; nil: it is not to.
+	Events func(ctx context.Context) error
 }
 
 // Checker tries connections.
@@ -69,12 +71,16 @@ func (c *Checker) Tests(callback string) []Test {
 		vault = "No Key Vault is set; secrets come from the environment."
 	}
 	name := Names()
-	return []Test{
+	tests := []Test{
 		{name[0], "X accepts the app's keys, and the callback address is registered. The test costs nothing.", func(ctx context.Context) error { return c.x(ctx, callback) }},
 		{name[1], "Entra gives a token for the Office 365 Import service.", c.entra},
 		{name[2], "Both containers can be reached.", c.storage},
 		{name[3], vault, c.keyVault},
 	}
+	if c.opt.Events != nil {
+		tests = append(tests, Test{"X's events", "X sends its events here.", c.opt.Events})
+	}
+	return tests
 }
 
 // Words compares the names that X is asked for with X's published specification. It

@@ -54,7 +54,8 @@ const (
 	ByAudit    = "audit"
 	ByTask     = "task"
 	ByTimeline = "timeline"
-	ByExport   = "export" // nobody asked X: its data export lists the post among the deleted ones
+	ByActivity = "activity" // X told of its own accord, and said so when it was asked
+	ByExport   = "export"   // nobody asked X: its data export lists the post among the deleted ones
 )
 
 // Look is what X said of one archived post.

@@ -25,6 +25,8 @@ type Records interface {
 	Account(ctx context.Context, id string) (state.Account, error)
 	// Mentions returns an empty record for an account whose mentions were never read.
 	Mentions(ctx context.Context, accountID string) (state.Mentions, error)
+	// Activity returns state.ErrNotFound if X was never told to send events.
+	Activity(ctx context.Context) (state.Activity, error)
 	// Verification returns an empty one for an account whose archive was never read again.
 	Verification(ctx context.Context, accountID string) (state.Verification, error)
 	// NewestTasks returns each job's newest tasks, the newest first.
@@ -38,6 +40,7 @@ type Judge struct {
 	Records  Records
 	Settings func(ctx context.Context) ([]secrets.Info, error) // what is set
 	Mentions bool                                              // what others write that mentions an account is archived, too
+	Activity bool                                              // X sends events of posts
 	Now      func() time.Time
 }
 
@@ -141,6 +144,7 @@ type Report struct {
 	At       time.Time // UTC
 	Settings []Finding // what is to be entered
 	Timer    Finding
+	Events   *Finding   // how X sends its events; nil if it is not to
 	Jobs     []Standing // the graver first
 	Damaged  []string   // names of records that cannot be read
 }
@@ -166,6 +170,9 @@ func (r Report) Level() Level {
 		worse(j.Level())
 	}
 	worse(r.Timer.Level)
+	if r.Events != nil {
+		worse(r.Events.Level)
+	}
 	return level
 }
 
@@ -265,6 +272,9 @@ func (j Judge) state(ctx context.Context, r *Report) error {
 	}
 	accounts, archives, mentioned, unread, err := j.accounts(ctx, jobs)
 	if err != nil {
+		return silent(ctx, err)
+	}
+	if r.Events, err = j.events(ctx, len(jobs), r.At); err != nil {
 		return silent(ctx, err)
 	}
 	byJob := map[string][]state.Task{}

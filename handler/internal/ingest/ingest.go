@@ -47,6 +47,11 @@ type Mentions interface {
 	Run(ctx context.Context) (archived int, err error)
 }
 
+// Activity hears what X tells of posts; *activity.Keeper.
+type Activity interface {
+	Run(ctx context.Context) (worked int, err error)
+}
+
 // Sweeper removes, now and then, what nobody needs any more; *state.Store.
 type Sweeper interface {
 	Sweep(ctx context.Context, now time.Time) (removed int, ran bool, err error)
@@ -67,6 +72,7 @@ type Ingest struct {
 	Capture  Capture
 	Deliver  Deliver
 	Mentions Mentions
+	Activity Activity
 	Audit    Audit
 	History  History
 	Sweep    Sweeper
@@ -137,7 +143,7 @@ func (i *Ingest) Tick(ctx context.Context) error {
 		"accounts", captured.Accounts, "accountsSkipped", captured.Skipped, "accountsClaimed", captured.Claimed,
 		"accountsWaiting", waiting, "waitingFor", why, "posts", captured.Posts,
 		"tasks", delivered.Open, "tasksWaiting", delivered.Waiting, "tasksSkipped", delivered.Skipped, "tasksClaimed", delivered.Claimed,
-		"tasksEnded", delivered.Ended, "items", delivered.Items, "postsLookedAt", did.looked.Looked, "postsGone", did.looked.Gone, "postsBack", did.looked.Back, "postsDiffering", did.looked.Differing, "postsOfHistory", did.history, "postsMentioning", did.mentions)
+		"tasksEnded", delivered.Ended, "items", delivered.Items, "postsLookedAt", did.looked.Looked, "postsGone", did.looked.Gone, "postsBack", did.looked.Back, "postsDiffering", did.looked.Differing, "postsOfHistory", did.history, "postsMentioning", did.mentions, "events", did.events)
 	return errors.Join(captureErr, deliverErr, background)
 }
 
@@ -150,6 +156,7 @@ type done struct {
 	looked   recheck.Report
 	history  int // posts archived
 	mentions int // posts archived
+	events   int // worked on
 }
 
 // background does what can wait, when what cannot is done.
@@ -157,6 +164,14 @@ func (i *Ingest) background(ctx context.Context) (did done, err error) {
 	ctx, cancel := context.WithTimeout(ctx, backgroundTime)
 	defer cancel()
 	var failures []error
+	if ctx.Err() == nil {
+		failures = append(failures, i.guard(ctx, "X's events", func() (err error) {
+			some, cancel := context.WithTimeout(ctx, backgroundTime/2)
+			defer cancel()
+			did.events, err = i.Activity.Run(some)
+			return err
+		}))
+	}
 	if ctx.Err() == nil {
 		failures = append(failures, i.guard(ctx, "mentions", func() (err error) {
 			some, cancel := context.WithTimeout(ctx, backgroundTime/2) // a flood of them must not keep the rest waiting for ever

@@ -75,7 +75,7 @@ func TestSecondLook(t *testing.T) {
 		d := &delivers{report: deliver.Report{Open: c.open}}
 		var recorded ticks
 		var daily days
-		i := &ingest.Ingest{Capture: captured{Posts: c.posts}, Deliver: d, Audit: noAudit{}, History: noHistory{}, Mentions: noHistory{}, Sweep: noSweep{}, Daily: &daily, Ticks: &recorded, Now: time.Now, Log: slog.New(slog.DiscardHandler), Limit: time.Minute}
+		i := &ingest.Ingest{Capture: captured{Posts: c.posts}, Deliver: d, Audit: noAudit{}, History: noHistory{}, Mentions: noHistory{}, Activity: noHistory{}, Sweep: noSweep{}, Daily: &daily, Ticks: &recorded, Now: time.Now, Log: slog.New(slog.DiscardHandler), Limit: time.Minute}
 		if err := i.Tick(t.Context()); err != nil {
 			t.Errorf("%s: %v", c.what, err)
 		}
@@ -96,7 +96,7 @@ func TestEnds(t *testing.T) {
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 	reports := 0
 	var recorded ticks
-	i := &ingest.Ingest{Capture: captured{}, Deliver: &delivers{}, Audit: noAudit{}, History: noHistory{}, Mentions: noHistory{}, Sweep: noSweep{}, Ticks: &recorded, Now: func() time.Time { return now },
+	i := &ingest.Ingest{Capture: captured{}, Deliver: &delivers{}, Audit: noAudit{}, History: noHistory{}, Mentions: noHistory{}, Activity: noHistory{}, Sweep: noSweep{}, Ticks: &recorded, Now: func() time.Time { return now },
 		Log: slog.New(slog.DiscardHandler), Limit: time.Minute, ReportEnds: func(context.Context) error {
 			reports++
 			return errors.New("the vault is down")
@@ -120,7 +120,7 @@ func TestEnds(t *testing.T) {
 func TestTickSaysWhatWaits(t *testing.T) {
 	var log strings.Builder
 	var recorded ticks
-	i := &ingest.Ingest{Capture: captured{Accounts: 4, Waiting: map[fault.Cause]int{fault.XRateLimit: 1, fault.XCredits: 2}}, Deliver: &delivers{}, Audit: noAudit{}, History: noHistory{}, Mentions: noHistory{}, Sweep: noSweep{}, Ticks: &recorded,
+	i := &ingest.Ingest{Capture: captured{Accounts: 4, Waiting: map[fault.Cause]int{fault.XRateLimit: 1, fault.XCredits: 2}}, Deliver: &delivers{}, Audit: noAudit{}, History: noHistory{}, Mentions: noHistory{}, Activity: noHistory{}, Sweep: noSweep{}, Ticks: &recorded,
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(&log, nil)), Limit: time.Minute}
 	if err := i.Tick(t.Context()); err != nil {
 		t.Fatal(err)

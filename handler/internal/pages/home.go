@@ -79,6 +79,9 @@ func (q *request) overview() homePage {
 			page.Todo = append(page.Todo, newTodo(h, f))
 		}
 	}
+	if f := report.Events; f != nil && f.Level != health.Well {
+		page.Todo = append(page.Todo, todo{Level: f.Level, Title: f.Title, Text: f.Text, Link: "/Status", Label: "See status"})
+	}
 	if f := report.Timer; f.Level == health.NeedsYou || f.Level == health.Working && page.Last.IsZero() {
 		page.Todo = append(page.Todo, todo{Level: f.Level, Title: f.Title, Text: f.Text})
 	}

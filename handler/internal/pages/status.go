@@ -24,6 +24,7 @@ type statusPage struct {
 	Problem string
 	Refused string // why an acknowledgement was not kept
 	Timer   health.Finding
+	Events  *health.Finding // how X sends its events; nil if it is not to
 	Money   money
 }
 
@@ -48,7 +49,7 @@ func (q *request) status() {
 	}
 	report, err := q.pages.opt.Health.Report(q.r.Context())
 	if err == nil {
-		page.Jobs, page.Damaged, page.Timer = q.shown(report), report.Damaged, report.Timer
+		page.Jobs, page.Damaged, page.Timer, page.Events = q.shown(report), report.Damaged, report.Timer, report.Events
 		var damaged []string
 		damaged, err = q.gone(page.Jobs)
 		page.Damaged = append(page.Damaged, damaged...)

@@ -13,6 +13,7 @@ import (
 	"xarchive/handler/internal/jobs/jobstest"
 	"xarchive/handler/internal/secrets"
 	"xarchive/handler/internal/state"
+	"xarchive/handler/internal/twitter"
 )
 
 func TestOverview(t *testing.T) {
@@ -290,4 +291,37 @@ func TestMentionsOnPages(t *testing.T) {
 	if strings.Contains(b.page, "Older mentions are missing") {
 		t.Error("what is off is a finding")
 	}
+}
+
+// TestEventsOnPages: the status page, the overview and the health call say how X sends its
+// events; where they are off, nothing, unless X could not be told.
+func TestEventsOnPages(t *testing.T) {
+	w := newWorld(t)
+	now := w.Now().UTC()
+	b := w.browser()
+	b.signIn("/Status")
+	if b.get("/Status", 200); strings.Contains(b.page, "X's events") || strings.Contains(b.page, "its events") {
+		t.Error("the page speaks of events, which are off")
+	}
+	w.serve(w.Access, w.Jobs, func(o *Options) { o.Health.Activity = true })
+	b.get("/Status", 200, "X is told to send its events")
+	record := state.Activity{URL: "https://app/api/XActivity", WebhookID: "12", Accounts: []string{"77"}, CheckedAt: now.Add(-time.Minute), LastEvent: now}
+	save := func() {
+		t.Helper()
+		if err := w.State.SaveActivity(t.Context(), &record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save()
+	b.get("/Status", 200, "X sends events of 1 account, as it said on "+moment(record.CheckedAt))
+	record.Problem = state.NewProblem(twitter.ErrForbidden, now)
+	save()
+	for _, uri := range []string{"/", "/Status"} {
+		b.get(uri, 200, "X does not send its events", "Posts are read as without events")
+	}
+	record.Problem, record.CheckedAt = nil, now.Add(-7*time.Hour)
+	save()
+	b.get("/Status", 200, "X's events are not looked after")
+	w.serve(w.Access, w.Jobs)
+	b.get("/Status", 200, "X still sends events", "told to send no more")
 }

@@ -16,7 +16,7 @@ var sections = map[string]string{
 	"job": "Job", "account": "Account", "owner": "Owner", "reads": "Reads", "task": "Task", "items": "Items", "found": "Found", "delivered": "Delivered",
 	"late": "Late", "aside-post": "Aside post", "sign-in": "Sign-in", "signed-out": "Signed out", "sweep": "Sweep", "tick": "Tick", "day": "Day",
 	"round": "Round", "verification": "Verification", "ack": "Acknowledgement",
-	"gone": "Gone", "audit": "Audit", "change": "Change", "history": "History", "mentions": "Mentions",
+	"gone": "Gone", "audit": "Audit", "change": "Change", "history": "History", "mentions": "Mentions", "activity": "Activity", "event": "Event", "seen": "Event",
 }
 
 // TestFormatIsDocumented: every member of every record is named in its section.

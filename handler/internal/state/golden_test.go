@@ -95,6 +95,9 @@ var format = map[string]any{
 	"history": state.History{V: 1, AccountID: "7", JobID: "j", Asked: now, From: window.From, To: window.To, MaxReads: 5000, Made: now, Ended: now, Stopped: "r",
 		Months: []state.HistoryMonth{{Range: window, Counted: 120, Found: 119, New: 80, Oldest: now, Edge: []string{"1700"}, Done: true}}, Reads: 130, Counts: 1, Stated: 4000,
 		Until: now, Last: now, Problem: &problem},
+	"activity": state.Activity{V: 1, URL: "https://app/api/XActivity", WebhookID: "12", Accounts: []string{"7"}, CheckedAt: now, Until: now, LastEvent: now, Problem: &problem},
+	"event":    state.Event{V: 1, ID: "1900", AccountID: "7", What: "deleted", PostID: "1800", At: now, Next: now},
+	"seen":     state.SeenEvent{V: 1, ID: "1900"},
 	"mentions": state.Mentions{V: 1, AccountID: "7", Cursor: "1800", Recent: []state.Seen{{ID: "1800", At: now, Sum: "AbC_"}}, Covered: state.Ranges{window}, Gaps: []state.Gap{gap},
 		Run:      &state.MentionsRun{SinceID: "1700", Began: now, LastPage: now, CoverTo: now, Asked: 200, Posts: 180, NewestID: "1900", OldestID: "1750", Oldest: now, Back: true},
 		Archived: 1234, LastRun: now, LastTurn: now, Until: now, Problem: &problem},
@@ -108,7 +111,7 @@ var names = map[string]string{
 	"sign-in": "signins/2d711642b726b04401627ca9fbac32f5.json", "signed-out": "signed-out/2d711642b726b04401627ca9fbac32f5.json", "sweep": "sweep.json", "tick": "tick.json", "day": "day.json",
 	"round": "verify.json", "verification": "verified/7.json",
 	"ack":  "acknowledged/7/7f13fb16bb8fb468579f05e6a3839222.json",
-	"gone": "gone/7.json", "audit": "audits/7.json", "change": "changes/j/1800.json", "history": "histories/7.json", "mentions": "mentions/7.json",
+	"gone": "gone/7.json", "audit": "audits/7.json", "change": "changes/j/1800.json", "history": "histories/7.json", "mentions": "mentions/7.json", "activity": "activity.json", "event": "activity/open/7/deleted-1900.json", "seen": "activity/seen/1900.json",
 }
 
 // TestFormat: what is written does not change unnoticed.
@@ -215,6 +218,7 @@ func everything(t *testing.T, s *state.Store) map[string]error {
 	_, _, out["Round"] = s.Round(ctx)
 	out["PutVerification"] = s.PutVerification(ctx, state.Verification{AccountID: "7"})
 	_, out["Mentions"] = s.Mentions(ctx, "7")
+	_, out["Activity"] = s.Activity(ctx)
 	_, out["Owner"] = s.Owner(ctx, "7", now)
 	_, out["LoadReads"] = s.LoadReads(ctx, "7")
 	_, out["AddTask"] = s.AddTask(ctx, state.Task{JobID: "j", TaskID: "t"})

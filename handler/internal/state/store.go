@@ -16,6 +16,9 @@
 //	audits/<accountId>.json              Audit: which days' posts were looked at again
 //	histories/<accountId>.json           History: a read of X's whole archive that somebody asked for
 //	mentions/<accountId>.json            Mentions: how far the posts that mention an account are read
+//	activity.json                        Activity: how X sends its events
+//	activity/open/<accountId>/<e>.json   Event: what X told, until it is worked on
+//	activity/seen/<id>.json              SeenEvent: it was worked on
 //	changes/<jobId>/<postId>.json        Change: what the Import service is to be told of a post
 //	set-aside/…                          what could not be understood, byte for byte
 //	signins/<hash>.json                  SignIn

@@ -59,6 +59,7 @@ func (s *Store) leftovers(now time.Time) []leftover {
 		{endedTasks, endedKept, nil, nil},
 		{signIns, 24 * time.Hour, nil, nil},   // they live for minutes
 		{signedOut, 24 * time.Hour, nil, nil}, // sessions live for half an hour
+		{activitySeen, orphanAge, nil, nil},   // an older event is refused
 		{"tasks/items/", orphanAge, firstTwo, taskGone},
 		{"tasks/found/", orphanAge, firstTwo, taskGone},
 		{pages, orphanAge, firstTwo, s.pagesGone},

@@ -57,6 +57,15 @@ func (t *Telemetry) Task(ctx context.Context, jobID, taskID string) (context.Con
 	return t.begin(ctx, "task", attribute.String("job", jobID), attribute.String("task", taskID))
 }
 
+// Activity begins a span for telling X which events to send. The context it returns belongs
+// to the span, which the caller must end.
+func (t *Telemetry) Activity(ctx context.Context) (context.Context, Span) {
+	if t == nil {
+		return ctx, Span{}
+	}
+	return t.begin(ctx, "activity")
+}
+
 // Verify begins a span for the verification of an account's archive in a tick. The context
 // it returns belongs to the span, which the caller must end.
 func (t *Telemetry) Verify(ctx context.Context, accountID string) (context.Context, Span) {

@@ -26,7 +26,9 @@ var limits = map[string]int{
 	"GET /2/users/:id/mentions": 300,
 	"GET /2/tweets":             5000,
 	"GET /2/tweets/:id":         900,
-	// An app's own.
+	// An app's own. What X takes of the Activity API is not documented.
+	"GET /2/webhooks": 300, "POST /2/webhooks": 300, "PUT /2/webhooks/:id": 300, "DELETE /2/webhooks/:id": 300,
+	"GET /2/activity/subscriptions": 300, "POST /2/activity/subscriptions": 300, "DELETE /2/activity/subscriptions/:id": 300,
 	"GET /2/tweets/search/all": 300,
 	"GET /2/tweets/counts/all": 300,
 	"GET /2/usage/tweets":      50,

@@ -48,7 +48,9 @@ func (s *Server) ForgetAppToken() {
 // onlyForApps are the calls that X answers to an app's token alone, alsoForApps those
 // that it answers to both.
 var (
-	onlyForApps = []string{"GET /2/tweets/search/all", "GET /2/tweets/counts/all", "GET /2/usage/tweets"}
+	onlyForApps     = []string{"GET /2/tweets/search/all", "GET /2/tweets/counts/all", "GET /2/usage/tweets"}
+	activityForApps = []string{"GET /2/webhooks", "POST /2/webhooks", "PUT /2/webhooks/:id", "DELETE /2/webhooks/:id", "GET /2/activity/subscriptions",
+		"POST /2/activity/subscriptions", "DELETE /2/activity/subscriptions/:id"}
 	alsoForApps = []string{"GET /2/tweets", "GET /2/tweets/:id", "GET /2/users/:id"}
 )
 
@@ -63,7 +65,9 @@ func (s *Server) byApp(a *answer, r *http.Request, name string) (app, answered b
 	case bearer && !known:
 		a.problem(http.StatusUnauthorized, "Unauthorized", "")
 		return false, true
-	case !bearer && slices.Contains(onlyForApps, name), bearer && !slices.Contains(onlyForApps, name) && !slices.Contains(alsoForApps, name):
+	case !bearer && slices.Contains(activityForApps, name): // some take an account's token, too, by X's specification; the connector has none for them
+		fallthrough
+	case !bearer && slices.Contains(onlyForApps, name), bearer && !slices.Contains(onlyForApps, name) && !slices.Contains(alsoForApps, name) && !slices.Contains(activityForApps, name):
 		a.raw(http.StatusForbidden, []byte(`{"title":"Unsupported Authentication","detail":"Authenticating with this token is forbidden for this endpoint.","type":"https://api.twitter.com/2/problems/unsupported-authentication","status":403}`))
 		return false, true
 	}

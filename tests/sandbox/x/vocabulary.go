@@ -39,6 +39,16 @@ type spec struct {
 	raw    []byte
 	params map[string][]string            // the parameters' names
 	names  map[string]map[string][]string // and what each may hold
+	bodies map[string]bodySpec            // of calls that have one
+}
+
+// bodySpec is what X takes as the body of a call.
+type bodySpec struct {
+	Required   []string
+	Properties map[string]struct {
+		Enum                 []string
+		MinLength, MaxLength int
+	}
 }
 
 // readSpecs reads the extracts, by vocabulary.
@@ -51,6 +61,11 @@ func readSpecs() [2]spec {
 		}
 		var doc struct {
 			Paths map[string]struct {
+				Post struct {
+					RequestBody struct {
+						Content map[string]struct{ Schema bodySpec }
+					}
+				}
 				Get struct {
 					Parameters []struct {
 						Name, In string
@@ -62,8 +77,11 @@ func readSpecs() [2]spec {
 		if err := json.Unmarshal(raw, &doc); err != nil {
 			panic(fmt.Sprintf("the extract of X's specification %s: %v", version, err))
 		}
-		out[v] = spec{raw, map[string][]string{}, map[string]map[string][]string{}}
+		out[v] = spec{raw, map[string][]string{}, map[string]map[string][]string{}, map[string]bodySpec{}}
 		for path, p := range doc.Paths {
+			if body, there := p.Post.RequestBody.Content["application/json"]; there {
+				out[v].bodies["POST "+path] = body.Schema
+			}
 			endpoint := "GET " + strings.ReplaceAll(path, "{id}", ":id")
 			out[v].names[endpoint] = map[string][]string{}
 			for _, param := range p.Get.Parameters {

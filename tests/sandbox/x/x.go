@@ -42,14 +42,15 @@ type Options struct {
 	ConsumerKey    string // of the developer app, "API key"
 	ConsumerSecret string // "API key secret"
 	CallbackURLs   []string
-	AppName        string           // shown on the sign-in page
-	Limits         map[string]int   // requests a window, by "GET /2/users/:id/tweets"; X's where not set
-	Reach          int              // posts back that a timeline reaches; X's 3,200 if 0, a quarter of it without replies
-	MentionsReach  int              // posts back that X gives those which mention an account; X's 800 if 0
-	PageSize       int              // most posts on a page, however many are asked for; 0 is as many
-	Now            func() time.Time // time.Now if nil
-	Skew           time.Duration    // how far X's clock is ahead of Now
-	Log            *slog.Logger     // discards if nil
+	AppName        string            // shown on the sign-in page
+	Limits         map[string]int    // requests a window, by "GET /2/users/:id/tweets"; X's where not set
+	Reach          int               // posts back that a timeline reaches; X's 3,200 if 0, a quarter of it without replies
+	MentionsReach  int               // posts back that X gives those which mention an account; X's 800 if 0
+	PageSize       int               // most posts on a page, however many are asked for; 0 is as many
+	Webhooks       http.RoundTripper // how X reaches webhooks; nil: it does not
+	Now            func() time.Time  // time.Now if nil
+	Skew           time.Duration     // how far X's clock is ahead of Now
+	Log            *slog.Logger      // discards if nil
 }
 
 // Server is the stand-in. Make it with New.
@@ -92,6 +93,7 @@ type Server struct {
 	stats      Stats
 	billed     map[string]bool // day and post
 	appBearer  string          // the app's token; "" if it has none
+	activity   activity        // webhooks and who is told of what
 	searched   time.Time       // when all posts were last searched
 	// searchReposts: the search of all posts finds reposts, too
 	searchReposts bool
@@ -136,6 +138,10 @@ func endpoint(r *http.Request) string {
 	switch {
 	case len(parts) == 4 && parts[0] == "2" && parts[1] == "users" && (parts[3] == "tweets" || parts[3] == "mentions"):
 		path = "/2/users/:id/" + parts[3]
+	case len(parts) == 3 && parts[0] == "2" && parts[1] == "webhooks":
+		path = "/2/webhooks/:id"
+	case len(parts) == 4 && parts[1] == "activity" && parts[2] == "subscriptions":
+		path = "/2/activity/subscriptions/:id"
 	case len(parts) == 3 && parts[0] == "2" && parts[1] == "tweets":
 		path = "/2/tweets/:id"
 	case len(parts) == 3 && parts[0] == "2" && parts[1] == "users" && parts[2] != "me":
@@ -203,6 +209,20 @@ func (s *Server) route(a *answer, r *http.Request, name string) {
 		s.api(a, r, name, s.searchAll)
 	case "GET /2/tweets/counts/all":
 		s.api(a, r, name, s.countAll)
+	case "GET /2/webhooks":
+		s.api(a, r, name, s.listWebhooks)
+	case "POST /2/webhooks":
+		s.api(a, r, name, s.addWebhook)
+	case "PUT /2/webhooks/:id":
+		s.api(a, r, name, s.checkWebhook)
+	case "DELETE /2/webhooks/:id":
+		s.api(a, r, name, s.removeWebhook)
+	case "GET /2/activity/subscriptions":
+		s.api(a, r, name, s.listSubscriptions)
+	case "POST /2/activity/subscriptions":
+		s.api(a, r, name, s.subscribe)
+	case "DELETE /2/activity/subscriptions/:id":
+		s.api(a, r, name, s.unsubscribe)
 	case "GET /2/users/me":
 		s.api(a, r, name, s.me)
 	case "GET /2/users/:id":

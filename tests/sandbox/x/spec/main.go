@@ -16,8 +16,8 @@ import (
 	"slices"
 )
 
-// calls are the paths of which the extract tells, all of them GET.
-var calls = []string{"/2/tweets", "/2/tweets/{id}", "/2/users/me", "/2/users/{id}", "/2/users/{id}/tweets", "/2/users/{id}/mentions", "/2/tweets/search/all", "/2/tweets/counts/all", "/2/usage/tweets"}
+// calls are the paths of which the extract tells: of GET the parameters, of POST the body.
+var calls = []string{"/2/tweets", "/2/tweets/{id}", "/2/users/me", "/2/users/{id}", "/2/users/{id}/tweets", "/2/users/{id}/mentions", "/2/tweets/search/all", "/2/tweets/counts/all", "/2/usage/tweets", "/2/webhooks", "/2/activity/subscriptions"}
 
 type document struct {
 	Info struct {
@@ -28,7 +28,32 @@ type document struct {
 }
 
 type path struct {
-	Get operation `json:"get"`
+	Get  operation `json:"get"`
+	Post *posted   `json:"post,omitempty"`
+}
+
+// posted is a call with a body in JSON.
+type posted struct {
+	RequestBody struct {
+		Content struct {
+			JSON struct {
+				Schema body `json:"schema"`
+			} `json:"application/json"`
+		} `json:"content"`
+	} `json:"requestBody"`
+}
+
+// body is the schema of a body; of its members only what restricts a text.
+type body struct {
+	Ref        string            `json:"$ref,omitempty"`
+	Required   []string          `json:"required,omitempty"`
+	Properties map[string]member `json:"properties,omitempty"`
+}
+
+type member struct {
+	Enum      []string `json:"enum,omitempty"`
+	MinLength int      `json:"minLength,omitempty"`
+	MaxLength int      `json:"maxLength,omitempty"`
 }
 
 type operation struct {
@@ -36,7 +61,8 @@ type operation struct {
 }
 
 type components struct {
-	Parameters map[string]parameter `json:"parameters"`
+	Parameters map[string]parameter       `json:"parameters"`
+	Schemas    map[string]json.RawMessage `json:"schemas,omitempty"`
 }
 
 type parameter struct {
@@ -90,6 +116,20 @@ func extract(from io.Reader, to io.Writer) error {
 				param.Schema = nil
 			}
 			p.Get.Parameters[i] = param
+		}
+		if p.Post != nil {
+			const schemas = len("#/components/schemas/")
+			into := &p.Post.RequestBody.Content.JSON.Schema
+			if len(into.Ref) > schemas {
+				ref := into.Ref[schemas:]
+				*into = body{}
+				if err := json.Unmarshal(full.Components.Schemas[ref], into); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+			if len(into.Properties) == 0 {
+				return fmt.Errorf("%s: nothing is known of its body", name)
+			}
 		}
 		out.Paths[name] = p
 	}
