@@ -91,7 +91,7 @@ func start(t *testing.T) *world {
 	collector := httptest.NewServer(&w.metrics)
 	t.Cleanup(collector.Close)
 	s, err := sandbox.Start(t.Context(), sandbox.Options{Dir: t.TempDir(), App: app, InMemory: true, FrontEnd: true, Stderr: &w.log,
-		Env: map[string]string{"LOG_LEVEL": "debug", "WEBSITE_HOSTNAME": "connector.example", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL}})
+		Env: map[string]string{"LOG_LEVEL": "debug", "WEBSITE_HOSTNAME": "connector.example", "X_ACTIVITY": "true", "INGEST_MENTIONS": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL}})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, w.log.String())
 	}

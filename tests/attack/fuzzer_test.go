@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -30,12 +31,12 @@ var (
 	calls = []string{"/setup/Validate", "/job/IsCreated", "/job/OnDeleted", "/job/OnRemediation", "/api/Configuration", "/data/OnDownloadRequest",
 		"/api/ConnectorSetup/OAuthUrl", "/api/ConnectorSetup/StoreToken", "/api/ConnectorSetup/GetEntities", "/api/ConnectorSetup/SavePage", "/api/ConnectorSetup/DeleteToken"}
 	pages = []string{"/", "/Configure", "/Status", "/preview/OnJobCreating", "/Views/TwitterOAuth", "/Views/SignOut", "/Views/style.css", "/Views/page.js", "/Views/icon.svg", "/api/health",
-		"/Views/SignIn", "/Views/Entra", "/Views/Entra/Return", "/Views/Changes", "/Archive", "/Archive/Message", "/Archive/File", "/Archive/Body", "/Status/Account"}
+		"/Views/SignIn", "/Views/Entra", "/Views/Entra/Return", "/Views/Changes", "/Archive", "/Archive/Message", "/Archive/File", "/Archive/Body", "/Status/Account", "/api/XActivity"}
 	other = []string{"/ingest", "/Ingest/", "/admin/host/status", "/admin/functions/ingest", "/runtime/webhooks", "/.env", "/local.settings.json", "/host.json", "/handler",
 		"/api/ingest", "/connector", "/robots.txt", "/debug/pprof/", "/metrics", "/swagger", "/../../etc/passwd", "/Views/../../host.json", "/Views/%2e%2e/handler"}
 
 	parameters = []string{"jobId", "JOBID", "tenantId", "jobType", "redirectUrl", "remediationType", "loginUrl", "oauth_token", "oauth_verifier", "denied", "v", "account", "saved", "q", "n", "id", "from", "to",
-		"state", "code", "error", "error_description", "do", "name", "kind", "text", "month", "before", "job", "tasks"}
+		"state", "code", "error", "error_description", "do", "name", "kind", "text", "month", "before", "job", "tasks", "crc_token"}
 	members = []string{"JobId", "TaskId", "StartTime", "EndTime", "DirtyEntities", "BlobSasUri", "TwitterApiKeyValue", "AADAppIdValue", "temporaryAccessCode", "redirectUrl", "jobId", "Id", "Name", "__proto__"}
 	values  = []string{"", "job-z", ".", "..", "../../jobs/x", "a.", "a/b", "a%2Fb", "a\x00b", "a\r\nSet-Cookie: x=y", "<script>alert(1)</script>", "' OR 1=1 --", "${jndi:ldap://x}", "{{7*7}}",
 		"Twitter", "Relogin", "0", "-1", "1e309", "9223372036854775808", "99999999999999999999", "2026-01-31T13:45:00Z", "0001-01-01T00:00:00", "9999-12-31T23:59:59.9999999", "2026-02-30T25:61:61",
@@ -43,7 +44,7 @@ var (
 		"https://example.blob.core.windows.net/container?sv=2024-11-04&sr=c&sp=wc&sig=c2ln", "https://localhost/c?sig=x", "file:///etc/passwd",
 		"\xff\xfe", "\u202e\u0000", "🜁", "%00", "%", "%zz", strings.Repeat("A", 5000), strings.Repeat("[", 3000), "null", "true", "NaN"}
 	headers = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override", "X-Azure-Functions-InvocationId", "X-Functions-Key", "Origin", "Referer",
-		"Sec-Fetch-Site", "Sec-Fetch-Mode", "Content-Type", "Accept", "Accept-Encoding", "Cookie", "Host", "If-None-Match", "Range", "Expect", "traceparent", "baggage", "User-Agent", "X-MS-CLIENT-PRINCIPAL", "X-ARR-ClientCert", "Content-Encoding"}
+		"Sec-Fetch-Site", "Sec-Fetch-Mode", "Content-Type", "Accept", "Accept-Encoding", "Cookie", "Host", "If-None-Match", "Range", "Expect", "traceparent", "baggage", "User-Agent", "X-MS-CLIENT-PRINCIPAL", "X-ARR-ClientCert", "Content-Encoding", "X-Twitter-Webhooks-Signature"}
 	headerValues = []string{"", "127.0.0.1", "1.2.3.4, 5.6.7.8:99", "evil.example", "https", "http", "DELETE", "cross-site", "same-origin", "navigate", "https://evil.example", "null", "text/plain", "application/json", "application/xml",
 		"multipart/form-data; boundary=x", "text/html", "gzip", "xarchive-session=forged.cookie", "__Host-xarchive-session=e30.x; xarchive-form=x", "*", "bytes=0-", "100-continue", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "Azure-Functions-Host/4.0", strings.Repeat("h", 3000)}
 )
@@ -274,8 +275,12 @@ func (f *fuzzer) judge(by who, method, path, query, body string, status int, tex
 	}
 }
 
+// answersChallenge is an answer to X's challenge and nothing else.
+var answersChallenge = regexp.MustCompile(`\{"response_token":"sha256=[A-Za-z0-9+/]{43}="\}$`)
+
 // public reports whether an answer is one that a stranger may have: a form to sign in, the
-// start page, style, script, or the one word of the health call.
+// start page, style, script, the one word of the health call, or the answer to a challenge of
+// X's, which anybody may pose: it is no event's signature, since no event is such a text.
 func public(path, text string) bool {
 	if strings.Contains(text, "tenantId") && strings.Contains(text, `name="secret"`) && !strings.Contains(text, "Sign out") {
 		return true
@@ -289,6 +294,9 @@ func public(path, text string) bool {
 		}
 	}
 	if health := strings.Contains(strings.ReplaceAll(strings.ToLower(path), "/./", "/"), "/api/health"); health && !strings.Contains(text, "jobs") && (strings.Contains(text, `{"level":`) || strings.HasSuffix(text, "]")) {
+		return true
+	}
+	if strings.Contains(strings.ReplaceAll(strings.ToLower(path), "/./", "/"), "/api/xactivity") && (answersChallenge.MatchString(strings.TrimSpace(text)) || strings.HasSuffix(text, "]") && strings.Contains(text, "application/json")) {
 		return true
 	}
 	// A HEAD: the header alone, of a page.
