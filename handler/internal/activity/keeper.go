@@ -31,13 +31,6 @@ type X interface {
 	Unsubscribe(ctx context.Context, id string) error
 }
 
-// Budget says how much may be read of X for what is not a new post.
-type Budget interface {
-	// Ask says how many of so many posts may be read now. done is called when they are
-	// read, or are not going to be.
-	Ask(ctx context.Context, want int) (granted int, done func(), err error)
-}
-
 // KeeperOptions is what a Keeper needs.
 type KeeperOptions struct {
 	On      bool   // X_ACTIVITY; else what there is at X is removed
@@ -47,7 +40,7 @@ type KeeperOptions struct {
 	Capture *capture.Capture
 	Gone    *gone.Register
 	Open    func(ctx context.Context) (X, error)
-	Budget  Budget // nil: no limit
+	Budget  capture.Budget // nil: no limit
 
 	Telemetry *telemetry.Telemetry // nil: none
 	Now       func() time.Time
