@@ -34,7 +34,8 @@ type Session struct {
 }
 
 // Signer signs what browsers keep for the pages, and checks it. It is of one
-// moment: a request makes its own, so that a changed secret counts at once.
+// moment: a request makes its own, so that a changed secret
+// counts as soon as it is read.
 type Signer struct {
 	key    []byte // nil: none has been made, so that nothing is signed with it
 	tenant string

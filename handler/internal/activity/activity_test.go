@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -378,6 +379,50 @@ func TestDoor(t *testing.T) {
 			t.Errorf("while storage is down: status %d; X is to come again", got)
 		}
 	})
+}
+
+// TestStrangersAtTheDoor: whoever has a challenge answered has a signature of its text. That makes
+// no event of it, whatever the text is in JSON; and no stranger writes lines without bound, also
+// while the app's secret cannot be read.
+func TestStrangersAtTheDoor(t *testing.T) {
+	var own, bounded strings.Builder
+	fails := false
+	mux := web.New(func(w http.ResponseWriter, _ *http.Request, status int) { w.WriteHeader(status) })
+	activity.NewDoor(activity.DoorOptions{On: true, Now: time.Now,
+		Log: slog.New(slog.NewTextHandler(&own, nil)), Strangers: slog.New(slog.NewTextHandler(&bounded, nil)),
+		Secret: func(context.Context) (string, error) {
+			if fails {
+				return "", fault.New(fault.KeyVault, "down")
+			}
+			return "secret", nil
+		}}).Register(mux)
+	ask := func(method, query, body, signature string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, activity.Path+query, strings.NewReader(body))
+		r.Header.Set("X-Twitter-Webhooks-Signature", signature)
+		answer := httptest.NewRecorder()
+		mux.ServeHTTP(answer, r)
+		return answer
+	}
+	for _, text := range []string{"null", "123", "true", "abc"} {
+		var got struct {
+			Token string `json:"response_token"`
+		}
+		if err := json.Unmarshal(ask("GET", "?crc_token="+text, "", "").Body.Bytes(), &got); err != nil || got.Token == "" {
+			t.Fatalf("challenge %s: %+v, %v", text, got, err)
+		}
+		if answer := ask("POST", "", text, got.Token); answer.Code != 401 {
+			t.Errorf("%s as an event: status %d", text, answer.Code)
+		}
+	}
+	fails = true
+	for _, method := range []string{"GET", "POST"} {
+		if answer := ask(method, "?crc_token=abc", "{}", "x"); answer.Code < 500 {
+			t.Errorf("%s without the secret: status %d", method, answer.Code)
+		}
+	}
+	if own.Len() > 0 || strings.Count(bounded.String(), "\n") != 6 {
+		t.Errorf("lines without bound:\n%s\nbounded:\n%s", own.String(), bounded.String())
+	}
 }
 
 // TestDoorIsShut: without the setting nobody is there.

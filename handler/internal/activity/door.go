@@ -74,7 +74,7 @@ const (
 
 // token is what X's challenge may be. X proves with the same secret and the same function
 // who sends an event, so that whoever could have any text answered here could sign an
-// event. No event is without braces.
+// event. What is a token is therefore no event, whoever has signed it.
 var token = regexp.MustCompile(`^[A-Za-z0-9_=+/.~-]{1,256}$`)
 
 // sign returns what X and we make of a text with the app's secret.
@@ -98,7 +98,7 @@ func (d *Door) challenge(w http.ResponseWriter, r *http.Request) {
 	}
 	secret, err := d.opt.Secret(r.Context())
 	if err != nil {
-		d.fail(w, r, fmt.Errorf("reading the app's secret: %w", err))
+		d.fail(w, r, d.opt.Strangers, fmt.Errorf("reading the app's secret: %w", err))
 		return
 	}
 	d.answer(w, http.StatusOK, map[string]string{"response_token": sign(secret, []byte(asked))})
@@ -138,10 +138,10 @@ func (d *Door) event(w http.ResponseWriter, r *http.Request) {
 	}
 	secret, err := d.opt.Secret(r.Context())
 	if err != nil {
-		d.fail(w, r, fmt.Errorf("reading the app's secret: %w", err))
+		d.fail(w, r, d.opt.Strangers, fmt.Errorf("reading the app's secret: %w", err))
 		return
 	}
-	if !hmac.Equal([]byte(sign(secret, body)), []byte(r.Header.Get(signatureField))) {
+	if token.Match(body) || !hmac.Equal([]byte(sign(secret, body)), []byte(r.Header.Get(signatureField))) {
 		d.refuse(w, r, http.StatusUnauthorized, "an event without X's signature")
 		return
 	}
@@ -153,7 +153,7 @@ func (d *Door) event(w http.ResponseWriter, r *http.Request) {
 	}
 	kept, why, err := d.keep(r.Context(), got)
 	if err != nil {
-		d.fail(w, r, fmt.Errorf("keeping an event of X: %w", err))
+		d.fail(w, r, d.opt.Log, fmt.Errorf("keeping an event of X: %w", err))
 		return
 	}
 	log := d.opt.Log.With("event", got.Data.ID, "type", got.Data.Type, "account", got.Data.Filter.UserID)
@@ -201,8 +201,9 @@ func (d *Door) refuse(w http.ResponseWriter, r *http.Request, status int, what s
 	d.answer(w, status, map[string]string{"Message": strings.ToUpper(what[:1]) + what[1:] + "."})
 }
 
-func (d *Door) fail(w http.ResponseWriter, r *http.Request, err error) {
-	problem := web.Explain(r.Context(), d.opt.Log, "taking an event of X", err)
+// fail logs to Strangers what anybody can cause.
+func (d *Door) fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	problem := web.Explain(r.Context(), log, "taking an event of X", err)
 	if problem.Status < 500 {
 		problem.Status = fault.Of(fault.New(fault.Storage, "")).Status // X is to come again
 	}
