@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"xarchive/handler/internal/fault"
@@ -232,9 +233,17 @@ func (v *verifier) person(ctx context.Context, token, app, nonce string) (Person
 	return p, nil
 }
 
-// short bounds a name, and leaves out what is not to be shown.
+// short bounds a name, and leaves out what is not to be shown: control characters, and those
+// that would put what the log of changes says beside the name in another order. Joiners stay, of
+// which some scripts' names are made.
 func short(name string) string {
-	name = strings.Join(strings.Fields(strings.ToValidUTF8(name, "")), " ")
+	name = strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cc, unicode.Cf) && !unicode.IsSpace(r) && r != '\u200c' && r != '\u200d' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(name, ""))
+	name = strings.Join(strings.Fields(name), " ")
 	for utf8.RuneCountInString(name) > maxName {
 		_, size := utf8.DecodeLastRuneInString(name)
 		name = name[:len(name)-size]
