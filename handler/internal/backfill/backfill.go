@@ -145,13 +145,13 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 	if r.Contents, err = o.Export.Look(ctx, show("looked through")); err != nil {
 		return r, err
 	}
-	before, fuller, err := listed(ctx, o, job.AccountID)
-	if err != nil {
+	before := &taken{of: map[uint64]string{}, fuller: map[uint64]bool{}}
+	if err := before.read(ctx, o.Manifest, job.AccountID); err != nil {
 		return r, err
 	}
-	b := batch{o: o, job: job}
+	b := batch{o: o, job: job, before: before}
 	err = o.Export.Posts(ctx, show("archived"), func(d post.Document) error {
-		of, done := before[number(d.ID)]
+		of, done := before.of[number(d.ID)]
 		switch {
 		case d.ID == "":
 		case done && of == o.SHA256:
@@ -159,7 +159,7 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 		case done:
 			r.Others++
 			return nil
-		case fuller[number(d.ID)]:
+		case before.fuller[number(d.ID)]:
 			r.Others, r.Fuller = r.Others+1, r.Fuller+1
 			return nil
 		}
@@ -169,11 +169,10 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 		return r, err
 	}
 	r.Others, r.Fuller, r.Aside = r.Others+b.done.Before, r.Fuller+b.done.Fuller, b.done.Aside
-	after, _, err := listed(ctx, o, job.AccountID)
-	if err != nil {
+	if err := before.read(ctx, o.Manifest, job.AccountID); err != nil {
 		return r, err
 	}
-	for _, of := range after {
+	for _, of := range before.of {
 		if of == o.SHA256 {
 			r.Taken++
 		}
@@ -189,41 +188,50 @@ func number(id string) uint64 {
 	return n
 }
 
-// listed returns of which export each post was taken that the account's manifest lists as
-// taken from one; and the posts of which a text of an export stands beside the message that
-// X's API gave.
-func listed(ctx context.Context, o Options, accountID string) (all map[uint64]string, fuller map[uint64]bool, err error) {
-	all, fuller = map[uint64]string{}, map[uint64]bool{}
+// taken is what an account's manifest lists as taken from exports: of which one each post,
+// and the posts of which a text of an export stands beside the message that X's API gave.
+type taken struct {
+	blobs  int // of the manifest that are read
+	of     map[uint64]string
+	fuller map[uint64]bool
+}
+
+// read goes on reading the manifest, to its end.
+func (t *taken) read(ctx context.Context, lists *manifest.Store, accountID string) error {
 	exports := map[string]string{}
-	err = eachLine(ctx, o.Manifest, accountID, func(line manifest.Line) {
+	return eachLine(ctx, lists, accountID, t.blobs, func(n int, line manifest.Line) {
+		t.blobs = n
 		if line.Export == "" || line.Event != "" {
 			return
 		}
 		if line.Key != line.PostID {
-			fuller[number(line.PostID)] = true
+			t.fuller[number(line.PostID)] = true
 			return
 		}
 		if exports[line.Export] == "" {
 			exports[line.Export] = line.Export // one string for all of its posts
 		}
-		all[number(line.PostID)] = exports[line.Export]
+		t.of[number(line.PostID)] = exports[line.Export]
 	})
-	return all, fuller, err
 }
 
-// eachLine calls do with each line of an account's manifest.
-func eachLine(ctx context.Context, lists *manifest.Store, accountID string, do func(manifest.Line)) error {
+// eachLine calls do with each line of an account's manifest that is in blobs after one,
+// and with the number of its blob.
+func eachLine(ctx context.Context, lists *manifest.Store, accountID string, after int, do func(int, manifest.Line)) error {
 	parts, err := lists.Parts(ctx, accountID)
 	if err != nil {
 		return fmt.Errorf("reading the manifest: %w", err)
 	}
 	for _, p := range parts {
+		if p.N <= after {
+			continue
+		}
 		blob, err := lists.Blob(ctx, accountID, p.N)
 		if err != nil {
 			return fmt.Errorf("reading the manifest: %w", err)
 		}
 		for _, line := range blob.Lines {
-			do(line)
+			do(p.N, line)
 		}
 	}
 	return nil
@@ -231,11 +239,12 @@ func eachLine(ctx context.Context, lists *manifest.Store, accountID string, do f
 
 // batch are posts that are archived together.
 type batch struct {
-	o     Options
-	job   state.Job
-	docs  []post.Document
-	bytes int
-	done  capture.Imported
+	o      Options
+	job    state.Job
+	before *taken
+	docs   []post.Document
+	bytes  int
+	done   capture.Imported
 }
 
 func (b *batch) add(ctx context.Context, d post.Document) error {
@@ -251,7 +260,7 @@ func (b *batch) flush(ctx context.Context, failed error) error {
 	if len(b.docs) == 0 || failed != nil {
 		return nil
 	}
-	done, err := b.o.Capture.Import(ctx, b.job, capture.DataExport{SHA256: b.o.SHA256, Made: b.o.Export.Made}, b.docs)
+	done, err := b.o.Capture.Import(ctx, b.job, capture.DataExport{SHA256: b.o.SHA256, Made: b.o.Export.Made, Listed: b.listed}, b.docs)
 	if err != nil {
 		return fmt.Errorf("archiving posts: %w", err)
 	}
@@ -261,4 +270,15 @@ func (b *batch) flush(ctx context.Context, failed error) error {
 	b.done.Fuller += done.Fuller
 	b.done.Aside += done.Aside
 	return nil
+}
+
+// listed reads what the manifest lists by now.
+func (b *batch) listed(ctx context.Context) (func(postID string) (string, bool), error) {
+	if err := b.before.read(ctx, b.o.Manifest, b.job.AccountID); err != nil {
+		return nil, err
+	}
+	return func(postID string) (string, bool) {
+		of, is := b.before.of[number(postID)]
+		return of, is
+	}, nil
 }

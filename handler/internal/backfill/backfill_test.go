@@ -120,6 +120,12 @@ func TestKilledAnywhere(t *testing.T) {
 			if got := w.Names(".gone.json"); len(got) != 1 || gone.Now() != 1 || len(lines[posts[1].ID+".gone"]) == 0 {
 				t.Errorf("killed after %d calls: notes %v, %d listed", n, got, gone.Now())
 			}
+			w.Post(1)
+			time.Sleep(time.Minute)
+			w.Tick()
+			if a := w.Record(); a.PostsTotal != 7 {
+				t.Errorf("killed after %d calls: %d posts are counted of 7", n, a.PostsTotal)
+			}
 		})
 		if through {
 			if n < 20 {
@@ -233,6 +239,34 @@ func TestNotOurs(t *testing.T) {
 		}
 		if _, err := backfill.Job(t.Context(), w.State, post.User{ID: "99", Username: "other"}); !errors.Is(err, backfill.ErrNoJob) || !strings.Contains(err.Error(), "@other (99)") || !strings.Contains(err.Error(), "@"+capturetest.Handle) {
 			t.Errorf("another's: %v", err)
+		}
+	})
+}
+
+// TestTwoAtOnce: of two imports of one export at the same time each post is listed and
+// counted once: X's number of posts is compared with the count.
+func TestTwoAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, posts := newWorld(t, 1), past(20)
+		record, err := w.State.LoadAccount(t.Context(), capturetest.Account)
+		w.Must(err)
+		_, err = record.Claim(t.Context()) // both archive, and wait to list
+		w.Must(err)
+		done := make(chan error, 2)
+		for range 2 {
+			go func() {
+				r, err := w.take(t.Context(), posts...)
+				if err == nil && (!r.Whole() || r.Taken != len(posts)) {
+					err = fmt.Errorf("%+v", r)
+				}
+				done <- err
+			}()
+		}
+		time.Sleep(time.Minute)
+		record.Release()
+		w.Must(errors.Join(<-done, <-done))
+		if a := w.Record(); a.PostsTotal != 21 {
+			t.Errorf("%d posts are counted of 21", a.PostsTotal)
 		}
 	})
 }

@@ -48,7 +48,7 @@ var ErrBudget = errors.New("no more may be read of X this month: the rest is kep
 // first.
 func Lacking(ctx context.Context, lists *manifest.Store, store *state.Store, accountID string) (ids []string, err error) {
 	have := map[uint64]bool{}
-	err = eachLine(ctx, lists, accountID, func(line manifest.Line) {
+	err = eachLine(ctx, lists, accountID, 0, func(_ int, line manifest.Line) {
 		switch n := number(line.PostID); {
 		case line.Event != "":
 		case line.Export != "" && line.Key == line.PostID:

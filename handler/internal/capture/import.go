@@ -23,6 +23,11 @@ import (
 type DataExport struct {
 	SHA256 string    // of the zip file, in hex
 	Made   time.Time // UTC, X's clock; zero if X does not say
+
+	// Listed returns of which export a post was taken that the account's manifest lists by
+	// now as taken from one. It is asked under the account's claim, since another import of
+	// the same posts may have listed them meanwhile.
+	Listed func(context.Context) (of func(postID string) (export string, listed bool), err error)
 }
 
 // Imported is what came of posts of X's data export.
@@ -117,8 +122,8 @@ func (t *turn) importPost(ctx context.Context, doc post.Document) (imported, err
 	return imported{post: p, own: put.entry, added: true}, t.noteDelivered(ctx, p.CreatedAt, put.entry.Key, put.entry.Name)
 }
 
-// importedBefore looks at a post that has its message. One that an import made is not
-// listed yet, or else it would not be here. One that X's API gave stands: the export lacks
+// importedBefore looks at a post that has its message. One that an import made was not
+// listed when this one began. One that X's API gave stands: the export lacks
 // much that it has, and what it has besides, it has of a text.
 func (t *turn) importedBefore(ctx context.Context, doc post.Document, e archive.Entry) (imported, error) {
 	out := imported{post: doc.Post, own: e}
@@ -199,6 +204,10 @@ func (t *turn) tryListing(ctx context.Context, outs []imported) (done Imported, 
 	defer record.Release()
 	under := newTurn(t.capture, t.job, record, nil)
 	under.export = t.export
+	listed, err := t.export.Listed(claimed)
+	if err != nil {
+		return done, err
+	}
 	if err := under.noteDeleted(claimed, outs); err != nil {
 		return done, err
 	}
@@ -211,6 +220,12 @@ func (t *turn) tryListing(ctx context.Context, outs []imported) (done Imported, 
 			}
 			continue
 		case out.added:
+			if of, is := listed(out.post.ID); is {
+				if of != t.export.SHA256 {
+					done.Before++
+				}
+				continue
+			}
 			done.Archived++
 			under.countImported(claimed, out.post)
 			under.listFrom(out.own)

@@ -2,6 +2,8 @@ package capture
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"xarchive/handler/internal/archive"
@@ -49,6 +51,56 @@ func (t *turn) writeManifest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := t.countListed(ctx, t.account.Manifest.N+1, link.N); err != nil {
+		return err
+	}
 	t.account.Manifest, t.listed = link, nil
 	return nil
+}
+
+// countListed counts the imported posts that blobs of the manifest from one to before
+// another list: whoever made them was stopped before it could save the account, and with
+// it the count. An import takes what is listed for done, and does not come to it again.
+func (t *turn) countListed(ctx context.Context, from, before int) error {
+	counted := map[string]bool{}
+	for _, l := range t.listed {
+		counted[l.Key] = true
+	}
+	for n := from; n < before; n++ {
+		b, err := t.capture.opt.Manifest.Blob(ctx, t.account.ID, n)
+		if errors.Is(err, manifest.ErrBroken) || errors.Is(err, manifest.ErrNewer) {
+			continue // which the verification reports
+		}
+		if err != nil {
+			return fmt.Errorf("counting what an interrupted import listed: %w", err)
+		}
+		for _, l := range b.Lines {
+			if l.Export == "" || l.Event != "" || l.Key != l.PostID || counted[l.Key] {
+				continue
+			}
+			counted[l.Key] = true
+			later, err := t.laterVersion(ctx, l)
+			if err != nil {
+				return fmt.Errorf("counting what an interrupted import listed: %w", err)
+			}
+			t.account.CountPost(l.Posted)
+			if later {
+				t.account.Versions++
+			}
+		}
+	}
+	return nil
+}
+
+// laterVersion reports whether a listed message has a later version of an edited post. Of
+// one that is not there or none of ours it is not known, and others report it.
+func (t *turn) laterVersion(ctx context.Context, l manifest.Line) (bool, error) {
+	m, err := t.readMessage(ctx, archive.Entry{Name: l.Path, SHA256: l.SHA256})
+	switch {
+	case err == nil:
+		return m.Post.Version() > 1, nil
+	case unreadable(ctx, err):
+		return false, nil
+	}
+	return false, err
 }
