@@ -147,7 +147,7 @@ func (d *Door) event(w http.ResponseWriter, r *http.Request) {
 	}
 	var got said
 	if err := json.Unmarshal(body, &got); err != nil {
-		d.opt.Log.ErrorContext(r.Context(), "an event that X has signed cannot be read", "error", err.Error())
+		d.opt.Log.WarnContext(r.Context(), "an event that X has signed cannot be read", "error", err.Error())
 		d.refuse(w, r, http.StatusBadRequest, "an event that cannot be read")
 		return
 	}
