@@ -58,7 +58,7 @@ func TestHistory(t *testing.T) {
 	if got := s.X.Stats().BilledReads; got != billed.BilledReads {
 		t.Errorf("%d posts are read before that is confirmed", got-billed.BilledReads)
 	}
-	p.press("Read them, for up to $0.50")
+	p.press("Read them, for up to $0.50 and what they refer to")
 	p.sees("The posts are being read", "of at most 100")
 	look("history-reading")
 	tick(t, s)

@@ -67,7 +67,7 @@ func (j *Jobs) ReadHistory(ctx context.Context, jobID string, asked time.Time, m
 	if err != nil {
 		return err
 	}
-	detail := fmt.Sprintf("%d posts at most, %.2f US dollars", maxReads, float64(maxReads)*reads.Price(string(twitter.History)))
+	detail := fmt.Sprintf("%d posts at most, %.2f US dollars without what they refer to", maxReads, float64(maxReads)*reads.Price(string(twitter.History)))
 	return j.history(ctx, audit.HistoryRead, job, detail, func(h *state.History) error {
 		if _, whole := h.Estimated(); h.JobID == job.ID && h.Asked.Equal(asked) && !whole {
 			return errNotCounted

@@ -79,7 +79,7 @@ func TestHistory(t *testing.T) {
 	}
 	b.get(page, 200)
 	b.post(page, 200, "do", "review", "asked", asked, "most", "600")
-	b.has("Read these posts?", "Up to 600 posts", "costs up to $3.00", "Read them, for up to $3.00")
+	b.has("Read these posts?", "Up to 600 posts", "costs up to $3.00", "What they quote or answer comes on top", "Read them, for up to $3.00 and what they refer to")
 	if h := w.history(); h.MaxReads != 0 {
 		t.Error("it is read before anybody has confirmed it")
 	}
