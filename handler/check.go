@@ -19,11 +19,13 @@ import (
 )
 
 const checkUsage = `
+  handler check [-url https://<app>]
+
     tries settings, X, Entra, storage, Key Vault as the button "Test connection" does,
     compares what X is asked for with X's published specification, says whether people can sign in with Microsoft Entra,
     and changes nothing. It reads the app settings from the environment.
     -url is where browsers reach the connector; its callback address must be
-    registered at X. Standard: WEBSITE_HOSTNAME, else http://localhost:7071.
+    registered at X. Default: WEBSITE_HOSTNAME, else http://localhost:7071.
 `
 
 // checkCommand is `handler check`.
@@ -31,7 +33,7 @@ func checkCommand(ctx context.Context, args []string) int {
 	flags := newFlags("check")
 	address := flags.String("url", "", "")
 	if _, err := parseFlags(flags, args, 0); err != nil {
-		return refused(err)
+		return refused(checkUsage, err)
 	}
 	if check(ctx, os.Stdout, os.Getenv, *address) {
 		return exitWell

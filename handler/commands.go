@@ -9,22 +9,12 @@ import (
 )
 
 const usage = `This program is started by the Azure Functions host, without arguments. For a terminal there are
-
-  handler check [-url https://<app>]
-` + checkUsage + `
-  handler export --account ID --format FORMAT [--from TIME] [--to TIME] [--kind KIND] [--text TEXT] DEST
-` + exportUsage + `
-  handler statement --month YYYY-MM [--account ID] [DEST]
-` + statementUsage + `
-  handler history --job ID [--from TIME] [--to TIME] [--max-reads N]
-` + historyUsage + `
-  handler import [--look-up N] FILE
-` + importUsage + `
+` + checkUsage + exportUsage + statementUsage + historyUsage + importUsage + `
   handler version
     says which version of the connector this is.
+` + verifyUsage + usageEnd
 
-  handler verify [--account ID] [--from TIME] [--to TIME] [--tsa-ca FILE]
-` + verifyUsage + `
+const usageEnd = `
 A command ends with 0 when all is well, with 1 when something is wrong, with 2 for
 arguments that it does not know.
 `

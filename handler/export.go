@@ -17,6 +17,8 @@ import (
 )
 
 const exportUsage = `
+  handler export --account ID --format FORMAT [--from TIME] [--to TIME] [--kind KIND] [--text TEXT] DEST
+
     takes an account's messages out of the archive, byte for byte, and compares each with
     its SHA-256 before and after writing. It needs only the settings of the storage account
     (STORAGE_ACCOUNT_URL or STORAGE_CONNECTION_STRING, ARCHIVE_CONTAINER) and changes nothing
@@ -25,9 +27,9 @@ const exportUsage = `
     --account  the account's id on X: the number that the names of its blobs begin with
     --format   maildir, mbox, eml (a folder of files), zip, or review-set (a folder for
                Purview's "import external data")
-    --from     RFC 3339 or a date (UTC), of the post. Standard: the first one
-    --to       the same; a date includes its whole day. Standard: the last one
-    --kind     Tweet, Reply, Retweet, Quote, or several with commas. Standard: all
+    --from     RFC 3339 or a date (UTC), of the post. Default: the first one
+    --to       the same; a date includes its whole day. Default: the last one
+    --kind     Tweet, Reply, Retweet, Quote, or several with commas. Default: all
     --text     only posts that have this text, in capitals or not
     --mailbox  of a review set: the custodian of messages whose author has no mailbox
     DEST       what is made: a folder, or for mbox and zip a file. The manifest is beside it
@@ -40,7 +42,7 @@ const exportUsage = `
 func exportCommand(ctx context.Context, args []string) int {
 	q, dest, err := exportArguments(args)
 	if err != nil {
-		return refused(err)
+		return refused(exportUsage, err)
 	}
 	kept, err := openStorage(os.Getenv)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"xarchive/handler/internal/export"
@@ -42,12 +43,12 @@ func parseFlags(flags *flag.FlagSet, args []string, most int) (rest []string, er
 	}
 }
 
-// refused says what is wrong with a command's arguments, and how they are written. It returns
-// the exit code.
-func refused(err error) int {
+// refused says what is wrong with a command's arguments, and how they are written: usage is
+// that command's. It returns the exit code.
+func refused(usage string, err error) int {
 	if !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "%v\n\n", err)
 	}
-	fmt.Fprint(os.Stderr, usage)
+	fmt.Fprint(os.Stderr, strings.TrimPrefix(usage, "\n")+usageEnd)
 	return exitUsage
 }

@@ -15,18 +15,22 @@ import (
 )
 
 const historyUsage = `
+  handler history --job ID [--from TIME] [--to TIME] [--max-reads N]
+
     has an account's posts read from X's whole archive, by search: what the timeline, which
     reaches back 3,200 posts, has left behind. The connector does it itself, in its timer's
     ticks, behind new posts; this command asks for it and says how far it is. It needs only the
     settings of the storage account, and asks X nothing.
 
-    Without --max-reads the posts are counted month by month, at 0.01 US dollars a month, and
-    nothing is read. Look at the estimate with the same command, some minutes later.
+    Without --max-reads the posts are counted, and nothing is read. X bills 0.01 US dollars for
+    each month that it counts, and as much for the account. Look at the estimate with the same
+    command, some minutes later.
 
     --job        the job of the Compliance Center
-    --from       RFC 3339 or a date (UTC). Standard: when the account was made
-    --to         the same; a date includes its whole day. Standard: now
-    --max-reads  begins to read: so many posts at most, each 0.005 US dollars
+    --from       RFC 3339 or a date (UTC). Default: when the account was made
+    --to         the same; a date includes its whole day. Default: now
+    --max-reads  begins to read: so many posts at most, each 0.005 US dollars, and each
+                 post that they quote or answer as much
 `
 
 // historyCommand is `handler history`.
@@ -51,7 +55,7 @@ func historyCommand(ctx context.Context, args []string) int {
 		err = errors.New("--from is not before --to")
 	}
 	if err != nil {
-		return refused(err)
+		return refused(historyUsage, err)
 	}
 	kept, err := openStorage(os.Getenv)
 	if err != nil {
@@ -116,7 +120,7 @@ func describeHistory(w io.Writer, h state.History) {
 	case !whole:
 		fmt.Fprintf(w, "X is being asked for its counts: %d posts in the months so far. Run the same command again in some minutes.\n", posts)
 	default:
-		fmt.Fprintf(w, "X counts %d posts from %s to %s; reading all of them costs up to %.2f US dollars.\n", posts,
+		fmt.Fprintf(w, "X counts %d posts from %s to %s; reading all of them costs up to %.2f US dollars, and what they quote or answer comes on top.\n", posts,
 			h.Months[len(h.Months)-1].From.Format(time.DateOnly), h.Months[0].To.Format(time.DateOnly), float64(posts)*reads.Price(string(twitter.History)))
 	}
 	if whole && h.MaxReads == 0 {

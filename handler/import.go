@@ -26,11 +26,14 @@ import (
 )
 
 const importUsage = `
+  handler import [--look-up N] FILE
+
     takes an account's posts out of X's own data export into the archive: what was posted
     before the connector, or beyond the 3,200 posts that X's timeline gives, also posts that
     were deleted lately. FILE is the zip file as X gives it to the account's owner,
     twitter-<date>-….zip; an export in several files is imported file by file. Its direct
-    messages and whatever else is in it are not read. It asks X nothing and costs nothing.
+    messages and whatever else is in it are not read. Without --look-up it asks X nothing and
+    costs nothing.
 
     The account must be one that the connector archives. A post that is archived already is
     left as it is. Interrupted, the same command goes on where it stopped.
@@ -60,7 +63,7 @@ func importCommand(ctx context.Context, args []string) int {
 		err = errors.New("--look-up is not a number of posts")
 	}
 	if err != nil {
-		return refused(err)
+		return refused(importUsage, err)
 	}
 	cfg, err := config.LoadMail(os.Getenv)
 	if err != nil {

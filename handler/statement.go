@@ -15,13 +15,15 @@ import (
 )
 
 const statementUsage = `
+  handler statement --month YYYY-MM [--account ID] [DEST]
+
     states of a month (UTC) what the archive holds of each account: posts by kind, what is
     gone from X, what is missing, up to when it is verified and delivered. It reads listings
     and the manifest, and changes nothing. It needs only the settings of the storage account.
 
     --month    such as 2026-10
-    --account  the account's id on X. Standard: every account
-    DEST       DEST.csv and DEST.html are written, if neither is there. Standard:
+    --account  the account's id on X. Default: every account
+    DEST       DEST.csv and DEST.html are written, if neither is there. Default:
                statement-<month> in this folder
 `
 
@@ -37,7 +39,7 @@ func statementCommand(ctx context.Context, args []string) int {
 		err = errors.New("--month is missing: say of which month")
 	}
 	if err != nil {
-		return refused(err)
+		return refused(statementUsage, err)
 	}
 	storage, err := openStorage(os.Getenv)
 	if err != nil {

@@ -18,18 +18,20 @@ import (
 )
 
 const verifyUsage = `
+  handler verify [--account ID] [--from TIME] [--to TIME] [--tsa-ca FILE]
+
     reads the whole archive, compares every message and every raw answer of X with the SHA-256
     that it was archived with, and the messages with the manifest that lists them. It names
     everything that is altered, missing, added or not one of the connector's, and changes
     nothing. It needs only the settings of the storage account.
 
     --account  the account's id on X: the number that the names of its blobs begin with.
-               Standard: every account of the archive
-    --from     RFC 3339 or a date (UTC), of the post. Standard: the first one
-    --to       the same; a date includes its whole day. Standard: the last one
+               Default: every account of the archive
+    --from     RFC 3339 or a date (UTC), of the post. Default: the first one
+    --to       the same; a date includes its whole day. Default: the last one
 
     --tsa-ca   a file with the certificate (PEM) of the root of the time-stamping authority.
-               Standard: the roots that this machine trusts
+               Default: the roots that this machine trusts
 
     It ends with 1 if anything is wrong, or if it is not known how far the manifest should
     reach.
@@ -51,7 +53,7 @@ func verifyCommand(ctx context.Context, args []string) int {
 		return err
 	})
 	if _, err := parseFlags(flags, args, 0); err != nil {
-		return refused(err)
+		return refused(verifyUsage, err)
 	}
 	storage, err := openStorage(os.Getenv)
 	if err != nil {
