@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"xarchive/handler/internal/backfill"
+	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/capture/capturetest"
 	"xarchive/handler/internal/dataexport"
@@ -267,6 +268,43 @@ func TestTwoAtOnce(t *testing.T) {
 		w.Must(errors.Join(<-done, <-done))
 		if a := w.Record(); a.PostsTotal != 21 {
 			t.Errorf("%d posts are counted of 21", a.PostsTotal)
+		}
+	})
+}
+
+// TestAsideIsImportedAgain: a post of an export that was set aside is not taken for one of X's
+// API by a later version, which has neither its pictures nor the export; an import that can
+// make its message archives it whole, and it is set aside no longer.
+func TestAsideIsImportedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, posts := newWorld(t, 1), past(1)
+		posts[0].Media = []xexport.Media{{ID: "77", Name: "77.jpg", Type: "photo", Data: []byte("\xff\xd8\xff picture")}}
+		name := capturetest.Account + "/" + posts[0].At.Format("2006/01/02/") + posts[0].ID + ".eml"
+		foreign := w.Storage.Container("archive")
+		_, err := foreign.Write(t.Context(), name, []byte("foreign"), blob.Condition{})
+		w.Must(err)
+		if r, err := w.take(t.Context(), posts...); err != nil || r.Aside != 1 || !r.Whole() || w.Record().SetAside.Posts != 1 {
+			t.Fatalf("%+v, %v, %+v", r, err, w.Record().SetAside)
+		}
+		w.Must(foreign.Remove(t.Context(), name, blob.Condition{}))
+		record, err := w.State.LoadAccount(t.Context(), capturetest.Account)
+		w.Must(err)
+		record.Account.SetAside.Version = "v0"
+		w.Must(record.Save(t.Context()))
+		w.Tick()
+		for _, l := range w.lines()[posts[0].ID] {
+			if l.Export == "" {
+				t.Errorf("listed as X's API gave it: %+v", l)
+			}
+		}
+		if r, err := w.take(t.Context(), posts...); err != nil || r.Taken != 1 || !r.Whole() {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if text := w.Read(posts[0].ID + ".eml"); !bytes.Contains(text, []byte("image/jpeg")) {
+			t.Errorf("its picture is not in the message")
+		}
+		if a := w.Record(); a.SetAside.Posts != 0 || a.PostsTotal != 2 {
+			t.Errorf("%+v, %d posts are counted of 2", a.SetAside, a.PostsTotal)
 		}
 	})
 }

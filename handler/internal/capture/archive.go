@@ -168,7 +168,7 @@ func (t *turn) asideDue() bool {
 }
 
 // retryAside tries the posts that are set aside again, once for each version of the
-// connector.
+// connector, but for those of X's data export: only an import has what belongs to them.
 func (t *turn) retryAside(ctx context.Context) error {
 	if !t.asideDue() {
 		return nil
@@ -182,6 +182,14 @@ func (t *turn) retryAside(ctx context.Context) error {
 		p, err := post.Parse(aside.Raw)
 		t.origins[aside.PostID] = origin{at: aside.Answered, raw: aside.Origin}
 		doc := post.Document{ID: aside.PostID, JSON: aside.Raw, Post: p, Err: err}
+		if doc.Err == nil && p.Export != nil { // its pictures are in the export: an import tries it again
+			left++
+			aside.Version = t.capture.opt.Version
+			if err := t.capture.opt.State.RetriedAside(ctx, aside); err != nil {
+				return err
+			}
+			continue
+		}
 		if doc.Err == nil {
 			out, err := t.archivePost(ctx, doc, 0, t.account.Waiting)
 			if err != nil {

@@ -239,6 +239,9 @@ func (t *turn) tryListing(ctx context.Context, outs []imported) (done Imported, 
 			done.Fuller++
 		}
 	}
+	if err := under.forgetAside(claimed, outs); err != nil {
+		return done, err
+	}
 	if err := under.countAside(claimed); err != nil {
 		return done, err
 	}
@@ -263,6 +266,32 @@ func (t *turn) noteDeleted(ctx context.Context, outs []imported) error {
 	}
 	if _, _, err := t.capture.opt.Gone.Note(ctx, t.job.ID, t.account.ID, gone.ByExport, looks, t.listNow); err != nil {
 		return fmt.Errorf("noting which posts are deleted: %w", err)
+	}
+	return nil
+}
+
+// forgetAside forgets posts of the export that an earlier import set aside, and that have
+// their messages now. What X's API gave of a post stays set aside.
+func (t *turn) forgetAside(ctx context.Context, outs []imported) error {
+	if t.account.SetAside.Posts == 0 {
+		return nil
+	}
+	list, _, err := t.capture.opt.State.Aside(ctx, t.account.ID)
+	if err != nil {
+		return err
+	}
+	t.aside = true // a process that was killed may not have counted what it forgot
+	for _, aside := range list {
+		archived := slices.ContainsFunc(outs, func(o imported) bool { return o.post != nil && o.post.ID == aside.PostID })
+		if !archived {
+			continue
+		}
+		if p, err := post.Parse(aside.Raw); err != nil || p.Export == nil {
+			continue
+		}
+		if err := t.capture.opt.State.RemoveAside(ctx, aside); err != nil {
+			return err
+		}
 	}
 	return nil
 }
