@@ -86,7 +86,11 @@ const pause = 5 * time.Second
 
 // Run asks X for the posts that the archive has from X's data exports only, max of them at
 // most, and archives what it gives beside their messages. Run again, it goes on.
+//
+// What is read counts as history: as reads for new posts it would be taken for what these
+// need in the weeks to come, and nothing would be left of the month's limit.
 func (l LookUps) Run(ctx context.Context, job state.Job, max int) (done LookedUp, err error) {
+	ctx = twitter.For(ctx, twitter.History)
 	ids, err := Lacking(ctx, l.Manifest, l.State, job.AccountID)
 	if err != nil {
 		return done, err
@@ -143,10 +147,17 @@ func (l LookUps) ask(ctx context.Context, job state.Job, ids []string) (given, g
 		if err := l.soon(ctx, job); err != nil {
 			return 0, 0, err
 		}
+		wait := pause
+		if limited { // the account does not remember it: new posts have a limit of their own
+			wait = max(pause, time.Until(limit.Reset))
+		}
+		if wait > longest {
+			return 0, 0, err
+		}
 		select {
 		case <-ctx.Done():
 			return 0, 0, context.Cause(ctx)
-		case <-time.After(pause):
+		case <-time.After(wait):
 		}
 	}
 }

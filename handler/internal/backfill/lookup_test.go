@@ -15,7 +15,9 @@ import (
 	"xarchive/handler/internal/manifest"
 	"xarchive/handler/internal/message"
 	"xarchive/handler/internal/post"
+	"xarchive/handler/internal/reads"
 	"xarchive/tests/sandbox/corpus"
+	"xarchive/tests/sandbox/x"
 	"xarchive/tests/sandbox/xexport"
 )
 
@@ -105,6 +107,65 @@ func TestLookUp(t *testing.T) {
 		}
 		if n := len(slices.DeleteFunc(w.Names(".eml"), func(name string) bool { return !strings.Contains(name, ".version") })); n != 3 {
 			t.Errorf("%d further messages", n)
+		}
+	})
+}
+
+// TestLookUpsAreNoNewPosts: what is looked up of imported posts is counted, and leaves as
+// much of the month's limit as it has not used itself: the days to come do not need it.
+func TestLookUpsAreNoNewPosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		var posts []xexport.Post
+		for _, p := range past(100) {
+			p.Deleted = false
+			w.X.Post(capturetest.Account, corpus.Post{ID: p.ID, CreatedAt: p.At, Text: p.Text})
+			posts = append(posts, p)
+		}
+		_, err := w.take(t.Context(), posts...)
+		w.Must(err)
+		meter := reads.New(reads.Options{Store: w.State, Limit: 300, Report: unreported{}, Now: time.Now, Log: w.Logger()})
+		w.Count = meter.Counter(capturetest.Account)
+		job, err := w.State.Job(t.Context(), capturetest.Job)
+		w.Must(err)
+		done, err := backfill.LookUps{State: w.State, Manifest: manifest.New(w.Storage.Container("archive")), Capture: w.Capture(), Budget: meter}.Run(t.Context(), job, 100)
+		if err != nil || done.Given != 100 {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		if left, read, err := meter.Ask(t.Context(), 1000); err != nil || left != 200 {
+			t.Errorf("%d of 300 may still be read after 100, %v", left, err)
+		} else {
+			read()
+		}
+	})
+}
+
+// unreported is told of reads.
+type unreported struct{}
+
+func (unreported) XReads(context.Context, string, string, int, float64) {}
+func (unreported) XReadsLeft(context.Context, float64)                  {}
+
+// TestLookUpWaitsForItsLimit: where X's rate limit ends a look-up in the middle, X is asked
+// again when it said, and not every few seconds until then.
+func TestLookUpWaitsForItsLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{World: capturetest.New(t, func(o *x.Options) { o.Limits["GET /2/tweets"] = 1 })}
+		w.known = w.Post(1)
+		time.Sleep(time.Minute)
+		w.Tick()
+		var posts []xexport.Post
+		for _, p := range past(150) {
+			p.Deleted = false
+			w.X.Post(capturetest.Account, corpus.Post{ID: p.ID, CreatedAt: p.At, Text: p.Text})
+			posts = append(posts, p)
+		}
+		_, err := w.take(t.Context(), posts...)
+		w.Must(err)
+		before := w.X.Stats().ByPath["GET /2/tweets"]
+		done, err := w.lookUp(&budget{left: 1000}, 150)
+		if calls := w.X.Stats().ByPath["GET /2/tweets"] - before; err != nil || done.Given != 150 || calls > 3 {
+			t.Errorf("%+v, %v, %d calls", done, err, calls)
 		}
 	})
 }

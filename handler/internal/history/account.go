@@ -24,8 +24,10 @@ type work struct {
 	read    int       // posts that were archived
 }
 
-// account goes on with an account's history, under the account's claim.
+// account goes on with an account's history, under the account's claim. All that is read
+// on the way is read for it, also what its posts refer to: the days to come do not need that.
 func (w *work) account(ctx context.Context) error {
+	ctx = twitter.For(ctx, twitter.History)
 	job, err := w.reader.opt.State.Job(ctx, w.history.JobID)
 	if errors.Is(err, state.ErrNotFound) || err == nil && job.AccountID != w.history.AccountID {
 		return w.end(ctx, "its job is gone")

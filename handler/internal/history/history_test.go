@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -329,6 +331,39 @@ func TestKeysRefused(t *testing.T) {
 		_, err := c.Count(t.Context(), twitter.Search{Handle: capturetest.Handle, From: time.Now().AddDate(0, 0, -1), To: time.Now().Add(-time.Minute)})
 		if !errors.Is(err, twitter.ErrUnauthorized) {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestWhatHistoryRefersToIsHistory: also what is looked up of what older posts refer to is
+// counted as history. As a read for new posts it would be expected every week to come, and
+// nothing would be left of the month's limit.
+func TestWhatHistoryRefersToIsHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20, 20)
+		at := time.Now().Add(-100 * 24 * time.Hour)
+		w.X.Post("8", corpus.Post{ID: corpus.NewID(at, 1), CreatedAt: at, Text: "quoted"})
+		w.X.Post("8", corpus.Post{ID: corpus.NewID(at, 2), CreatedAt: at, Text: "quotes", Refs: []corpus.Ref{{Type: "quoted", ID: corpus.NewID(at, 1)}}})
+		p := w.X.Post(capturetest.Account, corpus.Post{ID: corpus.NewID(at, 3), CreatedAt: at, Text: "look", Refs: []corpus.Ref{{Type: "quoted", ID: corpus.NewID(at, 2)}}})
+		time.Sleep(time.Minute)
+		for range 25 {
+			w.Post(1) // the one that quotes is beyond reach
+		}
+		w.Tick()
+		var mu sync.Mutex
+		var looked []twitter.Purpose
+		w.Count = func(_ context.Context, r twitter.Reads) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if slices.Contains(r.IDs, corpus.NewID(at, 1)) {
+				looked = append(looked, r.Purpose)
+			}
+			return nil
+		}
+		w.ask(time.Time{}, time.Time{}, 1000)
+		w.untilEnded(20)
+		if !slices.Contains(w.Names(".eml"), p.ID+".eml") || !slices.Equal(looked, []twitter.Purpose{twitter.History}) {
+			t.Errorf("what the quoted post quotes was read for %v", looked)
 		}
 	})
 }

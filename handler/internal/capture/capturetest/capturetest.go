@@ -48,6 +48,8 @@ type World struct {
 	Log     *Log
 
 	reach int
+
+	Count twitter.Counter // counts what is read of X by captures that are made later; nil: nobody does
 }
 
 // Log is what was logged; by several goroutines.
@@ -139,7 +141,11 @@ func (w *World) Capture() *capture.Capture {
 		Format: message.Format{To: "archive@contoso.example"},
 		SignIn: func(context.Context, state.Job, bool) (capture.X, error) {
 			token, secret := w.X.Token(Account)
-			return twitter.NewClient(w.X.Client(), "https://api.x.com", twitter.App{Key: "key", Secret: "secret"}, twitter.Token{Token: token, Secret: secret}), nil
+			client := twitter.NewClient(w.X.Client(), "https://api.x.com", twitter.App{Key: "key", Secret: "secret"}, twitter.Token{Token: token, Secret: secret})
+			if w.Count != nil {
+				client = client.Counting(w.Count)
+			}
+			return client, nil
 		},
 	})
 }
