@@ -227,44 +227,27 @@ func (w *work) page(ctx context.Context, m *state.HistoryMonth) (enough bool, er
 		m.Done = true // X counts none
 		return false, w.save(ctx)
 	}
-	size := twitter.PageSize
-	if left := w.history.MaxReads - w.history.Reads; left < least {
-		return true, nil
-	} else {
-		size = min(size, left)
-	}
-	if budget := w.reader.opt.Budget; budget != nil {
-		granted, done, err := budget.Ask(ctx, size)
-		if err != nil {
-			return false, fmt.Errorf("asking how much may be read of X: %w", err)
-		}
-		defer done()
-		if granted < size {
-			return false, errWait
-		}
-	}
-	s := twitter.Search{Handle: w.job.Handle, From: m.From, To: m.To, Size: size}
+	s := twitter.Search{Handle: w.job.Handle, From: m.From, To: m.To}
 	if !m.Oldest.IsZero() {
 		s.To = earliest(m.Oldest.Add(time.Second), m.To)
 	}
-	fresh, token, full := []post.Document(nil), "", false
+	fresh, full := []post.Document(nil), false
 	var answer twitter.Answer
 	for {
-		err := w.ask(ctx, func(x X) (err error) {
-			s.PageFrom = token
-			answer, err = x.Search(ctx, s)
-			return err
-		})
-		if err != nil {
+		left := w.history.MaxReads - w.history.Reads
+		if left < least {
+			return true, nil
+		}
+		s.Size = min(twitter.PageSize, left)
+		if answer, err = w.search(ctx, s); err != nil {
 			return false, err
 		}
-		w.history.Reads += answer.Reads
 		fresh = w.fresh(ctx, answer.Page, m)
 		full = answer.Page.Meta.NextToken != ""
 		if len(fresh) > 0 || !full {
 			break
 		}
-		token = answer.Page.Meta.NextToken // a whole page of one second that is known
+		s.PageFrom = answer.Page.Meta.NextToken // a whole page of one second that is known
 	}
 	before := w.visit.Account().PostsTotal
 	if err := w.visit.Archive(ctx, answer, fmt.Sprintf("history-%d", w.history.Asked.Unix())); err != nil {
@@ -278,6 +261,26 @@ func (w *work) page(ctx context.Context, m *state.HistoryMonth) (enough bool, er
 	w.edge(m, fresh)
 	m.Done = !full
 	return false, w.save(ctx)
+}
+
+// search asks X for a page, as far as the month's limit lets it.
+func (w *work) search(ctx context.Context, s twitter.Search) (answer twitter.Answer, err error) {
+	if budget := w.reader.opt.Budget; budget != nil {
+		granted, done, err := budget.Ask(ctx, s.Size)
+		if err != nil {
+			return answer, fmt.Errorf("asking how much may be read of X: %w", err)
+		}
+		defer done()
+		if granted < s.Size {
+			return answer, errWait
+		}
+	}
+	err = w.ask(ctx, func(x X) (err error) {
+		answer, err = x.Search(ctx, s)
+		return err
+	})
+	w.history.Reads += answer.Reads
+	return answer, err
 }
 
 // least is the smallest page that X gives.

@@ -214,6 +214,28 @@ func TestMaxReads(t *testing.T) {
 	})
 }
 
+// TestMaxReadsOnKnownPages: X gives the posts of a second again, and pages of nothing else count
+// for what may be read, too, and for the month's limit.
+func TestMaxReadsOnKnownPages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, 50)
+		at := w.past[0].CreatedAt.Add(-time.Hour)
+		for i := range 450 {
+			w.past = append(w.past, w.X.Post(capturetest.Account, corpus.Post{ID: corpus.NewID(at, i), CreatedAt: at, Text: fmt.Sprintf("post %d", i)}))
+		}
+		time.Sleep(time.Minute)
+		w.Tick()
+		w.ask(time.Time{}, time.Time{}, 320)
+		w.untilEnded(10)
+		if h := w.record(); h.Reads > 320 || h.Reads < 300 || h.Stopped == "" {
+			t.Errorf("%d reads, stopped %q; want at most 320", h.Reads, h.Stopped)
+		}
+		w.ask(time.Time{}, time.Time{}, 5000)
+		w.untilEnded(10)
+		w.wantAll(w.past)
+	})
+}
+
 // TestWindow: only what was asked for is read, and a gap that is not within it stays.
 func TestWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
