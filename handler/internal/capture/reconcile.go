@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/twitter"
 )
@@ -57,7 +58,12 @@ func (t *turn) compare(ctx context.Context) {
 		t.log.WarnContext(ctx, "X's number of posts is not compared with the archive's today: which of them are gone cannot be read", "error", err.Error())
 		return
 	}
-	s.Archived, s.Gone = a.PostsTotal-a.Versions+a.SetAside.Posts, list.Posted()+a.Unlisted
+	aside, err := t.ownAside(ctx)
+	if err != nil {
+		t.log.WarnContext(ctx, "X's number of posts is not compared with the archive's today: which posts are set aside cannot be read", "error", err.Error())
+		return
+	}
+	s.Archived, s.Gone = a.PostsTotal-a.Versions+aside, list.Posted()+a.Unlisted
 	s.Missing = s.Posts - (s.Archived - s.Gone)
 	var before state.Stated
 	if a.Stated != nil {
@@ -75,6 +81,22 @@ func (t *turn) compare(ctx context.Context) {
 		s.Said = s.Missing
 		t.log.ErrorContext(ctx, "X states more posts than are archived, and no gap explains it: posts may be missing", "stated", s.Posts, "archived", s.Archived, "gone", s.Gone, "missing", s.Missing)
 	}
+}
+
+// ownAside is how many posts are set aside that X counts as the account's: those of others
+// that mention it must not make up in number for its own.
+func (t *turn) ownAside(ctx context.Context) (int, error) {
+	n := t.account.SetAside.Posts
+	if n == 0 {
+		return 0, nil
+	}
+	list, _, err := t.capture.opt.State.Aside(ctx, t.account.ID)
+	for _, aside := range list {
+		if post.IsMention(aside.Raw) {
+			n--
+		}
+	}
+	return max(0, n), err
 }
 
 // explained is how many posts X may state beyond what is archived: any number where

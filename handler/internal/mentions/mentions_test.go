@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"xarchive/handler/internal/blob"
 	"xarchive/handler/internal/capture"
 	"xarchive/handler/internal/capture/capturetest"
 	"xarchive/handler/internal/mentions"
@@ -532,4 +533,32 @@ func TestMentionIsReadAgain(t *testing.T) {
 	if _, err := post.Parse([]byte("{}")); err == nil || errors.Is(err, post.ErrNoTime) {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestMentionThatIsSetAside: a post of others that no message can be made of is not taken
+// for one of the account's own, when X's number of these is compared: it would hide one
+// that is missing.
+func TestMentionThatIsSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0)
+		w.Post(3)
+		w.mention(1, time.Second)
+		name := capturetest.Account + "/" + w.said[0].CreatedAt.UTC().Format("2006/01/02/") + w.said[0].ID + ".eml"
+		_, err := w.Storage.Container("archive").Write(t.Context(), name, []byte("foreign"), blob.Condition{})
+		w.Must(err)
+		time.Sleep(time.Minute)
+		w.tick()
+		if n := w.Record().SetAside.Posts; n != 1 {
+			t.Fatalf("%d posts are set aside", n)
+		}
+		time.Sleep(24 * time.Hour)
+		w.Post(1)
+		time.Sleep(time.Minute)
+		w.tick()
+		time.Sleep(24 * time.Hour)
+		w.tick()
+		if s := w.Record().Stated; s == nil || s.Archived != 4 || s.Missing != 0 {
+			t.Errorf("compared: %+v", s)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package post
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 )
 
@@ -21,4 +22,13 @@ func (d Document) AsMention(accountID string) Document {
 	out := Document{ID: d.ID, Earlier: d.Earlier, JSON: fmt.Appendf(nil, `%s,"mentions":%s}`, body, quoted(accountID))}
 	out.Post, out.Err = Parse(out.JSON)
 	return out
+}
+
+// IsMention reports whether a document is another account's post that is archived because
+// it mentions an account ([Document.AsMention]), also where it cannot be read as a post.
+func IsMention(document []byte) bool {
+	var e struct {
+		Mentions string `json:"mentions"`
+	}
+	return json.Unmarshal(document, &e) == nil && e.Mentions != ""
 }
