@@ -174,9 +174,33 @@ func (w *work) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := w.named(ctx, owner.User); err != nil {
+		return err
+	}
 	w.history.Made, w.history.Stated = owner.Created, owner.PostCount
 	w.history.Months = months(latest(w.history.From, owner.Created), w.history.To)
 	return w.save(ctx)
+}
+
+// named takes up the account's present name, by which it is searched for: the one that the job
+// was saved with may be somebody else's by now.
+func (w *work) named(ctx context.Context, u twitter.User) error {
+	if u.Username == "" || u.Username == w.job.Handle {
+		return nil
+	}
+	err := w.reader.opt.State.UpdateJob(ctx, w.job.ID, func(j *state.Job) error {
+		if j.AccountID != w.job.AccountID {
+			return fmt.Errorf("it archives another account by now: %w", state.ErrClaimed)
+		}
+		j.AccountName, j.Handle = u.Name, u.Username
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("writing down the account's name: %w", err)
+	}
+	w.reader.opt.Log.InfoContext(ctx, "the account has another name", "job", w.job.ID, "account", w.job.AccountID, "was", w.job.Handle, "is", u.Username)
+	w.job.AccountName, w.job.Handle = u.Name, u.Username
+	return nil
 }
 
 func latest(a, b time.Time) time.Time {

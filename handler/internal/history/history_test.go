@@ -236,6 +236,23 @@ func TestMaxReadsOnKnownPages(t *testing.T) {
 	})
 }
 
+// TestRenamed: an account that has another name by now is searched for by that: the one it had
+// when the job was saved may be a stranger's, whose posts cost as much.
+func TestRenamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 120, 50)
+		w.Must(w.State.UpdateJob(t.Context(), capturetest.Job, func(j *state.Job) error { j.Handle = "its_old_name"; return nil }))
+		time.Sleep(time.Minute)
+		w.Tick()
+		w.ask(time.Time{}, time.Time{}, 5000)
+		w.untilEnded(10)
+		w.wantAll(w.past)
+		if job, err := w.State.Job(t.Context(), capturetest.Job); err != nil || job.Handle != capturetest.Handle {
+			t.Errorf("the job's account is @%s, %v", job.Handle, err)
+		}
+	})
+}
+
 // TestWindow: only what was asked for is read, and a gap that is not within it stays.
 func TestWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
