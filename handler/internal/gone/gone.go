@@ -107,6 +107,10 @@ func (r *Register) Note(ctx context.Context, jobID, accountID, by string, looks 
 		if err != nil {
 			return gone, back, err
 		}
+		if known == nil && list.Dropped(p) { // it is noted and was told, and the list has no place for it
+			gone--
+			continue
+		}
 		what := "gone"
 		if !p.Back.IsZero() {
 			what = "back"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"xarchive/handler/internal/capture/capturetest"
 	"xarchive/handler/internal/gone"
 	"xarchive/handler/internal/manifest"
+	"xarchive/handler/internal/post"
 	"xarchive/handler/internal/recheck"
 	"xarchive/handler/internal/state"
 	"xarchive/handler/internal/verify"
@@ -506,6 +508,41 @@ func TestTaskCounts(t *testing.T) {
 		}
 		if c := w.changes(); len(c) != 2 || c[posts[1].ID] != "gone" || c[posts[4].ID] != "back" {
 			t.Errorf("to be told: %v", c)
+		}
+	})
+}
+
+// TestGoneLongAgo: a post that the list of gone ones has no place for any more is not counted,
+// and told, once more by each look at it.
+func TestGoneLongAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		posts := w.Post(1)
+		time.Sleep(time.Minute)
+		w.look()
+		e, err := w.Archive.FindPost(t.Context(), capturetest.Account, posts[0].ID)
+		w.Must(err)
+		note := func() int {
+			n, _, err := w.Gone().Note(t.Context(), capturetest.Job, capturetest.Account, gone.ByAudit,
+				[]gone.Look{{Entry: e, Problem: &post.Problem{Title: "Not Found"}}}, func(context.Context, []manifest.Line) error { return nil })
+			w.Must(err)
+			return n
+		}
+		if n := note(); n != 1 {
+			t.Fatalf("%d posts are gone", n)
+		}
+		var later []state.GonePost
+		for i := range 2000 {
+			later = append(later, state.GonePost{PostID: fmt.Sprint(1000 + i), Noticed: time.Now().Add(time.Hour)})
+		}
+		w.Must(w.State.AddGone(t.Context(), capturetest.Account, later...))
+		for range 2 {
+			if n := note(); n != 0 {
+				t.Errorf("%d posts are gone once more", n)
+			}
+		}
+		if g := w.gone(); g.More != 1 || g.Posted() != 2001 {
+			t.Errorf("%d are not listed, %d are gone; want 1 and 2001", g.More, g.Posted())
 		}
 	})
 }

@@ -53,6 +53,11 @@ func (g *Gone) Find(postID string) *GonePost {
 	return nil
 }
 
+// Dropped reports whether a post that is not listed was, and is one of those in More.
+func (g *Gone) Dropped(p GonePost) bool {
+	return g.More > 0 && len(g.Posts) > 0 && g.Find(p.PostID) == nil && p.Noticed.Before(g.Posts[0].Noticed)
+}
+
 // Now returns how many of the listed posts X does not give now.
 func (g *Gone) Now() (n int) {
 	for _, p := range g.Posts {
