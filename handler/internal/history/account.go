@@ -355,6 +355,9 @@ func (w *work) month(ctx context.Context, m state.HistoryMonth) {
 		return
 	}
 	log.InfoContext(ctx, "a month of an account's history is read")
+	if w.nothing() {
+		return
+	}
 	var within state.Ranges
 	for _, m := range w.history.Months {
 		if m.Complete() {
@@ -380,5 +383,15 @@ func (w *work) compare(ctx context.Context) error {
 	}
 	w.history.Stated = owner.PostCount
 	w.reader.opt.Log.InfoContext(ctx, "an account's history is read", "job", w.job.ID, "account", w.job.AccountID, "reads", w.history.Reads, "archived", w.visit.Account().PostsTotal, "stated", owner.PostCount)
+	if w.nothing() && owner.PostCount > 0 {
+		return w.end(ctx, "X's search has no post of the account in this time. It has none of protected accounts, so that says nothing of what was posted, and no gap is closed")
+	}
 	return w.end(ctx, "")
+}
+
+// nothing reports whether X counts no post at all: as of an account that is protected, or
+// that its search leaves out, which is no evidence that there are none.
+func (w *work) nothing() bool {
+	posts, _ := w.history.Estimated()
+	return posts == 0
 }

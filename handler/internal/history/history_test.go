@@ -253,6 +253,23 @@ func TestRenamed(t *testing.T) {
 	})
 }
 
+// TestProtected: X's search has nothing of a protected account. That it counts none says nothing
+// of what is missing: the gap stays, and the history says why it ended.
+func TestProtected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 120, 50)
+		time.Sleep(time.Minute)
+		w.Tick()
+		gaps := len(w.Record().Gaps)
+		w.X.Protect(capturetest.Account, true)
+		w.ask(time.Time{}, time.Time{}, 5000)
+		w.untilEnded(10)
+		if h := w.record(); gaps == 0 || len(w.Record().Gaps) != gaps || !strings.Contains(h.Stopped, "protected") {
+			t.Errorf("%d gaps of %d, stopped %q", len(w.Record().Gaps), gaps, h.Stopped)
+		}
+	})
+}
+
 // TestWindow: only what was asked for is read, and a gap that is not within it stays.
 func TestWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
