@@ -562,3 +562,46 @@ func TestMentionThatIsSetAside(t *testing.T) {
 		}
 	})
 }
+
+// TestEmptyAnswer: while X's mentions lack all that it gave a moment ago, and still has, no
+// time is covered, and what it left out is archived when it is there. What its authors
+// deleted is no such sign.
+func TestEmptyAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0)
+		own := w.Post(1)
+		w.mention(3, time.Second)
+		time.Sleep(time.Minute)
+		w.tick()
+		covered := w.mentions().Covered.End()
+		w.mention(2, time.Second)
+		var ids []string
+		for _, p := range w.said {
+			ids = append(ids, p.ID)
+		}
+		time.Sleep(time.Minute)
+		w.X.Fail(func(r *http.Request) x.Fault {
+			if strings.HasSuffix(r.URL.Path, "/mentions") {
+				w.X.LeaveOut(1, ids...)
+			}
+			return x.Fault{}
+		})
+		w.tick()
+		if m := w.mentions(); !m.Covered.End().Equal(covered) || m.Problem == nil {
+			t.Errorf("covered to %s, before %s; problem %v", m.Covered.End(), covered, m.Problem)
+		}
+		w.X.Fail(nil)
+		time.Sleep(time.Hour)
+		w.tick()
+		w.wantAll(own, w.said)
+		for _, id := range ids {
+			w.X.Delete(id)
+		}
+		covered = w.mentions().Covered.End()
+		time.Sleep(time.Minute)
+		w.tick()
+		if m := w.mentions(); !m.Covered.End().After(covered) || m.Problem != nil || len(m.Gaps) != 0 {
+			t.Errorf("covered to %s, before %s; problem %v, gaps %v", m.Covered.End(), covered, m.Problem, m.Gaps)
+		}
+	})
+}

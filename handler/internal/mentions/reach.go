@@ -22,6 +22,9 @@ import (
 //  3. A question for those below the run's oldest brings a known one.
 //  4. What the run asked for and what came meanwhile are together less than X gives back.
 //
+// That a run was short does not count while X leaves out all known posts that it was to read
+// again, and gives them when it is asked for them by their ids.
+//
 // Without proof the time in between is a gap, which is recorded and reported. X does not
 // say how many posts mention an account: of a first read that was not short, what is
 // older than its oldest post is always a gap.
@@ -66,14 +69,18 @@ func (w *work) short() bool {
 // after all.
 func (w *work) prove(ctx context.Context) (more bool, err error) {
 	run := w.m.Run
-	proved := run.Back || w.short()
+	leftOut, err := w.leftOut(ctx)
+	if err != nil {
+		return false, err
+	}
+	proved := !leftOut && (run.Back || w.short())
 	if !proved && run.SinceID != "" && run.OldestID != "" {
 		if proved, more, err = w.provedByKnown(ctx); err != nil || more {
 			return more, err
 		}
 	}
-	short := w.short()
-	if !proved && !short {
+	short := w.short() && !leftOut
+	if !proved && !short && !leftOut {
 		if short, err = w.fewCame(ctx); err != nil {
 			return false, err
 		}
@@ -95,6 +102,45 @@ func (w *work) prove(ctx context.Context) (more bool, err error) {
 		w.log.ErrorContext(ctx, "nothing proves that X's mentions reached what was archived before: posts that mention the account may be missing", "from", gap.From, "to", gap.To, "postsRead", run.Posts)
 	}
 	return false, nil
+}
+
+// patience is how long X may leave out what it still has, before the time is a gap.
+const patience = 24 * time.Hour
+
+// leftOut looks whether X left out every known post that a short run was to read again: of
+// another one they may be beyond reach, which is decided otherwise. If it
+// no longer has them, they are forgotten. If it has, its answer proves nothing: it is asked
+// again later, and after a day the time is a gap.
+func (w *work) leftOut(ctx context.Context) (bool, error) {
+	run := w.m.Run
+	var ids []string
+	for _, s := range w.m.Recent {
+		if post.CompareIDs(s.ID, run.SinceID) > 0 && post.CompareIDs(s.ID, w.m.Cursor) <= 0 {
+			ids = append(ids, s.ID)
+		}
+	}
+	if ids = ids[max(0, len(ids)-twitter.MaxLookup):]; run.Back || !w.short() || run.SinceID == "" || len(ids) == 0 {
+		return false, nil
+	}
+	if budget := w.reader.opt.Budget; budget != nil {
+		granted, done, err := budget.Ask(ctx, len(ids))
+		if err != nil {
+			return false, fmt.Errorf("asking how much may be read of X: %w", err)
+		}
+		defer done()
+		if granted < len(ids) {
+			return false, errWait
+		}
+	}
+	answer, err := w.visit.Look(twitter.For(ctx, twitter.Mentions), ids)
+	if err != nil {
+		return false, fmt.Errorf("asking for known mentions that X leaves out: %w", err)
+	}
+	if len(answer.Page.Posts) > 0 && w.xNow().Sub(w.lastAsked()) < patience {
+		return false, fmt.Errorf("%w: it leaves out mentions that it still has", twitter.ErrIncomplete)
+	}
+	w.m.Recent = slices.DeleteFunc(w.m.Recent, func(s state.Seen) bool { return slices.Contains(ids, s.ID) })
+	return len(answer.Page.Posts) > 0, nil
 }
 
 // cutOff reports whether the run ended above known posts that it was to read again.
