@@ -320,6 +320,31 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+// TestRefusedInPart: what X refuses for one subscription keeps no other from being made.
+func TestRefusedInPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, true)
+		w.Post(1)
+		refused := 0
+		w.X.Fail(func(r *http.Request) x.Fault {
+			if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/subscriptions") && refused == 0 {
+				refused++
+				return x.Fault{Status: 403}
+			}
+			return x.Fault{}
+		})
+		time.Sleep(time.Minute)
+		w.run(w.keeper(nil))
+		a, err := w.State.Activity(t.Context())
+		if err != nil || a.Problem == nil || a.Problem.Cause != fault.XForbidden || refused != 1 {
+			t.Errorf("%+v, %v; %d refused", a, err, refused)
+		}
+		if made := w.X.Stats().ByPath["POST /2/activity/subscriptions"]; made != 2 {
+			t.Errorf("%d subscriptions are asked for, want both", made)
+		}
+	})
+}
+
 // TestDoor: only what X has signed is taken, once, and not when it is old; a challenge is
 // answered only if it cannot be an event.
 func TestDoor(t *testing.T) {

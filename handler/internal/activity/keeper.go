@@ -205,15 +205,24 @@ func (k *Keeper) settle(ctx context.Context, record *state.Activity, accounts []
 		}
 		have = append(have, s)
 	}
+	var refused []error // X may refuse one account, a protected one, and take the others
 	for _, account := range accounts {
 		for _, event := range []string{twitter.PostCreated, twitter.PostDeleted} {
 			if slices.ContainsFunc(have, func(s twitter.Subscription) bool { return s.AccountID == account && s.EventType == event }) {
 				continue
 			}
-			if err := x.Subscribe(ctx, twitter.Subscription{EventType: event, AccountID: account, WebhookID: record.WebhookID}); err != nil {
+			err := x.Subscribe(ctx, twitter.Subscription{EventType: event, AccountID: account, WebhookID: record.WebhookID})
+			var limit *twitter.RateLimitError
+			if ctx.Err() != nil || errors.As(err, &limit) {
 				return err
 			}
+			if err != nil {
+				refused = append(refused, fmt.Errorf("account %s, %s: %w", account, event, err))
+			}
 		}
+	}
+	if len(refused) > 0 {
+		return errors.Join(refused...)
 	}
 	record.Accounts = accounts
 	return nil
