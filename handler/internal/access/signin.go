@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -41,8 +42,8 @@ const (
 
 // Person is who has signed in.
 type Person struct {
-	// ObjectID, User and Name are Entra's: id in the directory, user principal name, and
-	// what the person is called. "" for somebody who knows the shared secret.
+	// ObjectID, User and Name are Entra's: id in the directory, user principal name (the name,
+	// or else the id, where there is none), and what the person is called. "" for somebody who knows the shared secret.
 	ObjectID string `json:"o,omitempty"`
 	User     string `json:"u,omitempty"`
 	Name     string `json:"n,omitempty"`
@@ -223,7 +224,7 @@ func (v *verifier) person(ctx context.Context, token, app, nonce string) (Person
 	case v.now().Add(skew).Before(verified.IssuedAt):
 		return Person{}, fmt.Errorf("it was made at %s; if that has passed, this machine's clock is wrong", verified.IssuedAt.UTC().Format(time.RFC3339))
 	}
-	p := Person{ObjectID: c.ObjectID, User: short(c.User), Name: short(c.Name)}
+	p := Person{ObjectID: c.ObjectID, User: cmp.Or(short(c.User), short(c.Name), c.ObjectID), Name: short(c.Name)}
 	for _, role := range []Role{Administrator, Reader} {
 		if slices.Contains(c.Roles, role) {
 			p.Role = role
