@@ -3,7 +3,6 @@ package activity
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"xarchive/handler/internal/fault"
 	"xarchive/handler/internal/twitter"
@@ -11,14 +10,7 @@ import (
 
 // Check asks X whether it sends events here. Nothing is changed, and nothing costs.
 func (k *Keeper) Check(ctx context.Context) error {
-	if !strings.HasPrefix(k.opt.Address, "https://") {
-		return ErrAddress
-	}
-	x, err := k.opt.Open(ctx)
-	if err != nil {
-		return err
-	}
-	hooks, err := x.Webhooks(ctx)
+	_, hooks, err := k.webhooks(ctx)
 	if err != nil {
 		return err
 	}

@@ -151,16 +151,23 @@ func (k *Keeper) save(ctx context.Context, record state.Activity) error {
 	return nil
 }
 
-// settle makes what there is at X what is to be. Repeating it is harmless.
-func (k *Keeper) settle(ctx context.Context, record *state.Activity, accounts []string) error {
+// webhooks asks X which webhooks the app has. It returns ErrAddress, asking nothing, where
+// there can be none.
+func (k *Keeper) webhooks(ctx context.Context) (X, []twitter.Webhook, error) {
 	if !strings.HasPrefix(k.opt.Address, "https://") {
-		return ErrAddress
+		return nil, nil, ErrAddress
 	}
 	x, err := k.opt.Open(ctx)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	hooks, err := x.Webhooks(ctx)
+	return x, hooks, err
+}
+
+// settle makes what there is at X what is to be. Repeating it is harmless.
+func (k *Keeper) settle(ctx context.Context, record *state.Activity, accounts []string) error {
+	x, hooks, err := k.webhooks(ctx)
 	if err != nil {
 		return err
 	}
